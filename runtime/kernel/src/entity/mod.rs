@@ -1,0 +1,11 @@
+//! Floor 3: the decider, the pure heart of every entity.
+
+mod codec;
+mod decider;
+mod erased;
+mod wants;
+
+pub use codec::{CodecError, decode_tagged, encode_tagged};
+pub use decider::{Cause, Decider, Recorded};
+pub use erased::{AnyState, Decided, ErasedDecider, Kinds};
+pub use wants::{EffectRequest, TimerRequest, Wants};

@@ -1,0 +1,185 @@
+//! The wire form: protobuf bytes, the same on the network and in the journal.
+
+use bytes::Bytes;
+use mesh_proto::v1;
+use prost::Message;
+
+use super::{
+    Address, AddressError, Classification, CorrelationId, Envelope, EventId, Headers, IdError,
+    IdempotencyKey, ModuleId, Principal, ProjectId, TenantId, Timestamp, TraceId,
+};
+
+/// Why bytes are no envelope.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum WireError {
+    /// Not protobuf, or not this message.
+    #[error("the bytes are no protobuf envelope")]
+    Protobuf(#[from] prost::DecodeError),
+    /// An id is not of its kind.
+    #[error("field `{field}`")]
+    Id {
+        /// The field's name as in the contract.
+        field: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: IdError,
+    },
+    /// An address does not parse.
+    #[error("field `{field}`")]
+    Address {
+        /// The field's name as in the contract.
+        field: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: AddressError,
+    },
+    /// A field that every envelope has is missing.
+    #[error("field `{0}` is missing")]
+    Missing(&'static str),
+}
+
+/// Encodes an envelope to its protobuf bytes.
+pub fn encode(envelope: &Envelope) -> Bytes {
+    Bytes::from(to_proto(envelope).encode_to_vec())
+}
+
+/// Decodes an envelope from its protobuf bytes.
+///
+/// # Errors
+/// [`WireError`] names the field that is wrong.
+pub fn decode(bytes: &[u8]) -> Result<Envelope, WireError> {
+    from_proto(v1::Envelope::decode(bytes)?)
+}
+
+/// The generated message for an envelope.
+fn to_proto(envelope: &Envelope) -> v1::Envelope {
+    v1::Envelope {
+        event_id: envelope.event_id.as_str().to_owned(),
+        event_type: envelope.event_type.as_ref().to_owned(),
+        tenant_id: envelope.tenant_id.as_str().to_owned(),
+        project_id: text(envelope.project_id.as_ref().map(ProjectId::as_str)),
+        module_id: text(envelope.module_id.as_ref().map(ModuleId::as_str)),
+        trace_id: envelope.trace_id.as_str().to_owned(),
+        correlation_id: envelope.correlation_id.as_str().to_owned(),
+        causation_id: envelope.causation_id.as_str().to_owned(),
+        occurred_at: Some(envelope.occurred_at.into()),
+        payload: envelope.payload.clone(),
+        headers: Some(headers_to_proto(&envelope.headers)),
+    }
+}
+
+fn headers_to_proto(headers: &Headers) -> v1::Headers {
+    v1::Headers {
+        schema_version: headers.schema_version,
+        actor: text(headers.actor.as_ref().map(Address::as_str)),
+        subject: headers.subject.as_str().to_owned(),
+        principal: Some(v1::Principal {
+            name: headers.principal.name.clone(),
+            roles: headers.principal.roles.iter().map(|r| r.as_str().to_owned()).collect(),
+            on_behalf_of: headers.principal.on_behalf_of.clone().unwrap_or_default(),
+        }),
+        classification: classification_to_proto(headers.classification).into(),
+        taint: headers.taint.clone(),
+        traceparent: headers.traceparent.clone().unwrap_or_default(),
+        idempotency_key: text(headers.idempotency_key.as_ref().map(IdempotencyKey::as_str)),
+        expected_version: headers.expected_version,
+        deadline: headers.deadline.map(Into::into),
+        payload_type: String::new(),
+        content_type: headers.content_type.clone(),
+        extensions: headers.extensions.clone().into_iter().collect(),
+        admitted_by: headers.admitted_by.clone(),
+    }
+}
+
+fn from_proto(message: v1::Envelope) -> Result<Envelope, WireError> {
+    let headers = message.headers.ok_or(WireError::Missing("headers"))?;
+    Ok(Envelope {
+        event_id: id("eventId", EventId::parse(&message.event_id))?,
+        event_type: message.event_type.into(),
+        tenant_id: id("tenantId", TenantId::parse(&message.tenant_id))?,
+        project_id: optional("projectId", &message.project_id, ProjectId::parse)?,
+        module_id: optional("moduleId", &message.module_id, ModuleId::parse)?,
+        trace_id: id("traceId", TraceId::parse(&message.trace_id))?,
+        correlation_id: id("correlationId", CorrelationId::parse(&message.correlation_id))?,
+        causation_id: id("causationId", EventId::parse(&message.causation_id))?,
+        occurred_at: message.occurred_at.ok_or(WireError::Missing("occurredAt"))?.into(),
+        payload: message.payload,
+        headers: headers_from_proto(headers)?,
+    })
+}
+
+fn headers_from_proto(headers: v1::Headers) -> Result<Headers, WireError> {
+    let classification = headers.classification();
+    let principal = headers.principal.ok_or(WireError::Missing("headers.principal"))?;
+    Ok(Headers {
+        schema_version: headers.schema_version,
+        actor: match headers.actor.as_str() {
+            "" => None,
+            actor => Some(address("headers.actor", actor)?),
+        },
+        subject: address("headers.subject", &headers.subject)?,
+        principal: Principal {
+            name: principal.name,
+            roles: principal.roles.iter().filter_map(|role| role.parse().ok()).collect(),
+            on_behalf_of: Some(principal.on_behalf_of).filter(|name| !name.is_empty()),
+        },
+        classification: classification_from_proto(classification),
+        taint: headers.taint,
+        traceparent: Some(headers.traceparent).filter(|text| !text.is_empty()),
+        idempotency_key: optional(
+            "headers.idempotencyKey",
+            &headers.idempotency_key,
+            IdempotencyKey::parse,
+        )?,
+        expected_version: headers.expected_version,
+        deadline: headers.deadline.map(Timestamp::from),
+        content_type: headers.content_type,
+        admitted_by: headers.admitted_by,
+        extensions: headers.extensions.into_iter().collect(),
+    })
+}
+
+fn classification_to_proto(classification: Classification) -> v1::Classification {
+    match classification {
+        Classification::Public => v1::Classification::Public,
+        Classification::Internal => v1::Classification::Internal,
+        Classification::Confidential => v1::Classification::Confidential,
+        Classification::Restricted => v1::Classification::Restricted,
+    }
+}
+
+fn classification_from_proto(classification: v1::Classification) -> Classification {
+    match classification {
+        v1::Classification::Public => Classification::Public,
+        v1::Classification::Internal => Classification::Internal,
+        v1::Classification::Restricted => Classification::Restricted,
+        v1::Classification::Unspecified | v1::Classification::Confidential => {
+            Classification::Confidential
+        }
+    }
+}
+
+fn text(value: Option<&str>) -> String {
+    value.unwrap_or_default().to_owned()
+}
+
+fn id<T>(field: &'static str, parsed: Result<T, IdError>) -> Result<T, WireError> {
+    parsed.map_err(|source| WireError::Id { field, source })
+}
+
+fn optional<T>(
+    field: &'static str,
+    value: &str,
+    parse: fn(&str) -> Result<T, IdError>,
+) -> Result<Option<T>, WireError> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    id(field, parse(value)).map(Some)
+}
+
+fn address(field: &'static str, value: &str) -> Result<Address, WireError> {
+    value
+        .parse()
+        .map_err(|source| WireError::Address { field, source })
+}

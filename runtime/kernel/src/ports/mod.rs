@@ -1,0 +1,20 @@
+//! Floor 2: what the kernel needs and never implements.
+//!
+//! Each port is a trait; the composition root in `runtime/node` hands the implementations in.
+
+pub mod clock;
+pub mod content;
+pub mod effects;
+pub mod identity;
+pub mod journal;
+pub mod policy;
+
+pub use clock::{Clock, Ids};
+pub use content::{ContentError, ContentStore, Digest};
+pub use effects::{Effects, Outcome};
+pub use identity::{Authenticator, Credential, Identity};
+pub use journal::{
+    Append, AppendOutcome, Cursor, Epoch, Feed, Followed, Health, Journal, JournalError, Position,
+    Recorded, Snapshot, Wake,
+};
+pub use policy::{Decision, Policy, Request};

@@ -1,0 +1,2 @@
+//! Agent Mesh.
+fn main() {}

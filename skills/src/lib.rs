@@ -1,0 +1,5 @@
+//! The skill contract, the native skills, blueprints and rendering.
+
+pub mod blueprint;
+pub mod render;
+pub mod yaml;

@@ -1,0 +1,1 @@
+//! Support for the end-to-end, crash and isolation tests: the real binary, a recorder, a client.

@@ -28,6 +28,12 @@ impl TenantScope {
         Self { tenant }
     }
 
+    /// A scope that nothing proved: for the tests of stores and performers, and for nothing else.
+    #[cfg(feature = "test-support")]
+    pub fn unproven(tenant: TenantId) -> Self {
+        Self { tenant }
+    }
+
     /// The tenant whose data may be touched.
     pub fn tenant(&self) -> &TenantId {
         &self.tenant

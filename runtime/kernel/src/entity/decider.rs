@@ -70,8 +70,8 @@ pub trait Decider: Send + Sync + 'static {
     const STATE_VERSION: u32 = 1;
     /// `cs-schema-version` of the events written today.
     const SCHEMA_VERSION: u32 = 1;
-    /// An entity that ends here is asked to sleep at once instead of after the idle time.
-    const EPHEMERAL: bool = false;
+    /// Commands that are served before all others: cancel, pause, timers.
+    const CONTROL: &'static [&'static str] = &["FireTimer"];
 
     /// The state before the first event.
     fn initial(&self, address: &Address) -> Self::State;

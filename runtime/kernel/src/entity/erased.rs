@@ -17,6 +17,8 @@ pub type Decided = Result<Vec<Payload>, Refusal>;
 pub trait ErasedDecider: Send + Sync + 'static {
     /// The kind of its addresses.
     fn kind(&self) -> Kind;
+    /// Whether this command is served before others.
+    fn is_control(&self, command: &str) -> bool;
     /// The state before the first event.
     fn initial(&self, address: &Address) -> AnyState;
     /// Decodes the command and decides.
@@ -48,6 +50,10 @@ fn foreign_state(kind: Kind) -> Refusal {
 impl<D: Decider> ErasedDecider for Erased<D> {
     fn kind(&self) -> Kind {
         D::KIND
+    }
+
+    fn is_control(&self, command: &str) -> bool {
+        D::CONTROL.contains(&command)
     }
 
     fn initial(&self, address: &Address) -> AnyState {

@@ -21,4 +21,4 @@ pub use principal::{Principal, Role};
 pub use refusal::{ErrorKind, FieldViolation, Refusal, Refuse, Retry};
 pub use scope::TenantScope;
 pub use time::Timestamp;
-pub use wire::{WireError, decode, encode};
+pub use wire::{WireError, decode, encode, peek_type};

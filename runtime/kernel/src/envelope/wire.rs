@@ -51,6 +51,21 @@ pub fn decode(bytes: &[u8]) -> Result<Envelope, WireError> {
     from_proto(v1::Envelope::decode(bytes)?)
 }
 
+/// The event type of an encoded envelope, without decoding the rest.
+///
+/// Followers pass over what does not concern them by it. `None` when the type does not stand where
+/// [`encode`] puts it; then the envelope must be decoded to know.
+pub fn peek_type(bytes: &[u8]) -> Option<&str> {
+    // Field 1 (the id, tag 0x0a) and field 2 (the type, tag 0x12), both length-delimited and short.
+    let (tag, rest) = bytes.split_first()?;
+    let (len, rest) = rest.split_first().filter(|_| *tag == 0x0a)?;
+    let rest = rest.get(usize::from(*len).min(127)..).filter(|_| *len < 128)?;
+    let (tag, rest) = rest.split_first()?;
+    let (len, rest) = rest.split_first().filter(|_| *tag == 0x12)?;
+    let name = rest.get(..usize::from(*len)).filter(|_| *len < 128)?;
+    std::str::from_utf8(name).ok()
+}
+
 /// The generated message for an envelope.
 fn to_proto(envelope: &Envelope) -> v1::Envelope {
     v1::Envelope {

@@ -1,1 +1,12 @@
-//! (being written)
+//! Floor 6: who must know. Cursors, projections (read models) and reactors (events into commands).
+//!
+//! A follower reads the journal from its own cursor and never from a handler. So a follower that is
+//! slow, dead or new changes nothing for anybody else, and catches up from where it stood.
+
+mod projection;
+mod reactor;
+mod subscription;
+
+pub use projection::{Projection, ProjectionError, run_projection};
+pub use reactor::{Reaction, Reactor, run_reactor};
+pub use subscription::{Seen, Subscription};

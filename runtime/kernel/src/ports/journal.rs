@@ -223,6 +223,15 @@ pub trait Journal: Send + Sync + 'static {
     /// [`JournalError::BadCursor`].
     fn follow(&self, shard: Option<Shard>, from: Option<Cursor>) -> Result<Box<dyn Feed>, JournalError>;
 
+    /// Corrects what the journal knows of an entity's waiting, without a flush of its own.
+    ///
+    /// An append is recorded before the state moves, so it can only guess [`Append::wake`]. Once the
+    /// state has moved the entity knows, and says so here when the guess was wrong. A hint, not a
+    /// fact: it rides along with the next flush (or one after a short idle time, or at close), never
+    /// blocks, and when it is lost in a crash the entity is woken once in vain and says it again.
+    /// Ignored when `version` is not the entity's last one.
+    fn settle(&self, address: &Address, version: u64, wake: Wake);
+
     /// The position up to which everything is durable now.
     fn durable(&self) -> Position;
 

@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod content;
+pub mod cursors;
 pub mod effects;
 pub mod identity;
 pub mod journal;
@@ -11,7 +12,8 @@ pub mod policy;
 
 pub use clock::{Clock, Ids};
 pub use content::{ContentError, ContentStore, Digest};
-pub use effects::{Effects, Outcome};
+pub use cursors::Cursors;
+pub use effects::{Concurrency, EffectCall, Effects, Outcome};
 pub use identity::{Authenticator, Credential, Identity};
 pub use journal::{
     Append, AppendOutcome, Cursor, Epoch, Feed, Followed, Health, Journal, JournalError, Position,

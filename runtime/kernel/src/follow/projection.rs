@@ -1,0 +1,103 @@
+//! Projections: read models built from the journal, each at its own cursor.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::Seen;
+use crate::{
+    envelope::decode,
+    ports::{Cursor, Followed, Journal, JournalError},
+};
+
+/// Why a projection could not take a batch.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectionError {
+    /// Its store refused; nothing of the batch was kept.
+    #[error("the read model cannot be written")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The journal cannot be read here.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A record is no envelope.
+    #[error(transparent)]
+    Wire(#[from] crate::envelope::WireError),
+}
+
+/// A read model. It stores its cursor in the same transaction as what it made of the events, so
+/// each event counts once.
+pub trait Projection: Send + 'static {
+    /// Its name, for the tree and for logs.
+    fn name(&self) -> &'static str;
+
+    /// The cursor that its store holds; `None` begins at the first event.
+    fn cursor(&self) -> Option<Cursor>;
+
+    /// The event types that it looks at; empty means all. Others are passed over undecoded, but
+    /// their cursor still arrives.
+    fn interests(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Takes events in order and the cursor behind them, all or none. `reflects` is the journal
+    /// position that the model then stands at.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Store`]: the same batch is offered again later.
+    fn apply(&mut self, batch: &[Seen], cursor: &Cursor, reflects: crate::ports::Position) -> Result<(), ProjectionError>;
+
+    /// Forgets everything, cursor included; called when its cursor is not one of this journal.
+    fn reset(&mut self);
+}
+
+/// Feeds one projection until cancelled.
+///
+/// # Errors
+/// [`ProjectionError`] ends it; its supervisor starts it again from its cursor.
+pub async fn run_projection(
+    journal: Arc<dyn Journal>,
+    projection: &mut dyn Projection,
+    stop: CancellationToken,
+) -> Result<(), ProjectionError> {
+    let mut feed = match journal.follow(None, projection.cursor()) {
+        Err(JournalError::BadCursor) => {
+            tracing::warn!(projection = projection.name(), "its cursor is not of this journal: rebuilt from the first event");
+            projection.reset();
+            journal.follow(None, None)?
+        }
+        other => other?,
+    };
+    loop {
+        let followed = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            followed = feed.next() => followed?,
+        };
+        let batch = interesting(&followed, projection.interests())?;
+        let mut delay = Duration::from_millis(50);
+        // INVARIANT: the feed is not asked again before this batch is kept, so nothing is skipped.
+        while let Err(error) = projection.apply(&batch, &followed.cursor, followed.position) {
+            tracing::warn!(projection = projection.name(), %error, "read model refused a batch: offered again");
+            tokio::select! {
+                () = stop.cancelled() => return Err(error),
+                () = tokio::time::sleep(delay) => {}
+            }
+            delay = (delay * 2).min(Duration::from_secs(5));
+        }
+    }
+}
+
+pub(super) fn interesting(followed: &Followed, interests: &[&str]) -> Result<Vec<Seen>, crate::envelope::WireError> {
+    let mut batch = Vec::new();
+    for record in &followed.records {
+        let wanted = interests.is_empty()
+            || crate::envelope::peek_type(&record.bytes).is_none_or(|name| interests.contains(&name));
+        if wanted {
+            batch.push(Seen {
+                envelope: Arc::new(decode(&record.bytes)?),
+                version: record.version,
+                position: record.position,
+            });
+        }
+    }
+    Ok(batch)
+}

@@ -1,0 +1,86 @@
+//! Step 8, announce: who must know?
+//!
+//! The caller is answered, the workers and timers hear what the new state wants, and observers get
+//! a signal. Followers listen at the journal and are not named here.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::{entity::Entity, load, span::step};
+use crate::{
+    actor::{Answered, Item},
+    envelope::{Envelope, Refusal},
+    work::EffectTask,
+};
+
+impl Entity {
+    /// Step 8.
+    pub(super) fn announce(&mut self, item: &mut Item, command: &Envelope, answer: Result<Answered, Refusal>) {
+        let _span = step!("announce", self.services, &command.trace_id, self.address).entered();
+        let happened = answer.as_ref().is_ok_and(|answered| !answered.repeated && !answered.events.is_empty());
+        if let Ok(answered) = &answer {
+            for event in &answered.events {
+                self.services.signals.event(event);
+            }
+        }
+        if let Some(reply) = item.reply.take() {
+            // The sender may have stopped waiting; what happened, happened.
+            drop(reply.send(answer));
+        }
+        if happened {
+            self.want();
+            self.snapshot_behind();
+        }
+    }
+
+    /// Tells workers, timers and the journal what the state wants now.
+    pub(super) fn want(&mut self) {
+        let (wants, cause) = {
+            let published = self.published.inner.read();
+            (self.decider.wants(&published.state), published.last.clone())
+        };
+        let wake = wants.wake();
+        if wake != self.recorded_wake && self.version > 0 {
+            self.services.journal.settle(&self.address, self.version, wake);
+            self.recorded_wake = wake;
+        }
+        self.services.timers.arm(&self.address, &wants.timers);
+        let Some(cause) = cause else { return };
+        let wanted: HashSet<_> = wants.effects.iter().map(|effect| effect.key.clone()).collect();
+        for key in self.asked.difference(&wanted) {
+            self.services.workers.cancel(&self.address, key);
+        }
+        for request in wants.effects {
+            if !self.asked.contains(&request.key) {
+                self.services.workers.submit(EffectTask { address: self.address.clone(), request, cause: cause.clone() });
+            }
+        }
+        self.asked = wanted;
+    }
+
+    /// Writes a snapshot when enough has happened since the last one; nobody waits for it.
+    fn snapshot_behind(&mut self) {
+        if self.since_snapshot < self.services.settings.snapshot_every {
+            return;
+        }
+        self.since_snapshot = 0;
+        let published = self.published.clone();
+        let (services, address, keys) = (self.services.clone(), self.address.clone(), self.keys.clone());
+        let version = self.version;
+        let decider = Arc::clone(&self.decider);
+        let snapshot = load::snapshot(decider.as_ref(), &published.inner.read().state, &keys, version);
+        let Some(snapshot) = snapshot else { return };
+        drop(crate::task::spawn("snapshot", async move { services.journal.snapshot_put(&address, snapshot).await }));
+    }
+
+    /// Writes a snapshot now, before sleep.
+    pub(super) async fn write_snapshot(&mut self) {
+        let snapshot = {
+            let published = self.published.inner.read();
+            load::snapshot(self.decider.as_ref(), &published.state, &self.keys, self.version)
+        };
+        if let Some(snapshot) = snapshot {
+            self.services.journal.snapshot_put(&self.address, snapshot).await;
+            self.since_snapshot = 0;
+        }
+    }
+}

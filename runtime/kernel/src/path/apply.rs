@@ -1,0 +1,33 @@
+//! Step 7, apply: what is true now?
+//!
+//! INVARIANT: the state moves after the record and never before.
+
+use std::sync::Arc;
+
+use super::{entity::Entity, load, span::step};
+use crate::{actor::Crash, envelope::Envelope, ports::{Position, Wake}};
+
+impl Entity {
+    /// Step 7.
+    pub(super) fn apply(&mut self, command: &Envelope, events: &[Arc<Envelope>], position: Position) -> Result<(), Crash> {
+        let _span = step!("apply", self.services, &command.trace_id, self.address).entered();
+        let mut published = self.published.inner.write();
+        for event in events {
+            let version = self.version + 1;
+            self.decider.evolve(&mut published.state, event, version).map_err(|source| {
+                super::entity::crash(load::LoadError::Event { version, position, source })
+            })?;
+            if let Some(key) = &event.headers.idempotency_key {
+                self.keys.add(key, version);
+            }
+            self.version = version;
+            self.since_snapshot += 1;
+            self.last_at = event.occurred_at;
+        }
+        published.version = self.version;
+        published.position = position;
+        published.last = events.last().cloned();
+        self.recorded_wake = Wake::Now;
+        Ok(())
+    }
+}

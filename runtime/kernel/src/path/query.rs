@@ -1,0 +1,122 @@
+//! Queries: steps 1 and 2, then a read. They never enter a mailbox.
+//!
+//! An entity that is awake is read where it stands; one that sleeps is rebuilt from the journal for
+//! the answer and is not woken.
+
+use std::sync::Arc;
+
+use super::{Caller, Mesh, admit::not_found, entity::{Published, unreadable}, load};
+use crate::{
+    envelope::{Address, Envelope, ErrorKind, Refusal, TenantScope, decode},
+    follow::Subscription,
+    ports::{Cursor, JournalError, Position},
+};
+
+/// The answer to a query.
+#[derive(Debug, Clone)]
+pub struct Viewed {
+    /// The entity's version that the view shows.
+    pub version: u64,
+    /// The journal position that the view reflects.
+    pub position: Position,
+    /// The entity as callers see it.
+    pub view: serde_json::Value,
+}
+
+/// One event of an entity's history.
+#[derive(Debug, Clone)]
+pub struct Past {
+    /// Its version, from 1.
+    pub version: u64,
+    /// The event.
+    pub envelope: Arc<Envelope>,
+}
+
+impl Mesh {
+    /// Reads an entity. `action` is what the policy is asked, such as `GetRun`; `what` names the view.
+    ///
+    /// # Errors
+    /// `NotFound` when it has no events or is another tenant's.
+    pub async fn query(&self, caller: &Caller, address: &Address, action: &str, what: &str) -> Result<Viewed, Refusal> {
+        self.admit(caller, action, address, None)?;
+        self.view_of(address, what).await
+    }
+
+    /// An entity's events from a version on.
+    ///
+    /// # Errors
+    /// As [`Mesh::query`].
+    pub async fn history(&self, caller: &Caller, address: &Address, from_version: u64) -> Result<Vec<Past>, Refusal> {
+        self.admit(caller, "GetHistory", address, None)?;
+        let journal = &self.0.services.journal;
+        let records = journal.read(address, from_version.max(1)).await.map_err(|error| unreadable(&error))?;
+        if records.is_empty() && journal.version(address).await.map_err(|error| unreadable(&error))? == 0 {
+            return Err(not_found(address));
+        }
+        records
+            .into_iter()
+            .map(|record| {
+                let envelope = decode(&record.bytes).map_err(|error| {
+                    Refusal::new("KER-0072", ErrorKind::Internal, format!("event {}: {error}", record.version))
+                })?;
+                Ok(Past { version: record.version, envelope: Arc::new(envelope) })
+            })
+            .collect()
+    }
+
+    /// Follows the journal's events of the caller's tenant, from a cursor or from the beginning.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a cursor that is not this journal's.
+    pub fn subscribe(&self, caller: &Caller, from: Option<Cursor>) -> Result<Subscription, Refusal> {
+        self.subscription(Some(caller.scope().clone()), from)
+    }
+
+    fn subscription(&self, scope: Option<TenantScope>, from: Option<Cursor>) -> Result<Subscription, Refusal> {
+        let feed = self.0.services.journal.follow(None, from.clone()).map_err(|error| match error {
+            JournalError::BadCursor => Refusal::new("KER-0073", ErrorKind::InvalidArgument, error.to_string())
+                .at("cursor", "leave it out to begin at the first event"),
+            other => unreadable(&other),
+        })?;
+        Ok(Subscription::new(feed, scope, from))
+    }
+
+    /// The published view, or one rebuilt from the journal.
+    pub(super) async fn view_of(&self, address: &Address, what: &str) -> Result<Viewed, Refusal> {
+        if let Some(published) = self.published(address) {
+            let inner = published.inner.read();
+            if inner.version > 0 {
+                let view = published.decider.view(&inner.state, what);
+                return Ok(Viewed { version: inner.version, position: inner.position, view });
+            }
+        }
+        let services = &self.0.services;
+        let decider = services.kinds.of(address).ok_or_else(|| not_found(address))?;
+        let loaded = load::load(services, decider.as_ref(), address)
+            .await
+            .map_err(|error| Refusal::new("KER-0074", ErrorKind::Internal, error.to_string()))?;
+        if loaded.version == 0 {
+            return Err(not_found(address));
+        }
+        let view = decider.view(&loaded.state, what);
+        Ok(Viewed { version: loaded.version, position: loaded.position, view })
+    }
+
+    /// The last event of an entity.
+    pub(super) async fn last_event(&self, address: &Address) -> Result<Option<Arc<Envelope>>, JournalError> {
+        if let Some(published) = self.published(address)
+            && let Some(last) = published.inner.read().last.clone()
+        {
+            return Ok(Some(last));
+        }
+        let journal = &self.0.services.journal;
+        let version = journal.version(address).await?;
+        let records = journal.read(address, version.max(1)).await?;
+        Ok(records.last().and_then(|record| decode(&record.bytes).ok()).map(Arc::new))
+    }
+
+    fn published(&self, address: &Address) -> Option<Arc<Published>> {
+        let slot = self.0.directory.slot(address)?;
+        slot.published()?.downcast::<Published>().ok()
+    }
+}

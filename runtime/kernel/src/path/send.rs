@@ -1,0 +1,211 @@
+//! The way in: commands from callers, reactors, timers and effect workers take the same steps.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Caller, Mesh};
+use crate::{
+    BoxFuture,
+    actor::Answered,
+    entity::TimerRequest,
+    envelope::{
+        Address, CorrelationId, Envelope, EventId, IdempotencyKey, Payload, ProjectId, Refusal, TenantScope, TraceId,
+    },
+    ports::{Outcome, Position, Wake},
+    work::{EffectTask, Outbox},
+};
+
+/// A command as a caller gives it.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// Who gets it.
+    pub to: Address,
+    /// What is asked.
+    pub payload: Payload,
+    /// The same key is never done twice by the same entity.
+    pub key: Option<IdempotencyKey>,
+    /// Refused as `Aborted` when the entity has another version.
+    pub expected_version: Option<u64>,
+    /// The activity that it belongs to; its own id when there is none.
+    pub correlation: Option<CorrelationId>,
+    /// The trace that it belongs to; minted when there is none.
+    pub trace: Option<TraceId>,
+    /// The event that caused it; itself when there is none.
+    pub causation: Option<EventId>,
+    /// The product that it is about.
+    pub project: Option<ProjectId>,
+    /// How long the sender waits.
+    pub timeout: Option<Duration>,
+    /// The view to answer with; `None` asks for no view.
+    pub what: Option<String>,
+}
+
+impl Command {
+    /// A command with everything optional left out, answered with the usual view.
+    pub fn new(to: Address, payload: Payload) -> Self {
+        Self {
+            to,
+            payload,
+            key: None,
+            expected_version: None,
+            correlation: None,
+            trace: None,
+            causation: None,
+            project: None,
+            timeout: None,
+            what: Some(String::new()),
+        }
+    }
+}
+
+/// The answer to a command.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The entity's version afterwards.
+    pub version: u64,
+    /// Everything up to here is durable and includes what the command did.
+    pub position: Position,
+    /// The events that it caused; those of the first time when it was a repeat.
+    pub events: Vec<Arc<Envelope>>,
+    /// The entity as callers see it; null when no view was asked for.
+    pub view: serde_json::Value,
+    /// Whether it had been done before under the same key.
+    pub repeated: bool,
+    /// The lineage key that was minted for it, or that it carried.
+    pub trace_id: TraceId,
+}
+
+impl Mesh {
+    /// Sends a command through the eight steps.
+    ///
+    /// # Errors
+    /// The refusal of whichever step said no; its code names the step or the platform.
+    pub async fn send(&self, caller: &Caller, command: Command) -> Result<Reply, Refusal> {
+        let what = command.what.clone();
+        let envelope = self.accepted(caller, &command);
+        let (address, trace_id) = (command.to, envelope.trace_id.clone());
+        let answered = self.pass(caller, envelope).await?;
+        let view = match what {
+            Some(what) => self.view_of(&address, &what).await?.view,
+            None => serde_json::Value::Null,
+        };
+        Ok(Reply {
+            version: answered.version,
+            position: answered.position,
+            events: answered.events,
+            view,
+            repeated: answered.repeated,
+            trace_id,
+        })
+    }
+
+    /// Sends a command because of an event, as a reactor does.
+    ///
+    /// # Errors
+    /// As [`Mesh::send`].
+    pub async fn react(
+        &self,
+        part: &str,
+        cause: &Envelope,
+        to: Address,
+        command: Payload,
+        key: IdempotencyKey,
+    ) -> Result<(), Refusal> {
+        let caller = self.on_behalf(part, &TenantScope::proven(cause.tenant_id.clone()), cause);
+        let envelope = self.caused(part, cause, to, command, key);
+        self.pass(&caller, envelope).await.map(drop)
+    }
+
+    /// Steps 2 to 4; the entity does 5 to 8.
+    async fn pass(&self, caller: &Caller, mut envelope: Envelope) -> Result<Answered, Refusal> {
+        let admitted =
+            self.admit(caller, &envelope.event_type, &envelope.headers.subject, Some(&envelope.trace_id))?;
+        envelope.headers.admitted_by = admitted;
+        let lane = self.route(&envelope)?;
+        self.deliver(Arc::new(envelope), lane).await
+    }
+
+    /// Wakes every entity that waits for work or a timer. Once, at start.
+    ///
+    /// # Errors
+    /// When the journal's index cannot be read.
+    pub async fn resume(&self) -> Result<Resumed, crate::ports::JournalError> {
+        let mut resumed = Resumed::default();
+        for (address, wake) in self.0.services.journal.unfinished().await? {
+            match wake {
+                Wake::Idle => {}
+                Wake::Now => {
+                    resumed.woken += 1;
+                    self.0.directory.wake(&address);
+                }
+                Wake::At(due) => {
+                    resumed.timers += 1;
+                    self.0.services.timers.wake_at(&address, due);
+                }
+            }
+        }
+        Ok(resumed)
+    }
+
+    /// Fires timers as they become due, until dropped.
+    pub async fn run_timers(&self) {
+        loop {
+            self.0.services.timers.wait().await;
+            loop {
+                let due = self.0.services.timers.take_due(256);
+                if due.is_empty() {
+                    break;
+                }
+                let fired = due.into_iter().map(|due| self.fire(due.address, due.timer));
+                futures_util::future::join_all(fired).await;
+            }
+        }
+    }
+
+    async fn fire(&self, address: Address, timer: Option<TimerRequest>) {
+        let Some(timer) = timer else {
+            self.0.directory.wake(&address);
+            return;
+        };
+        let payload = serde_json::json!({ "name": timer.name, "due": timer.due });
+        let command = Payload {
+            name: "FireTimer".into(),
+            schema_version: 1,
+            bytes: bytes::Bytes::from(payload.to_string()),
+        };
+        let key = IdempotencyKey::parse(&format!("timer:{}:{}", timer.due.unix_nanos(), timer_key(&timer.name)));
+        let Ok(last) = self.last_event(&address).await else { return };
+        let (Some(cause), Ok(key)) = (last, key) else { return };
+        if let Err(refusal) = self.react("timers", &cause, address.clone(), command, key).await {
+            tracing::warn!(%address, timer = %timer.name, %refusal, "a timer could not be fired: tried again");
+            // The entity arms it again when it next moves or wakes; meanwhile this keeps it alive.
+            let later = self.0.services.clock.now().plus(Duration::from_secs(1));
+            self.0.services.timers.wake_at(&address, later);
+        }
+    }
+}
+
+/// A timer's name as a part of a key.
+fn timer_key(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    name.chars().take(80).map(plain).collect()
+}
+
+/// What [`Mesh::resume`] found.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Resumed {
+    /// Entities woken because their work has no outcome yet.
+    pub woken: usize,
+    /// Entities that wait for a timer.
+    pub timers: usize,
+}
+
+impl Outbox for Mesh {
+    fn tell<'a>(&'a self, task: &'a EffectTask, outcome: Outcome) -> BoxFuture<'a, Result<(), Refusal>> {
+        Box::pin(async move {
+            let key = IdempotencyKey::parse(&format!("{}.outcome", task.request.key)).map_err(|error| {
+                Refusal::new("KER-0060", crate::envelope::ErrorKind::Internal, error.to_string())
+            })?;
+            self.react(task.request.handler, &task.cause, task.address.clone(), outcome, key).await
+        })
+    }
+}

@@ -1,0 +1,115 @@
+//! Request quotas: a token bucket for each tenant.
+
+use std::{sync::Arc, time::Duration};
+
+use dashmap::DashMap;
+use parking_lot::Mutex;
+
+use crate::{
+    envelope::{ErrorKind, Refusal, TenantId},
+    ports::Clock,
+};
+
+/// What one tenant may ask for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quota {
+    /// Requests that may come in at once. **Units**: requests.
+    pub burst: f64,
+    /// Requests that come back with time. **Units**: requests per second.
+    pub per_second: f64,
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        Self { burst: 20_000.0, per_second: 20_000.0 }
+    }
+}
+
+struct Bucket {
+    tokens: f64,
+    filled: Duration,
+}
+
+/// The buckets of all tenants that asked for something lately.
+///
+/// Quotas bound what comes in at the edge; what the node sends to itself (reactions, timers,
+/// outcomes) is not counted, so that a tenant at its bound can still finish what it has begun.
+pub struct Quotas {
+    quota: Quota,
+    buckets: DashMap<TenantId, Mutex<Bucket>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Quotas {
+    /// Buckets that give each tenant the same quota.
+    pub fn new(quota: Quota, clock: Arc<dyn Clock>) -> Self {
+        Self { quota, buckets: DashMap::new(), clock }
+    }
+
+    /// Takes one request from a tenant's bucket.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` with the time after which there is room again.
+    pub fn take(&self, tenant: &TenantId) -> Result<(), Refusal> {
+        let now = self.clock.monotonic();
+        if let Some(bucket) = self.buckets.get(tenant) {
+            return self.draw(&mut bucket.lock(), now);
+        }
+        let bucket = self
+            .buckets
+            .entry(tenant.clone())
+            .or_insert_with(|| Mutex::new(Bucket { tokens: self.quota.burst, filled: now }));
+        self.draw(&mut bucket.lock(), now)
+    }
+
+    fn draw(&self, bucket: &mut Bucket, now: Duration) -> Result<(), Refusal> {
+        let elapsed = now.saturating_sub(bucket.filled).as_secs_f64();
+        bucket.tokens = (bucket.tokens + elapsed * self.quota.per_second).min(self.quota.burst);
+        bucket.filled = now;
+        if bucket.tokens >= 1.0 {
+            bucket.tokens -= 1.0;
+            return Ok(());
+        }
+        let wait = (1.0 - bucket.tokens) / self.quota.per_second.max(0.001);
+        Err(Refusal::new(
+            "TEN-0001",
+            ErrorKind::ResourceExhausted,
+            format!("the tenant's quota of {} requests per second is used up: wait, then repeat", self.quota.per_second),
+        )
+        .after(Duration::from_secs_f64(wait.clamp(0.001, 60.0))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::envelope::{Retry, Timestamp};
+
+    #[derive(Default)]
+    struct Hand(AtomicU64);
+
+    impl Clock for Hand {
+        fn now(&self) -> Timestamp {
+            Timestamp::default()
+        }
+        fn monotonic(&self) -> Duration {
+            Duration::from_millis(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    #[test]
+    fn a_tenant_over_its_quota_is_told_when_to_come_back_and_others_are_not() {
+        let hand = Arc::new(Hand::default());
+        let quotas = Quotas::new(Quota { burst: 2.0, per_second: 10.0 }, hand.clone());
+        let (a, b) = (TenantId::parse("a").unwrap(), TenantId::parse("b").unwrap());
+        assert!(quotas.take(&a).is_ok() && quotas.take(&a).is_ok());
+        let refusal = quotas.take(&a).unwrap_err();
+        assert_eq!(refusal.kind, ErrorKind::ResourceExhausted);
+        assert_eq!(refusal.retry, Retry::After(Duration::from_millis(100)));
+        assert!(quotas.take(&b).is_ok(), "a flood of one tenant shut another out");
+        hand.0.store(100, Ordering::Relaxed);
+        assert!(quotas.take(&a).is_ok());
+    }
+}

@@ -1,20 +1,26 @@
-//! Compiles every `mesh/v1/*.proto` with protox, so that no protoc is needed.
+//! Compiles the whole contract with protox, so that no protoc is needed.
 
-use std::{env, error::Error, fs, path::PathBuf};
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let third_party = root.join("third_party");
-    let mut sources: Vec<PathBuf> = fs::read_dir(root.join("mesh/v1"))?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()?;
-    sources.sort();
     println!("cargo:rerun-if-changed=mesh/v1");
     println!("cargo:rerun-if-changed=third_party");
 
-    let descriptors = protox::compile(&sources, [&root, &third_party])?;
+    // The error details of google.rpc are compiled although no file of ours imports all of them:
+    // so a client that knows the contract by reflection alone can read them.
+    let mut sources = protos(&root.join("mesh/v1"))?;
+    sources.extend(protos(&third_party.join("google/rpc"))?);
+    let descriptors = protox::compile(&sources, [&third_party, &root])?;
+
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("mesh_v1.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
@@ -22,4 +28,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         .compile_well_known_types(false)
         .compile_fds(descriptors)?;
     Ok(())
+}
+
+fn protos(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "proto")
+        {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
 }

@@ -3,17 +3,30 @@
 //! Nothing here knows an actor, a journal or a listener. The `.proto` files are the documentation;
 //! the generated Rust is what `tonic-prost-build` makes of them.
 
-/// The types and services of package `mesh.v1`.
+/// Generated code in the nesting of its packages, which its paths to each other need.
 #[expect(
     missing_docs,
     clippy::all,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
+    clippy::allow_attributes_without_reason,
     reason = "generated code; the .proto files carry the documentation"
 )]
-pub mod v1 {
-    tonic::include_proto!("mesh.v1");
+mod generated {
+    pub(crate) mod google {
+        pub mod rpc {
+            tonic::include_proto!("google.rpc");
+        }
+    }
+    pub(crate) mod mesh {
+        pub mod v1 {
+            tonic::include_proto!("mesh.v1");
+        }
+    }
 }
+
+/// The error model and details that statuses carry.
+pub use generated::google::rpc;
+/// The types and services of package `mesh.v1`.
+pub use generated::mesh::v1;
 
 /// The encoded `FileDescriptorSet` of the whole contract, for reflection and for JSON Schema.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/mesh_v1.bin"));

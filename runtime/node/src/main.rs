@@ -1,2 +1,7 @@
-//! Agent Mesh.
-fn main() {}
+//! `mesh`: the one binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mesh::cli::main()
+}

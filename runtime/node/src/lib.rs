@@ -1,0 +1,11 @@
+//! The node: configuration, the composition root, the gateway, the pages and the command line.
+//!
+//! A library only so that the end-to-end tests can ask it for its routes; everything runs through
+//! the one binary, `mesh`.
+
+pub mod cli;
+pub mod config;
+pub mod gateway;
+pub mod http;
+pub mod node;
+pub mod readmodel;

@@ -1,1 +1,3 @@
-//! (being written)
+//! The gRPC gateway: the services of `mesh/v1` on the kernel's path and the read models.
+
+pub mod lists;

@@ -1,5 +1,7 @@
 //! The skill contract, the native skills, blueprints and rendering.
 
 pub mod blueprint;
+pub mod contract;
+pub mod logs;
 pub mod render;
 pub mod yaml;

@@ -1,0 +1,167 @@
+//! What a skill says of itself before anyone calls it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::FailureClass;
+
+/// What calling a skill twice with the same key does to the outside world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// Nothing outside changes; the same input gives the same output.
+    Pure,
+    /// The second call with the same key changes nothing more than the first.
+    Idempotent,
+    /// Each call may change something: the receiver tells repeats by the key.
+    AtLeastOnce,
+}
+
+/// What a skill must be allowed to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Permission {
+    /// Reads and writes files in the tenant's own part of the data folder.
+    Files,
+    /// Starts processes.
+    Processes,
+    /// Talks to servers on this machine.
+    Loopback,
+    /// Talks to servers anywhere.
+    Network,
+}
+
+/// A call that shows what the skill does. Those that need nothing around them run as tests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Example {
+    /// What it shows, in a few words.
+    pub title: String,
+    /// What the skill is called with.
+    pub input: Value,
+    /// What comes of it.
+    pub gives: Gives,
+    /// Whether it can be run with nothing around it; a product's steps need those before them.
+    pub alone: bool,
+}
+
+/// What comes of an example.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Gives {
+    /// An output that has at least these fields with these values.
+    Output(Value),
+    /// A failure of this class.
+    Failure(FailureClass),
+}
+
+/// What a skill says of itself: name, schemas, what it needs and how it may fail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// `area.verb`, unique in the node: `repository.commit`.
+    pub name: String,
+    /// Raised when the meaning of input or output changes.
+    pub version: String,
+    /// What it does, in a sentence.
+    pub description: String,
+    /// JSON Schema of the input.
+    pub input: Value,
+    /// JSON Schema of the output.
+    pub output: Value,
+    /// What a second call with the same key does.
+    pub effect: Effect,
+    /// How long it may take when the step does not say.
+    pub timeout: Duration,
+    /// How it may fail, beside cancelled and internal, which every skill may.
+    pub failures: Vec<FailureClass>,
+    /// What it must be allowed to do.
+    pub permissions: Vec<Permission>,
+    /// Calls that show it.
+    pub examples: Vec<Example>,
+}
+
+impl Manifest {
+    /// A pure skill without schemas that takes at most a minute; the rest is said with the methods
+    /// below.
+    pub fn new(name: &str, description: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            description: description.to_owned(),
+            input: Value::Bool(true),
+            output: Value::Bool(true),
+            effect: Effect::Pure,
+            timeout: Duration::from_secs(60),
+            failures: Vec::new(),
+            permissions: Vec::new(),
+            examples: Vec::new(),
+        }
+    }
+
+    /// The JSON Schema of the input.
+    #[must_use]
+    pub fn takes(mut self, schema: Value) -> Self {
+        self.input = schema;
+        self
+    }
+
+    /// The JSON Schema of the output.
+    #[must_use]
+    pub fn gives(mut self, schema: Value) -> Self {
+        self.output = schema;
+        self
+    }
+
+    /// What a second call with the same key does.
+    #[must_use]
+    pub fn effect(mut self, effect: Effect) -> Self {
+        self.effect = effect;
+        self
+    }
+
+    /// How long it may take when the step does not say.
+    #[must_use]
+    pub fn within(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How it may fail.
+    #[must_use]
+    pub fn fails(mut self, classes: &[FailureClass]) -> Self {
+        self.failures = classes.to_vec();
+        self
+    }
+
+    /// What it must be allowed to do.
+    #[must_use]
+    pub fn needs(mut self, permissions: &[Permission]) -> Self {
+        self.permissions = permissions.to_vec();
+        self
+    }
+
+    /// An example that runs as a test.
+    #[must_use]
+    pub fn example(self, title: &str, input: Value, gives: Gives) -> Self {
+        self.with_example(title, input, gives, true)
+    }
+
+    /// An example that needs the steps before it; only its schemas are checked.
+    #[must_use]
+    pub fn example_in_a_run(self, title: &str, input: Value, output: Value) -> Self {
+        self.with_example(title, input, Gives::Output(output), false)
+    }
+
+    fn with_example(mut self, title: &str, input: Value, gives: Gives, alone: bool) -> Self {
+        self.examples.push(Example {
+            title: title.to_owned(),
+            input,
+            gives,
+            alone,
+        });
+        self
+    }
+}

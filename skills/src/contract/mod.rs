@@ -1,0 +1,23 @@
+//! The skill contract: what every capability says of itself, how it is called, how it fails.
+//!
+//! A skill is native Rust today; other hosts (workers over gRPC, MCP servers, Wasm components) will
+//! implement the same trait. Whoever calls one goes through [`crate::perform`], which checks
+//! schemas, times it, catches its panics and keeps its log.
+//!
+//! Never here: how a run retries or what a step means; that is the workflow's business.
+
+mod exchange;
+mod failure;
+mod manifest;
+mod registry;
+mod skill;
+mod workloads;
+
+pub use exchange::{HANDLER, OUTCOME_COMMAND, SkillCall, SkillOutcome, SkillResult};
+pub use failure::{DETAILS_BYTES_MAX, Failure, FailureClass, MESSAGE_BYTES_MAX, NoFailureClass};
+pub use manifest::{Effect, Example, Gives, Manifest, Permission};
+pub use registry::{Registered, Registry, RegistryError};
+pub use skill::{Call, Skill};
+pub use workloads::{WorkloadSpec, WorkloadState, WorkloadStatus, Workloads};
+
+pub use crate::logs::LogRef;

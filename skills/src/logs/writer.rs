@@ -1,0 +1,162 @@
+//! The writing end of one log.
+
+use std::{fs::File, io::Write as _, sync::Arc};
+
+use mesh_kernel::ports::Clock;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use super::{LineKind, LogId, LogLine, Progress, topic::Topic};
+
+/// Largest log of one attempt. **Units**: bytes; what comes after is counted and left out.
+pub const LOG_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Longest text of one line. **Units**: bytes; the rest of it is left out.
+pub const TEXT_BYTES_MAX: usize = 8 * 1024;
+
+/// How much an attempt logged; the lines themselves are in the log store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogRef {
+    /// Lines.
+    pub lines: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Whether lines were left out because the bound was reached.
+    pub truncated: bool,
+}
+
+/// Where a skill tells what it does. Cheap to clone; all clones write one log.
+///
+/// **Cost**: one small write to a file for each line, on the caller's thread; nothing waits for the
+/// disk. A log that cannot be written is given up with one warning: no step fails because of it.
+#[derive(Clone)]
+pub struct LogWriter {
+    open: Option<Arc<Open>>,
+}
+
+struct Open {
+    id: LogId,
+    clock: Arc<dyn Clock>,
+    topic: Arc<Topic>,
+    state: Mutex<State>,
+}
+
+struct State {
+    file: Option<File>,
+    so_far: LogRef,
+}
+
+impl LogWriter {
+    /// A writer whose lines go nowhere.
+    pub fn silent() -> Self {
+        Self { open: None }
+    }
+
+    pub(super) fn new(
+        id: LogId,
+        file: File,
+        so_far: LogRef,
+        clock: Arc<dyn Clock>,
+        topic: Arc<Topic>,
+    ) -> Self {
+        let state = Mutex::new(State { file: Some(file), so_far });
+        Self {
+            open: Some(Arc::new(Open { id, clock, topic, state })),
+        }
+    }
+
+    /// The skill itself says something.
+    pub fn note(&self, text: impl AsRef<str>) {
+        self.line(LineKind::Note, text.as_ref());
+    }
+
+    /// How far it is.
+    pub fn progress(&self, text: impl AsRef<str>, done: u64, total: u64) {
+        self.put(LineKind::Progress, text.as_ref(), Some(Progress { done, total }));
+    }
+
+    /// A line of any kind but progress.
+    pub fn line(&self, kind: LineKind, text: &str) {
+        self.put(kind, text, None);
+    }
+
+    /// How much was logged so far.
+    pub fn so_far(&self) -> LogRef {
+        self.open
+            .as_ref()
+            .map_or_else(LogRef::default, |open| open.state.lock().so_far)
+    }
+
+    fn put(&self, kind: LineKind, text: &str, progress: Option<Progress>) {
+        let Some(open) = &self.open else { return };
+        let line = LogLine {
+            at: open.clock.now(),
+            kind,
+            text: clean(text),
+            progress,
+        };
+        if open.state.lock().write(&line) {
+            open.topic.touch(&open.id);
+        }
+    }
+}
+
+impl std::fmt::Debug for LogWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.open {
+            Some(open) => f.debug_tuple("LogWriter").field(&open.id).finish(),
+            None => f.write_str("LogWriter(silent)"),
+        }
+    }
+}
+
+impl State {
+    /// Writes the line, or the note that lines are missing from here on. Whether a reader has news.
+    fn write(&mut self, line: &LogLine) -> bool {
+        if self.so_far.truncated {
+            return false;
+        }
+        let mut text = line.encode();
+        if self.so_far.bytes.saturating_add(text.len() as u64) > LOG_BYTES_MAX - NOTE_BYTES {
+            self.so_far.truncated = true;
+            text = LogLine {
+                at: line.at,
+                kind: LineKind::Note,
+                text: CUT.to_owned(),
+                progress: None,
+            }
+            .encode();
+        }
+        let Some(file) = &mut self.file else { return false };
+        if let Err(error) = file.write_all(&text) {
+            tracing::warn!(%error, "a log cannot be written and is given up; free some space");
+            self.file = None;
+            self.so_far.truncated = true;
+            return false;
+        }
+        self.so_far.lines += 1;
+        self.so_far.bytes += text.len() as u64;
+        true
+    }
+}
+
+/// Kept free for the note that says that the log was cut.
+const NOTE_BYTES: u64 = 256;
+
+pub(super) const CUT: &str = "the log was cut here: an attempt's log takes at most 1 MiB";
+
+/// One line of at most [`TEXT_BYTES_MAX`], without the characters that steer a terminal.
+fn clean(text: &str) -> String {
+    let cut = text.floor_char_boundary(TEXT_BYTES_MAX);
+    let (kept, rest) = text.split_at(cut);
+    let mut line: String = kept
+        .trim_end_matches(['\r', '\n'])
+        .chars()
+        .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
+        .collect();
+    if !rest.is_empty() {
+        line.push_str(" …");
+    }
+    line
+}

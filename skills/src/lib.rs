@@ -3,5 +3,6 @@
 pub mod blueprint;
 pub mod contract;
 pub mod logs;
+pub mod perform;
 pub mod render;
 pub mod yaml;

@@ -11,6 +11,8 @@ mod failure;
 mod manifest;
 mod registry;
 mod skill;
+#[cfg(test)]
+pub(crate) mod testing;
 mod workloads;
 
 pub use exchange::{HANDLER, OUTCOME_COMMAND, SkillCall, SkillOutcome, SkillResult};

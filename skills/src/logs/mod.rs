@@ -18,3 +18,6 @@ pub use id::{LogId, LogIdError};
 pub use line::{LineKind, LogLine, Progress};
 pub use store::{LogEntry, LogError, LogPage, LogStore};
 pub use writer::{LOG_BYTES_MAX, LogRef, LogWriter, TEXT_BYTES_MAX};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! The performer of skills: from an entity's request to the command that tells its outcome.
+//!
+//! Around each call it resolves content references, checks both schemas, keeps the log, bounds the
+//! time, turns a panic into a failure, and stores what is too large for the journal.
+//!
+//! Never here: retrying. An attempt is done once; whether there is another is the run's decision.
+
+mod guard;
+mod refs;
+
+use std::{sync::Arc, time::Duration};
+
+use mesh_kernel::{
+    BoxFuture,
+    entity::EffectRequest,
+    ports::{ContentStore, Effects, Outcome, effects::Concurrency, effects::EffectCall},
+};
+use serde_json::Value;
+
+use crate::{
+    contract::{Call, Failure, HANDLER, Registry, SkillCall, SkillOutcome, SkillResult},
+    logs::{LineKind, LogId, LogStore, LogWriter},
+};
+
+pub use refs::{OUTPUT_BYTES_MAX, RESOLVED_BYTES_MAX};
+
+/// Performs the effects of handler `skill`.
+pub struct SkillEffects {
+    registry: Registry,
+    content: Arc<dyn ContentStore>,
+    logs: Arc<LogStore>,
+    concurrency: Concurrency,
+}
+
+impl SkillEffects {
+    /// A performer of these skills.
+    pub fn new(registry: Registry, content: Arc<dyn ContentStore>, logs: Arc<LogStore>) -> Self {
+        Self {
+            registry,
+            content,
+            logs,
+            concurrency: Concurrency {
+                // Time for a skill to notice (`guard::GRACE`) and for its outcome to be stored.
+                grace: guard::GRACE + Duration::from_secs(5),
+                ..Concurrency::default()
+            },
+        }
+    }
+
+    /// The same with other bounds on how much runs at once.
+    #[must_use]
+    pub fn bounded(mut self, total: usize, per_tenant: usize) -> Self {
+        self.concurrency.total = total;
+        self.concurrency.per_tenant = per_tenant;
+        self
+    }
+
+    async fn attempt(&self, effect: EffectCall) -> Option<Outcome> {
+        let request: SkillCall = match serde_json::from_slice(&effect.request.input) {
+            Ok(request) => request,
+            Err(error) => {
+                let failure = unreadable(&error);
+                return Some(outcome(&effect.request, Value::Null, Err(failure), &LogWriter::silent()));
+            }
+        };
+        let echo = request.echo.clone();
+        let log = self.log(&effect, &request);
+        let result = self.result(&effect, request, &log).await;
+        if let Err(failure) = &result {
+            if effect.cancelled.is_cancelled() {
+                log.line(LineKind::Failure, "cancelled");
+                return None;
+            }
+            log.line(LineKind::Failure, &failure.to_string());
+        }
+        Some(outcome(&effect.request, echo, result, &log))
+    }
+
+    /// The log of the attempt; a silent one when the disk refuses, for no step fails because of it.
+    fn log(&self, effect: &EffectCall, request: &SkillCall) -> LogWriter {
+        let id = LogId {
+            run: request.run.clone(),
+            step: request.step.clone(),
+            item: request.item,
+            attempt: request.attempt,
+        };
+        self.logs.writer(&effect.scope, &id).unwrap_or_else(|error| {
+            tracing::warn!(%error, "a step runs without a log");
+            LogWriter::silent()
+        })
+    }
+
+    async fn result(
+        &self,
+        effect: &EffectCall,
+        request: SkillCall,
+        log: &LogWriter,
+    ) -> Result<Value, Failure> {
+        let entry = self.registry.require(&request.skill)?;
+        let input = refs::resolve(self.content.as_ref(), &effect.scope, request.input).await?;
+        entry.check_input(&input)?;
+        let call = Call {
+            scope: effect.scope.clone(),
+            key: effect.request.key.clone(),
+            attempt: effect.request.attempt,
+            run: request.run,
+            step: request.step,
+            item: request.item,
+            input,
+            cause: effect.cause.clone(),
+            log: log.clone(),
+            cancelled: effect.cancelled.child_token(),
+        };
+        let timeout = effect.request.timeout.unwrap_or(entry.manifest().timeout);
+        let output = guard::call(entry.skill().clone(), call, timeout).await?;
+        entry.check_output(&output)?;
+        refs::store(self.content.as_ref(), &effect.scope, output).await
+    }
+}
+
+impl Effects for SkillEffects {
+    fn handlers(&self) -> Vec<&'static str> {
+        vec![HANDLER]
+    }
+
+    fn concurrency(&self) -> Concurrency {
+        self.concurrency
+    }
+
+    fn perform(&self, call: EffectCall) -> BoxFuture<'_, Option<Outcome>> {
+        Box::pin(self.attempt(call))
+    }
+
+    fn failed(&self, request: &EffectRequest, reason: &str) -> Option<Outcome> {
+        let echo = serde_json::from_slice::<SkillCall>(&request.input)
+            .map(|call| call.echo)
+            .unwrap_or_default();
+        let failure = Failure::internal("skill.performer", format!("the performer of skills failed: {reason}"));
+        Some(outcome(request, echo, Err(failure), &LogWriter::silent()))
+    }
+}
+
+fn unreadable(error: &serde_json::Error) -> Failure {
+    Failure::internal("skill.request", format!("the request for a skill cannot be read: {error}"))
+}
+
+fn outcome(
+    request: &EffectRequest,
+    echo: Value,
+    result: Result<Value, Failure>,
+    log: &LogWriter,
+) -> Outcome {
+    let result = match result {
+        Ok(output) => SkillResult::Ok { output },
+        Err(failure) => SkillResult::Failed { failure },
+    };
+    SkillOutcome {
+        echo,
+        key: request.key.clone(),
+        attempt: request.attempt,
+        result,
+        log: log.so_far(),
+    }
+    .into_command()
+}
+
+#[cfg(test)]
+mod tests;

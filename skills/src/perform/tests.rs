@@ -1,0 +1,194 @@
+//! The performer around skills that behave and skills that do not.
+
+use std::{collections::HashMap, time::Duration};
+
+use bytes::Bytes;
+use mesh_kernel::{
+    envelope::{IdempotencyKey, TenantId, TenantScope},
+    ports::{ContentError, Digest},
+};
+use parking_lot::Mutex;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::contract::{FailureClass, Manifest, Skill, testing};
+
+/// Bodies in memory, each tenant's own.
+#[derive(Default)]
+struct Memory(Mutex<HashMap<(TenantId, Digest), Bytes>>);
+
+impl ContentStore for Memory {
+    fn put<'a>(&'a self, scope: &'a TenantScope, body: Bytes) -> BoxFuture<'a, Result<Digest, ContentError>> {
+        let digest = Digest::of(&body);
+        self.0.lock().insert((scope.tenant().clone(), digest), body);
+        Box::pin(async move { Ok(digest) })
+    }
+
+    fn get<'a>(&'a self, scope: &'a TenantScope, digest: Digest) -> BoxFuture<'a, Result<Bytes, ContentError>> {
+        let found = self.0.lock().get(&(scope.tenant().clone(), digest)).cloned();
+        Box::pin(async move { found.ok_or(ContentError::NotFound(digest)) })
+    }
+}
+
+/// Does what its input says.
+struct Obedient(Manifest);
+
+impl Skill for Obedient {
+    fn manifest(&self) -> &Manifest {
+        &self.0
+    }
+
+    fn call<'a>(&'a self, call: Call) -> BoxFuture<'a, Result<Value, Failure>> {
+        Box::pin(async move {
+            call.log.note("called");
+            match call.input["do"].as_str().unwrap_or_default() {
+                "panic" => panic!("as told"),
+                "hang" => std::future::pending().await,
+                "wait" => {
+                    call.cancelled.cancelled().await;
+                    Err(Failure::external("x", "interrupted"))
+                }
+                "finish late" => {
+                    call.cancelled.cancelled().await;
+                    Ok(json!({"value": "late"}))
+                }
+                "lie" => Ok(json!("no object")),
+                "large" => Ok(json!({"value": "x".repeat(8 << 20), "small": 1})),
+                "huge" => Ok(json!({"value": "x".repeat(OUTPUT_BYTES_MAX)})),
+                _ => Ok(json!({"value": call.input["value"]})),
+            }
+        })
+    }
+}
+
+struct Bench {
+    effects: SkillEffects,
+    content: Arc<Memory>,
+    logs: Arc<LogStore>,
+    _folder: tempfile::TempDir,
+}
+
+fn bench() -> Bench {
+    let manifest = Manifest::new("test.obedient", "does what its input says")
+        .takes(json!({"type": "object", "properties": {"do": {"type": "string"}}}))
+        .gives(json!({"type": "object", "required": ["value"]}))
+        .within(Duration::from_secs(30));
+    let folder = tempfile::tempdir().unwrap();
+    let logs = LogStore::open(folder.path(), Arc::new(testing::Still)).unwrap();
+    let registry = Registry::new([Arc::new(Obedient(manifest)) as Arc<dyn Skill>]).unwrap();
+    let content = Arc::new(Memory::default());
+    let effects = SkillEffects::new(registry, content.clone(), logs.clone());
+    Bench { effects, content, logs, _folder: folder }
+}
+
+fn effect(input: Value) -> EffectCall {
+    let request = SkillCall {
+        skill: "test.obedient".into(),
+        input,
+        run: "run-1".into(),
+        step: "s".into(),
+        item: None,
+        attempt: 2,
+        echo: json!({"seen": 7}),
+    };
+    EffectCall {
+        scope: testing::scope("acme"),
+        request: EffectRequest {
+            key: IdempotencyKey::parse("run-1.s.2").unwrap(),
+            handler: HANDLER,
+            attempt: 2,
+            input: serde_json::to_vec(&request).unwrap().into(),
+            timeout: None,
+        },
+        cause: testing::cause("acme", "run-1"),
+        cancelled: CancellationToken::new(),
+    }
+}
+
+fn read(outcome: Option<Outcome>) -> SkillOutcome {
+    serde_json::from_slice(&outcome.unwrap().bytes).unwrap()
+}
+
+async fn perform(bench: &Bench, input: Value) -> SkillOutcome {
+    read(bench.effects.perform(effect(input)).await)
+}
+
+fn failure(outcome: SkillOutcome) -> Failure {
+    match outcome.result {
+        SkillResult::Failed { failure } => failure,
+        SkillResult::Ok { output } => panic!("it succeeded with {output}"),
+    }
+}
+
+#[tokio::test]
+async fn an_outcome_carries_key_attempt_echo_and_log() {
+    let bench = bench();
+    let outcome = perform(&bench, json!({"value": 5})).await;
+    assert_eq!(outcome.result, SkillResult::Ok { output: json!({"value": 5}) });
+    assert_eq!((outcome.key.as_str(), outcome.attempt), ("run-1.s.2", 2));
+    assert_eq!((outcome.echo, outcome.log.lines), (json!({"seen": 7}), 1));
+    let id = LogId { run: "run-1".into(), step: "s".into(), item: None, attempt: 2 };
+    let page = bench.logs.read(&testing::scope("acme"), &id, 0, 1000).unwrap();
+    assert_eq!(page.lines[0].text, "called");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_a_skill_does_the_entity_hears_of_it() {
+    let bench = bench();
+    for (what, class, code) in [
+        (json!({"do": "panic"}), FailureClass::Internal, "skill.panic"),
+        (json!({"do": "hang"}), FailureClass::Timeout, "skill.timeout"),
+        (json!({"do": "wait"}), FailureClass::Timeout, "skill.timeout"),
+        (json!({"do": "lie"}), FailureClass::Internal, "skill.output"),
+        (json!({"do": "huge"}), FailureClass::Resource, "skill.output-too-large"),
+        (json!({"do": 5}), FailureClass::Validation, "skill.input"),
+        (json!({"x": {"$ref": "sha256:zz", "bytes": 1}}), FailureClass::Validation, "content.reference"),
+    ] {
+        let failure = failure(perform(&bench, what.clone()).await);
+        assert_eq!((failure.class, failure.code.as_str()), (class, code), "{what}: {failure}");
+    }
+    let late = perform(&bench, json!({"do": "finish late"})).await;
+    assert_eq!(late.result, SkillResult::Ok { output: json!({"value": "late"}) });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_call_has_nothing_to_tell_unless_it_was_done() {
+    let bench = bench();
+    for (what, told) in [("hang", false), ("wait", false), ("finish late", true)] {
+        let effect = effect(json!({"do": what}));
+        effect.cancelled.cancel();
+        assert_eq!(bench.effects.perform(effect).await.is_some(), told, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn eight_megabytes_go_out_by_reference_and_come_in_again() {
+    let bench = bench();
+    let outcome = bench.effects.perform(effect(json!({"do": "large"}))).await;
+    assert!(outcome.as_ref().unwrap().bytes.len() < 1024);
+    let SkillResult::Ok { output } = read(outcome).result else { panic!("it failed") };
+    assert_eq!(output["small"], 1, "small fields stay where guards can see them");
+    assert!(output["value"]["bytes"].as_u64().unwrap() > 8 << 20);
+
+    let back = perform(&bench, json!({"value": {"inner": [output["value"]]}})).await;
+    let SkillResult::Ok { output: again } = back.result else { panic!("it failed") };
+    assert!(again["value"]["$ref"].is_string(), "the body came in and went out again");
+    assert_eq!(bench.content.0.lock().len(), 2);
+
+    // The same reference means nothing in another tenant.
+    let mut other = effect(json!({"value": output["value"]}));
+    other.scope = testing::scope("other");
+    assert_eq!(failure(read(bench.effects.perform(other).await)).code, "content.missing");
+}
+
+#[tokio::test]
+async fn a_performer_that_fails_itself_still_tells_the_entity() {
+    let bench = bench();
+    let outcome = read(bench.effects.failed(&effect(json!({})).request, "worker gone"));
+    assert_eq!(outcome.echo, json!({"seen": 7}));
+    assert!(failure(outcome).message.contains("worker gone"));
+    let mut broken = effect(json!({}));
+    broken.request.input = Bytes::from_static(b"not json");
+    assert_eq!(failure(read(bench.effects.perform(broken).await)).code, "skill.request");
+}

@@ -1,0 +1,151 @@
+//! Every key that can be set: meaning, unit, default, range. `config/mesh.toml` is made from this.
+
+use std::time::Duration;
+
+use super::Form;
+
+/// One key of the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// `section.key`.
+    pub name: &'static str,
+    /// What it sets, in a sentence or two; what happens at the bound.
+    pub meaning: &'static str,
+    /// The default as text; a test reads each.
+    pub default: &'static str,
+    /// Its form and range.
+    pub form: Form,
+}
+
+impl Key {
+    /// The part before the dot.
+    pub fn section(&self) -> &'static str {
+        self.name.split_once('.').map_or(self.name, |(section, _)| section)
+    }
+
+    /// The part after the dot.
+    pub fn own_name(&self) -> &'static str {
+        self.name.split_once('.').map_or(self.name, |(_, name)| name)
+    }
+
+    /// The default as the file spells it.
+    pub fn default_toml(&self) -> String {
+        self.form.read(self.default).map_or_else(|_| String::new(), |value| value.toml())
+    }
+
+    /// The variable of the environment that sets it.
+    pub fn variable(&self) -> String {
+        format!("MESH_{}", self.name.replace('.', "_").to_uppercase())
+    }
+}
+
+/// What each section is about.
+pub(super) const SECTIONS: &[(&str, &str)] = &[
+    ("server", "Who can reach the node. Loopback only: put a TLS proxy in front to serve others."),
+    ("journal", "The durable record of events, in the folder `journal` of the data folder."),
+    ("actors", "Entities that are awake, and their mailboxes."),
+    ("tenants", "What one tenant may ask for, so that none starves another."),
+    ("effects", "Work in the outside world: skills, builds, processes."),
+    ("builds", "Limits of the builds and tests of generated products."),
+    ("pages", "The page that the node serves to a browser."),
+    ("log", "What the node writes to its standard error."),
+];
+
+const fn seconds(min: u64, max: u64) -> Form {
+    Form::Time { min: Duration::from_secs(min), max: Duration::from_secs(max) }
+}
+
+const fn count(min: u64, max: u64) -> Form {
+    Form::Count { min, max }
+}
+
+const fn mebibytes(min: u64, max: u64) -> Form {
+    Form::Bytes { min: min << 20, max: max << 20 }
+}
+
+/// Shorthand for the table below.
+const fn key(name: &'static str, default: &'static str, form: Form, meaning: &'static str) -> Key {
+    Key { name, meaning, default, form }
+}
+
+/// All keys, section by section in the order of [`SECTIONS`].
+pub const KEYS: &[Key] = &[
+    key("server.listen", "127.0.0.1:7400", Form::Listen,
+        "Where gRPC is served. Only a loopback address is taken. `mesh run` takes a free port unless this is set."),
+    key("server.http_listen", "127.0.0.1:7401", Form::Listen,
+        "Where the page and its event stream are served. Only a loopback address is taken."),
+    key("server.allowed_hosts", "", Form::List("host names without a port, such as mesh.example"),
+        "Host headers that the page answers to beside `localhost` and loopback addresses; all others are refused, which stops rebinding."),
+    key("server.message_bytes_max", "16 MiB", mebibytes(1, 256),
+        "The largest gRPC message that is taken."),
+    key("server.drain_max", "30s", seconds(1, 3_600),
+        "How long a node that was told to stop waits for what is under way; the rest goes on at the next start."),
+    key("journal.segment_bytes", "64 MiB", mebibytes(1, 1_024),
+        "The size of a segment file; it is filled with zeroes ahead of use."),
+    key("journal.free_bytes_min", "64 MiB", mebibytes(1, 1_048_576),
+        "New work is refused while less than this is free on the disk; reads go on."),
+    key("journal.snapshot_every", "256", count(1, 1_000_000),
+        "A sleeping entity is snapshotted when it has this many events since the last snapshot; it bounds the time to wake."),
+    key("actors.mailbox_items_max", "1024", count(8, 1_000_000),
+        "Messages that wait for one entity; then senders wait, and are told to come back."),
+    key("actors.mailbox_bytes_max", "16 MiB", mebibytes(1, 4_096),
+        "Bytes that wait for one entity; at least one message is always taken."),
+    key("actors.sleep_after", "1m", seconds(1, 86_400),
+        "An entity without work sleeps after this long."),
+    key("actors.awake_bytes_max", "512 MiB", mebibytes(16, 1_048_576),
+        "Memory of all entities that are awake; above it the ones idle longest sleep first."),
+    key("actors.command_timeout", "30s", seconds(1, 600),
+        "How long a command waits for its answer when its sender set no deadline."),
+    key("tenants.commands_per_second", "2000", count(1, 10_000_000),
+        "Commands that one tenant may send in a second, in the long run; then they are refused with a delay."),
+    key("tenants.commands_burst", "4000", count(1, 10_000_000),
+        "Commands that one tenant may send at once."),
+    key("effects.concurrent_max", "256", count(1, 100_000),
+        "Effects under way at once in the node; the others wait their turn."),
+    key("effects.tenant_concurrent_max", "128", count(1, 100_000),
+        "Effects under way at once for one tenant."),
+    key("builds.time_max", "20m", seconds(10, 86_400),
+        "One build or one test run of a product; then it is ended and the step fails."),
+    key("builds.memory_bytes_max", "4 GiB", mebibytes(256, 1_048_576),
+        "Address space of each process of a build."),
+    key("builds.seed_dir", "", Form::Text("a folder; empty: `agent-mesh/seeds` in the user's cache folder"),
+        "Where dependency seeds lie: compiled once per machine, shared by all data folders, never by tenants' builds."),
+    key("pages.login_time", "10m", seconds(10, 86_400),
+        "How long the single-use log-in of a printed address is good for."),
+    key("pages.session_time", "12h", seconds(60, 2_592_000),
+        "How long a browser stays logged in."),
+    key("log.filter", "warn,mesh=info", Form::Text("tracing directives, such as info or warn,mesh_kernel=debug"),
+        "Which messages are written."),
+    key("log.format", "text", Form::OneOf(&["text", "json"]),
+        "How they are written."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_in_its_own_range_and_every_key_explained() {
+        for key in KEYS {
+            assert!(key.form.read(key.default).is_ok(), "{}: {}", key.name, key.default);
+            assert!(key.meaning.ends_with('.'), "{}", key.name);
+            assert!(SECTIONS.iter().any(|(name, _)| *name == key.section()), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn no_two_keys_have_one_name_or_one_variable() {
+        let mut seen = std::collections::BTreeSet::new();
+        for key in KEYS {
+            assert!(seen.insert(key.variable()), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn a_section_stands_together() {
+        let mut order: Vec<&str> = KEYS.iter().map(Key::section).collect();
+        order.dedup();
+        let sections: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(order, sections);
+    }
+}

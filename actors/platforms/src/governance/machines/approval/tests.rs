@@ -1,0 +1,293 @@
+//! The table of tests.
+
+use super::*;
+use crate::table::{Row, START, Table, check};
+
+fn request(digest: &str, quorum: u32) -> Command {
+    Command::RequestApproval(Request {
+        run: "acme/control-plane/run/run-1".parse().unwrap(),
+        step: "review".into(),
+        title: "Release it?".into(),
+        description: String::new(),
+        digest: digest.into(),
+        quorum,
+        roles: Vec::new(),
+        barred: vec!["robot-owner".into()],
+        escalate_at: None,
+        expire_at: None,
+    })
+}
+
+fn decide(decision: Decision, digest: &str) -> Command {
+    Command::DecideApproval {
+        decision,
+        digest: digest.into(),
+        comment: "because".into(),
+    }
+}
+
+fn approve(digest: &str) -> Command {
+    decide(Decision::Approve, digest)
+}
+
+fn fire(table: &mut Table<ApprovalMachine>, name: &str) -> Result<Vec<String>, String> {
+    let timer = table.due(name);
+    table.by_system().send(Command::FireTimer {
+        name: timer.name,
+        due: timer.due,
+    })
+}
+
+/// Alice asked for `d1` with this quorum; bob, an approver, sends next.
+fn pending(quorum: u32) -> Table<ApprovalMachine> {
+    let machine = ApprovalMachine::default();
+    let mut table = Table::new(machine, "acme/governance/approval/appr-1");
+    table.send(request("d1", quorum)).unwrap();
+    table.by("bob", &[Role::Approver]);
+    table
+}
+
+#[test]
+fn an_approval_that_nobody_asked_for_is_not_found() {
+    let cancel = Command::CancelApproval {
+        reason: String::new(),
+    };
+    let timer = Command::FireTimer {
+        name: ESCALATE.into(),
+        due: START,
+    };
+    let rows: [Row<Command>; 4] = [
+        ("decide", approve("d1"), Err("GOV-0001")),
+        ("cancel", cancel, Err("GOV-0001")),
+        ("timer", timer, Err("GOV-0001")),
+        ("ask", request("d1", 1), Ok(&["ApprovalOpened"])),
+    ];
+    for (what, command, expected) in rows {
+        let machine = ApprovalMachine::default();
+        let mut table = Table::new(machine, "acme/governance/approval/appr-1");
+        check(what, table.send(command), expected);
+    }
+}
+
+#[test]
+fn a_pending_approval_answers_each_command() {
+    let stale = Command::FireTimer {
+        name: EXPIRE.into(),
+        due: START,
+    };
+    let strange = Command::FireTimer {
+        name: "tea".into(),
+        due: START,
+    };
+    let cancel = Command::CancelApproval {
+        reason: "the run ended".into(),
+    };
+    let rows: [Row<Command>; 9] = [
+        (
+            "yes",
+            approve("d1"),
+            Ok(&["ApprovalVoteCast", "ApprovalGranted"]),
+        ),
+        (
+            "no",
+            decide(Decision::Reject, "d1"),
+            Ok(&["ApprovalRejected"]),
+        ),
+        ("yes to something else", approve("d2"), Err("GOV-0002")),
+        (
+            "no to something else",
+            decide(Decision::Reject, "d0"),
+            Err("GOV-0002"),
+        ),
+        ("asked again", request("d1", 5), Ok(&[])),
+        (
+            "asked for another",
+            request("d2", 1),
+            Ok(&["ApprovalVoided", "ApprovalOpened"]),
+        ),
+        ("cancel", cancel, Ok(&["ApprovalCancelled"])),
+        ("a stale timer", stale, Ok(&[])),
+        ("a strange timer", strange, Ok(&[])),
+    ];
+    for (what, command, expected) in rows {
+        check(what, pending(1).send(command), expected);
+    }
+}
+
+#[test]
+fn what_is_closed_is_decided_no_more() {
+    let cancel = || Command::CancelApproval {
+        reason: String::new(),
+    };
+    let closings = [approve("d1"), decide(Decision::Reject, "d1"), cancel()];
+    for closing in closings {
+        let mut table = pending(1);
+        table.send(closing).unwrap();
+        assert!(table.wants().timers.is_empty());
+        table.by("carol", &[Role::Approver]);
+        check("decide", table.send(approve("d1")), Err("GOV-0003"));
+        check("cancel", table.send(cancel()), Ok(&[]));
+        check("asked again", table.send(request("d1", 1)), Ok(&[]));
+    }
+}
+
+#[test]
+fn nobody_decides_what_they_asked_for_or_made() {
+    for who in ["alice", "robot-owner"] {
+        let mut table = pending(1);
+        let roles = [Role::Approver, Role::Admin, Role::Operator];
+        check(
+            who,
+            table.by(who, &roles).send(approve("d1")),
+            Err("GOV-0005"),
+        );
+        check(
+            who,
+            table.send(decide(Decision::Reject, "d1")),
+            Err("GOV-0005"),
+        );
+    }
+}
+
+#[test]
+fn only_the_asked_roles_decide() {
+    for role in [Role::Developer, Role::Viewer, Role::Operator, Role::Admin] {
+        let mut table = pending(1);
+        check(
+            role.as_str(),
+            table.by("bob", &[role]).send(approve("d1")),
+            Err("GOV-0004"),
+        );
+    }
+}
+
+#[test]
+fn a_quorum_is_of_different_people() {
+    let mut table = pending(2);
+    check(
+        "first",
+        table.send(approve("d1")),
+        Ok(&["ApprovalVoteCast"]),
+    );
+    check("the same again", table.send(approve("d1")), Err("GOV-0006"));
+    table.by("carol", &[Role::Approver]);
+    check(
+        "second",
+        table.send(approve("d1")),
+        Ok(&["ApprovalVoteCast", "ApprovalGranted"]),
+    );
+    assert_eq!(
+        table.last("ApprovalGranted")["by"],
+        serde_json::json!(["bob", "carol"])
+    );
+}
+
+#[test]
+fn another_digest_voids_every_vote() {
+    let mut table = pending(2);
+    table.send(approve("d1")).unwrap();
+    table
+        .by("alice", &[Role::Developer])
+        .send(request("d2", 2))
+        .unwrap();
+    table.by("carol", &[Role::Approver]);
+    check("the old digest", table.send(approve("d1")), Err("GOV-0002"));
+    check(
+        "one of two",
+        table.send(approve("d2")),
+        Ok(&["ApprovalVoteCast"]),
+    );
+    table.by("bob", &[Role::Approver]);
+    check(
+        "two of two",
+        table.send(approve("d2")),
+        Ok(&["ApprovalVoteCast", "ApprovalGranted"]),
+    );
+}
+
+#[test]
+fn a_grant_is_void_when_its_digest_changes() {
+    let mut table = pending(1);
+    table.send(approve("d1")).unwrap();
+    table
+        .by("alice", &[Role::Developer])
+        .send(request("d2", 1))
+        .unwrap();
+    assert_eq!(table.view()["state"], "pending");
+    assert_eq!(table.view()["round"], 2);
+}
+
+#[test]
+fn one_no_is_enough() {
+    let mut table = pending(2);
+    table.send(approve("d1")).unwrap();
+    table.by("carol", &[Role::Approver]);
+    check(
+        "no",
+        table.send(decide(Decision::Reject, "d1")),
+        Ok(&["ApprovalRejected"]),
+    );
+    assert_eq!(table.view()["decidedBy"], serde_json::json!(["carol"]));
+}
+
+#[test]
+fn silence_escalates_to_admins_and_then_is_a_no() {
+    let mut table = pending(1);
+    check(
+        "escalates",
+        fire(&mut table, ESCALATE),
+        Ok(&["ApprovalEscalated"]),
+    );
+    assert_eq!(table.view()["state"], "escalated");
+    check(
+        "expires",
+        fire(&mut table, EXPIRE),
+        Ok(&["ApprovalExpired"]),
+    );
+    assert_eq!(table.view()["state"], "expired");
+
+    let mut table = pending(1);
+    fire(&mut table, ESCALATE).unwrap();
+    table.by("root", &[Role::Admin]);
+    check(
+        "an admin",
+        table.send(approve("d1")),
+        Ok(&["ApprovalVoteCast", "ApprovalGranted"]),
+    );
+}
+
+#[test]
+fn a_request_that_nobody_could_decide_is_refused() {
+    let mut system = request("d1", 1);
+    if let Command::RequestApproval(request) = &mut system {
+        request.roles = vec![Role::System];
+    }
+    let rows: [Row<Command>; 3] = [
+        ("no digest", request("", 1), Err("GOV-0007")),
+        ("a huge quorum", request("d1", 11), Err("GOV-0007")),
+        ("the node's role", system, Err("GOV-0007")),
+    ];
+    for (what, command, expected) in rows {
+        let machine = ApprovalMachine::default();
+        let mut table = Table::new(machine, "acme/governance/approval/appr-1");
+        check(what, table.send(command), expected);
+    }
+}
+
+#[test]
+fn an_approval_that_expires_at_once_still_wakes_somebody() {
+    let machine = ApprovalMachine::default();
+    let mut table = Table::new(machine, "acme/governance/approval/appr-1");
+    let mut asked = request("d1", 1);
+    if let Command::RequestApproval(request) = &mut asked {
+        request.expire_at = Some(START);
+    }
+    table.send(asked).unwrap();
+    let names: Vec<_> = table
+        .wants()
+        .timers
+        .into_iter()
+        .map(|timer| timer.name)
+        .collect();
+    assert_eq!(names, [EXPIRE]);
+}

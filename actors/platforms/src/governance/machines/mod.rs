@@ -1,0 +1,3 @@
+//! What may happen to approvals.
+
+pub mod approval;

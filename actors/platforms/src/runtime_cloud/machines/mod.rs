@@ -1,0 +1,3 @@
+//! What may happen to workloads.
+
+pub mod workload;

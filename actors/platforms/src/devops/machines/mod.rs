@@ -1,0 +1,3 @@
+//! What may happen to repositories.
+
+pub mod repository;

@@ -1,0 +1,3 @@
+//! What may happen to products.
+
+pub mod product;

@@ -1,1 +1,68 @@
-//! The platforms.
+//! The platforms: rooms of deciders, reactions and effects.
+//!
+//! Each room has the same files, so whoever has read one has read all: `mod.rs` says what the room
+//! is for, `messages.rs` what it is told and announces, `machines/` what may happen (pure),
+//! `reactions.rs` what it does because of others' events, `effects.rs` what it does in the outside
+//! world, `config.rs` what can be set, `error.rs` what it refuses.
+//!
+//! INVARIANT: no room names another one. They meet in events, read by type name and JSON.
+
+pub mod control_plane;
+pub mod devops;
+pub mod governance;
+pub mod product;
+pub mod runtime_cloud;
+pub mod templates;
+
+#[cfg(test)]
+mod table;
+
+use mesh_kernel::entity::Kinds;
+
+/// Adds every kind of entity that the rooms own.
+pub fn kinds(kinds: Kinds) -> Kinds {
+    kinds
+        .with(control_plane::machines::tenant::TenantMachine)
+        .with(control_plane::machines::blueprint::BlueprintMachine)
+        .with(governance::machines::approval::ApprovalMachine::default())
+        .with(devops::machines::repository::RepositoryMachine)
+        .with(runtime_cloud::machines::workload::WorkloadMachine::default())
+        .with(product::machines::product::ProductMachine)
+}
+
+/// The five planes and the tokens of their platforms, as the tree of supervisors shows them.
+///
+/// A platform without entities yet stands in the tree all the same: it is part of the map.
+pub fn planes() -> &'static [(&'static str, &'static [&'static str])] {
+    &[
+        ("experience", &["studio"]),
+        ("control", &["control-plane"]),
+        (
+            "work",
+            &["agent-mesh", "knowledge", "templates", "marketplace"],
+        ),
+        ("delivery-runtime", &["devops", "runtime-cloud", "product"]),
+        (
+            "cross-cutting",
+            &["observability", "governance", "integration"],
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_belongs_to_a_platform_of_the_map() {
+        let platforms: Vec<&str> = planes()
+            .iter()
+            .flat_map(|(_, names)| *names)
+            .copied()
+            .collect();
+        assert_eq!((planes().len(), platforms.len()), (5, 12));
+        for kind in kinds(Kinds::default()).all() {
+            assert!(platforms.contains(&kind.platform), "{kind} is on no plane");
+        }
+    }
+}

@@ -4,5 +4,6 @@ pub mod blueprint;
 pub mod contract;
 pub mod logs;
 pub mod perform;
+pub mod product;
 pub mod render;
 pub mod yaml;

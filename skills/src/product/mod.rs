@@ -1,0 +1,6 @@
+//! What it takes to make a product on this machine: where its files lie, git, cargo, the dependency
+//! seed, and the running process. The native skills are thin callers of these.
+//!
+//! Never here: schemas of skills, or any knowledge of what a blueprint means.
+
+pub mod process;

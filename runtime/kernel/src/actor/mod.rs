@@ -1,1 +1,51 @@
-//! (being written)
+//! Floor 4: mailboxes, fairness, supervision, dead letters.
+//!
+//! ractor is used for life and death and not for the queue. A [`Slot`] is one address with its
+//! mailbox, bounded in messages and bytes, which outlives each incarnation of its actor; ractor only
+//! hears a bell when the mailbox is no longer empty. So a crash loses nothing, an entity may sleep
+//! at any time, and a sender that finds no room waits or is told.
+//!
+//! - The [`Directory`] finds the slot of an address and wakes it.
+//! - The [`Tree`] holds the supervisors: node, planes, platforms; below a platform its services and
+//!   its shards, and below a shard the entities that are awake.
+//! - A [`Behaviour`] is what runs at an address; the floor above makes one for each incarnation.
+//! - The watchdog, a thread of its own, kills handlers that are over their deadline.
+//!
+//! What it never does: it never reads a payload, never looks at the journal, and never lets two
+//! incarnations of one address live at once. Only this floor names `ractor`.
+
+mod batch;
+mod behaviour;
+mod config;
+mod dead;
+mod directory;
+mod drain;
+mod fair;
+mod floor;
+mod host;
+mod item;
+mod mailbox;
+mod plan;
+mod refuse;
+mod restart;
+mod service;
+mod shard;
+mod slot;
+mod supervisor;
+mod sweep;
+mod tree;
+mod watchdog;
+
+pub use behaviour::{Answer, Answered, Behaviour, Crash, Lane, ReplySlot, SlotHandle, Spawner};
+pub use config::{ActorConfig, Bounds};
+pub use dead::{DeadLetter, DeadLetterSink, DeadReason};
+pub use directory::{Counts, Directory};
+pub use drain::DrainReport;
+pub use fair::FairQueue;
+pub use item::Item;
+pub use plan::{Restart, Strategy};
+pub use refuse::{NotTaken, Undelivered};
+pub use restart::{Backoff, Cause, Chance, Intensity, RestartPolicy};
+pub use service::ServiceSpec;
+pub use slot::{KeepAwake, Slot};
+pub use tree::{Tree, TreeError};

@@ -1,0 +1,120 @@
+//! What runs inside an actor: the part that the floors above write.
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use tokio::sync::oneshot;
+
+use super::{Item, Slot};
+use crate::{
+    BoxFuture,
+    envelope::{Address, Envelope, Refusal},
+    ports::Position,
+};
+
+/// What a handled command is answered with.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    /// The version of the entity's last event.
+    pub version: u64,
+    /// The journal position of that event.
+    pub position: Position,
+    /// The events that the command caused.
+    pub events: Vec<Arc<Envelope>>,
+    /// The view that was asked for; null when none was.
+    pub view: serde_json::Value,
+    /// Whether it is the answer of an earlier command with the same key.
+    pub repeated: bool,
+}
+
+/// The answer to a message: what came of it, or a refusal.
+pub type Answer = Result<Answered, Refusal>;
+
+/// Where the answer goes: made by the asker, so an answer never waits for room.
+pub type ReplySlot = oneshot::Sender<Answer>;
+
+/// A slot as everything outside this floor holds it.
+pub type SlotHandle = Arc<Slot>;
+
+/// Which lane of the mailbox a message takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Cancel, approve, timers, outcomes: served first, few.
+    Control,
+    /// Everything else: a lane for each tenant, served in turn.
+    Work,
+}
+
+/// Why an incarnation cannot go on.
+///
+/// A refusal is no crash: it is an answer. A crash ends the incarnation and is its supervisor's
+/// business.
+#[derive(Debug, thiserror::Error)]
+pub enum Crash {
+    /// It may be the message's fault: the message is tried once more, then it is a dead letter.
+    #[error("{0}")]
+    Failed(#[source] Box<dyn Error + Send + Sync>),
+    /// Not the message's fault (the journal refused, a dependency is away): tried again after a
+    /// while, as often as it takes, until the message's own deadline.
+    #[error("{0}")]
+    Retry(#[source] Box<dyn Error + Send + Sync>),
+    /// The entity cannot be decoded: it is stopped, its mailbox closed, an alarm raised.
+    #[error("cannot be decoded at version {version}: {reason}")]
+    Quarantine {
+        /// The version of the event that could not be decoded; 0 for a snapshot.
+        version: u64,
+        /// Why not.
+        #[source]
+        reason: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// One incarnation of one address.
+///
+/// INVARIANT: of one address at most one behaviour exists at any time, and its methods are never
+/// called at the same time. State is never carried over a crash: the next incarnation begins with a
+/// new behaviour.
+pub trait Behaviour: Send + 'static {
+    /// Loads what it needs; the first thing that is called, before any message.
+    ///
+    /// # Errors
+    /// [`Crash`]: the incarnation ends, and its messages wait for the next one.
+    fn start(&mut self) -> BoxFuture<'_, Result<(), Crash>>;
+
+    /// Handles one message and answers `item.reply` itself, by taking it.
+    ///
+    /// **Cancel safety**: the future is dropped when the actor is killed; the message then goes back
+    /// to the head of its lane.
+    ///
+    /// # Errors
+    /// [`Crash`]: the incarnation ends. What is left in `item.reply` is kept for the next try.
+    fn handle<'a>(&'a mut self, item: &'a mut Item) -> BoxFuture<'a, Result<(), Crash>>;
+
+    /// Whether it may sleep now.
+    fn may_park(&self) -> bool;
+
+    /// The last thing before it sleeps, such as a snapshot. Never relied on.
+    fn park(&mut self) -> BoxFuture<'_, ()>;
+
+    /// What it holds in memory. **Units**: bytes; asked after each batch, so it must be cheap.
+    fn size(&self) -> usize;
+
+    /// Whether something of it is under way that its sleep would disturb.
+    fn keep_awake(&self) -> bool {
+        false
+    }
+
+    /// How long one message may take before the watchdog kills the handler; `None` for the
+    /// directory's default.
+    ///
+    /// It is the kind's and never the caller's: a caller with a short deadline must not be able to
+    /// kill an entity.
+    fn handle_deadline(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// Makes behaviours: the floor above says what lives at an address.
+pub trait Spawner: Send + Sync + 'static {
+    /// A new behaviour for a new incarnation. It must not wait; loading is [`Behaviour::start`].
+    fn behaviour(&self, address: &Address, slot: &SlotHandle) -> Box<dyn Behaviour>;
+}

@@ -1,0 +1,485 @@
+//! The directory: from an address to its slot, waking it when it sleeps.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use ractor::ActorRef;
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::Instant,
+};
+
+use super::{
+    ActorConfig, DeadLetterSink, DeadReason, Item, Lane, NotTaken, Slot, Spawner, Tree,
+    Undelivered,
+    floor::{Floor, Totals},
+    mailbox::Ticket,
+    restart::Chance,
+    shard::ShardMsg,
+    slot::{Next, NotPushed, Pushed, Wanted},
+    watchdog,
+};
+use crate::{
+    envelope::{Address, Shard},
+    ports::Clock,
+    task,
+    telemetry::{ActorInfo, Meters, Signals},
+};
+
+type Map = Mutex<HashMap<Address, Arc<Slot>>>;
+
+/// Where the supervisor of one platform and shard is, and who waits for it.
+#[derive(Default)]
+struct Seat {
+    bell: Option<ActorRef<ShardMsg>>,
+    pending: Vec<Arc<Slot>>,
+    asked: bool,
+}
+
+/// All addresses that are awake or have messages.
+///
+/// 64 maps, one for each shard of addresses, each under its own lock. A slot that sleeps with an
+/// empty mailbox is in none of them and costs nothing.
+pub struct Directory {
+    pub(super) floor: Arc<Floor>,
+    maps: Vec<Map>,
+    seats: Mutex<HashMap<(usize, u8), Seat>>,
+    spawner: Arc<dyn Spawner>,
+    tree: Arc<Tree>,
+    myself: Weak<Directory>,
+    /// Monotonic nanoseconds of the runtime's last sign of life.
+    pub(super) beat: AtomicU64,
+}
+
+impl Directory {
+    /// A directory whose entities live under the platforms of `tree`, with its watchdog and its
+    /// sweep. Must be called within the runtime.
+    pub fn new(
+        config: ActorConfig,
+        tree: Arc<Tree>,
+        spawner: Arc<dyn Spawner>,
+        clock: Arc<dyn Clock>,
+        dead: Arc<dyn DeadLetterSink>,
+    ) -> Arc<Self> {
+        let beat = AtomicU64::new(u64::try_from(clock.monotonic().as_nanos()).unwrap_or(0));
+        let floor = Arc::new(Floor {
+            chance: Mutex::new(Chance::new(config.seed)),
+            starts: Semaphore::new(config.starts.max(1)),
+            config,
+            clock,
+            dead,
+            meters: tree.meters(),
+            signals: tree.signals(),
+            totals: Totals::default(),
+            queued_bytes: AtomicUsize::new(0),
+            live_bytes: AtomicUsize::new(0),
+            closing: AtomicBool::new(false),
+            tight: Notify::new(),
+            moved: Notify::new(),
+        });
+        let directory = Arc::new_cyclic(|myself| Self {
+            floor,
+            maps: (0..Shard::COUNT).map(|_| Map::default()).collect(),
+            seats: Mutex::default(),
+            spawner,
+            tree,
+            myself: myself.clone(),
+            beat,
+        });
+        watchdog::start(&directory);
+        super::sweep::start(&directory);
+        directory
+    }
+
+    /// Gives a message to its address without waiting: for handlers and timers.
+    ///
+    /// # Errors
+    /// [`Undelivered`]: the message comes back whole, with a refusal that says when to try again.
+    pub fn try_deliver(&self, item: Item, lane: Lane) -> Result<(), Box<Undelivered>> {
+        let slot = self.slot_for(item)?;
+        self.offer(slot, lane).map_err(|not| match not {
+            Offer::Full(_, item, why) | Offer::Refused(item, why) => why.with(item),
+        })
+    }
+
+    /// Gives a message to its address, waiting for room until the instant given.
+    ///
+    /// **Cancel safety**: when the future is dropped the message was not taken, or it was and will
+    /// be handled.
+    ///
+    /// # Errors
+    /// [`Undelivered`] as in [`Directory::try_deliver`], `RESOURCE_EXHAUSTED` when there was no room.
+    pub async fn deliver(
+        &self,
+        item: Item,
+        lane: Lane,
+        until: Instant,
+    ) -> Result<(), Box<Undelivered>> {
+        let mut next = self.slot_for(item)?;
+        loop {
+            let (slot, item, why) = match self.offer(next, lane) {
+                Ok(()) => return Ok(()),
+                Err(Offer::Refused(item, why)) => return Err(why.with(item)),
+                Err(Offer::Full(slot, item, why)) => (slot, item, why),
+            };
+            if lane == Lane::Control {
+                return Err(why.with(item));
+            }
+            let line = match Line::join(slot, &item) {
+                Ok(line) => line,
+                Err(why) => return Err(why.with(item)),
+            };
+            match tokio::time::timeout_at(until, line.called()).await {
+                Err(_) => return Err(why.with(item)),
+                // Sent away: the slot was quarantined or forgotten. Ask again.
+                Ok(None) => next = self.slot_for(item)?,
+                Ok(Some(slot)) => match self.settle(&slot, slot.push_reserved(item)) {
+                    Ok(()) => return Ok(()),
+                    Err(Offer::Full(_, item, why) | Offer::Refused(item, why)) => {
+                        return Err(why.with(item));
+                    }
+                },
+            }
+        }
+    }
+
+    /// The slot of an address, when it is awake or has messages.
+    pub fn slot(&self, address: &Address) -> Option<Arc<Slot>> {
+        self.map(address)?.lock().get(address).cloned()
+    }
+
+    /// Wakes an address without a message, when it sleeps: it loads, and asks again for what it
+    /// still waits for. An address on a platform that this node does not run is left alone.
+    pub fn wake(&self, address: &Address) {
+        if self.tree.platform(address.platform()).is_none() || self.is_closing() {
+            return;
+        }
+        let Some(map) = self.map(address) else { return };
+        loop {
+            let slot = {
+                let mut map = map.lock();
+                let made = || Slot::new(address.clone(), self.floor.clone());
+                map.entry(address.clone()).or_insert_with(made).clone()
+            };
+            match slot.want() {
+                Wanted::Retired => {}
+                Wanted::Already => return,
+                Wanted::Wake(after) => return self.wake_after(&slot, after),
+            }
+        }
+    }
+
+    fn is_closing(&self) -> bool {
+        self.floor.closing.load(Ordering::Relaxed)
+    }
+
+    /// Lifts the quarantine of an address. False when it is in none.
+    pub fn release(&self, address: &Address) -> bool {
+        self.slot(address).is_some_and(|slot| slot.release())
+    }
+
+    /// Kills the incarnation of an address that is awake; it is started again when messages wait.
+    pub fn kill(&self, address: &Address) -> bool {
+        let slot = self.slot(address);
+        slot.as_ref()
+            .inspect(|slot| slot.kill(super::Cause::Killed))
+            .is_some()
+    }
+
+    /// Every actor there is, supervisors first, each after its parent.
+    ///
+    /// **Cost**: one short lock per awake entity; computed when asked for.
+    pub fn tree(&self) -> Vec<ActorInfo> {
+        let mut lines = self.tree.lines();
+        for slot in self.slots() {
+            let parent = self.tree.shard_name(slot.address());
+            lines.push(slot.info(parent));
+        }
+        lines
+    }
+
+    /// The sums per kind and tenant.
+    pub fn meters(&self) -> &Meters {
+        &self.floor.meters
+    }
+
+    /// The live signals.
+    pub fn signals(&self) -> &Arc<Signals> {
+        &self.floor.signals
+    }
+
+    /// What became of all messages so far.
+    pub fn counts(&self) -> Counts {
+        let totals = &self.floor.totals;
+        let handled = totals.handled.load(Ordering::Relaxed);
+        let expired = totals.expired.load(Ordering::Relaxed);
+        let dead = totals.dead.load(Ordering::Relaxed);
+        Counts {
+            // Last: a message is counted as accepted before it is counted as anything else.
+            accepted: totals.accepted.load(Ordering::Relaxed),
+            handled,
+            expired,
+            dead,
+            queued_bytes: self.floor.queued_bytes.load(Ordering::Relaxed),
+            live_bytes: self.floor.live_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// How long the runtime gave no sign of life: more than two seconds means that it is stuck.
+    pub fn unresponsive_for(&self) -> Duration {
+        let beat = Duration::from_nanos(self.beat.load(Ordering::Relaxed));
+        self.floor.now().saturating_sub(beat)
+    }
+
+    pub(super) fn spawner(&self) -> Arc<dyn Spawner> {
+        self.spawner.clone()
+    }
+
+    pub(super) fn weak(&self) -> Weak<Directory> {
+        self.myself.clone()
+    }
+
+    /// All slots, as of now.
+    pub(super) fn slots(&self) -> Vec<Arc<Slot>> {
+        self.maps
+            .iter()
+            .flat_map(|map| map.lock().values().cloned().collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// The slots of one shard of addresses.
+    pub(super) fn slots_of(&self, shard: usize) -> Vec<Arc<Slot>> {
+        self.maps
+            .get(shard)
+            .map(|map| map.lock().values().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    fn map(&self, address: &Address) -> Option<&Map> {
+        self.maps.get(usize::from(address.shard().number()))
+    }
+
+    fn slot_for(&self, item: Item) -> Result<(Arc<Slot>, Item), Box<Undelivered>> {
+        let address = &item.envelope.headers.subject;
+        let (Some(map), Some(_)) = (self.map(address), self.tree.platform(address.platform()))
+        else {
+            let why = NotTaken::NoPlatform {
+                address: address.to_string(),
+                platform: address.platform().to_owned(),
+            };
+            return Err(why.with(item));
+        };
+        let mut map = map.lock();
+        if let Some(slot) = map.get(address) {
+            let slot = slot.clone();
+            return Ok((slot, item));
+        }
+        let slot = Slot::new(address.clone(), self.floor.clone());
+        map.insert(address.clone(), slot.clone());
+        Ok((slot, item))
+    }
+
+    fn offer(&self, (slot, item): (Arc<Slot>, Item), lane: Lane) -> Result<(), Offer> {
+        let pushed = slot.push(item, lane);
+        self.settle(&slot, pushed)
+    }
+
+    /// Rings or wakes after a push; looks the address up again when the slot is one of the past.
+    fn settle(&self, slot: &Arc<Slot>, pushed: Result<Pushed, NotPushed>) -> Result<(), Offer> {
+        match pushed {
+            Ok(Pushed::Queued) => Ok(()),
+            Ok(Pushed::Ring(bell)) => {
+                // A dead cell refuses the bell: then the next incarnation begins by itself.
+                let _ = bell.send_message(super::host::Ring::Bell);
+                Ok(())
+            }
+            Ok(Pushed::Wake(after)) => {
+                self.wake_after(slot, after);
+                Ok(())
+            }
+            Err(NotPushed::Full(item, why)) => Err(Offer::Full(slot.clone(), item, why)),
+            Err(NotPushed::Refused(item, why)) => Err(Offer::Refused(item, why)),
+            Err(NotPushed::Retired(item)) => {
+                let lane = item.lane;
+                let again = self.slot_for(item).map_err(|undelivered| {
+                    let Undelivered { item, .. } = *undelivered;
+                    Offer::Refused(item, NotTaken::Stopping)
+                })?;
+                self.offer(again, lane)
+            }
+        }
+    }
+
+    /// Has the next incarnation started, after this delay.
+    fn wake_after(&self, slot: &Arc<Slot>, after: Duration) {
+        if after.is_zero() {
+            self.wake_now(slot);
+            return;
+        }
+        let (slot, directory) = (slot.clone(), self.weak());
+        task::spawn("entity backoff", async move {
+            tokio::time::sleep(after).await;
+            if let Some(directory) = directory.upgrade() {
+                directory.wake_now(&slot);
+            }
+        });
+    }
+
+    fn wake_now(&self, slot: &Arc<Slot>) {
+        let Some(platform) = self.tree.platform(slot.address().platform()) else {
+            return;
+        };
+        let key = (platform, slot.address().shard().number());
+        let mut seats = self.seats.lock();
+        let seat = seats.entry(key).or_default();
+        if let Some(bell) = &seat.bell {
+            if bell.send_message(ShardMsg::Wake(slot.clone())).is_ok() {
+                return;
+            }
+            // Its supervisor died; its platform starts it again, and it takes over who waits.
+            seat.bell = None;
+        }
+        seat.pending.push(slot.clone());
+        let first = !std::mem::replace(&mut seat.asked, true);
+        drop(seats);
+        if first {
+            self.tree.add_shard(key.0, key.1, self.weak());
+        }
+    }
+
+    /// A shard's supervisor is up: it takes over who waits.
+    pub(super) fn shard_up(&self, platform: usize, shard: u8, bell: &ActorRef<ShardMsg>) {
+        let mut seats = self.seats.lock();
+        let seat = seats.entry((platform, shard)).or_default();
+        seat.bell = Some(bell.clone());
+        seat.asked = true;
+        for slot in std::mem::take(&mut seat.pending) {
+            // It cannot be dead: it is just starting.
+            let _ = bell.send_message(ShardMsg::Wake(slot));
+        }
+    }
+
+    /// An incarnation was dropped: its supervisor is told, or nobody is left to be told.
+    pub(super) fn on_end(&self, slot: &Arc<Slot>) {
+        let Some(platform) = self.tree.platform(slot.address().platform()) else {
+            return;
+        };
+        let key = (platform, slot.address().shard().number());
+        let bell = self
+            .seats
+            .lock()
+            .get(&key)
+            .and_then(|seat| seat.bell.clone());
+        let told =
+            bell.is_some_and(|bell| bell.send_message(ShardMsg::Ended(slot.clone())).is_ok());
+        if !told {
+            self.after_end(slot);
+        }
+    }
+
+    /// Decides what becomes of an address whose incarnation has ended.
+    pub(super) fn after_end(&self, slot: &Arc<Slot>) {
+        let (next, dead, cause) = match self.map(slot.address()) {
+            // Under the map's lock: nobody may find a slot that is being retired.
+            Some(map) => {
+                let mut map = map.lock();
+                let ended = slot.ended();
+                if ended.0 == Next::Retire {
+                    map.remove(slot.address());
+                }
+                ended
+            }
+            None => return,
+        };
+        slot.bury_all(dead, &DeadReason::Quarantined, cause.as_ref());
+        if let Next::Wake(after) = next {
+            self.wake_after(slot, after);
+        }
+        self.floor.moved.notify_waiters();
+    }
+
+    /// Forgets a sleeping slot whose past no longer counts.
+    pub(super) fn forget(&self, slot: &Arc<Slot>) {
+        if let Some(map) = self.map(slot.address()) {
+            let mut map = map.lock();
+            if slot.retire_if_idle(self.floor.now()) {
+                map.remove(slot.address());
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Directory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Directory")
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What became of all messages of a directory, counted once each.
+///
+/// INVARIANT: when nothing is queued, `accepted` is the sum of the other three.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Taken into a mailbox.
+    pub accepted: u64,
+    /// Handled to the end.
+    pub handled: u64,
+    /// Answered `DEADLINE_EXCEEDED` without being run.
+    pub expired: u64,
+    /// Put among the dead letters.
+    pub dead: u64,
+    /// Bytes in all mailboxes.
+    pub queued_bytes: usize,
+    /// Memory of awake entities.
+    pub live_bytes: usize,
+}
+
+/// Why an offer was not taken.
+enum Offer {
+    Full(Arc<Slot>, Item, NotTaken),
+    Refused(Item, NotTaken),
+}
+
+/// A place in the line for room, which is left when it is dropped.
+struct Line {
+    slot: Arc<Slot>,
+    ticket: Option<Ticket>,
+}
+
+impl Line {
+    fn join(slot: Arc<Slot>, item: &Item) -> Result<Self, NotTaken> {
+        let ticket = slot.queue_up(item)?;
+        Ok(Self {
+            slot,
+            ticket: Some(ticket),
+        })
+    }
+
+    /// Waits to be called up. The slot when room is promised; none when sent away.
+    async fn called(mut self) -> Option<Arc<Slot>> {
+        let called = match &mut self.ticket {
+            Some(ticket) => (&mut ticket.granted).await.is_ok(),
+            None => false,
+        };
+        // From here to the push there is no await, so the promise cannot be lost.
+        self.ticket = None;
+        called.then(|| self.slot.clone())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.slot.leave(ticket);
+        }
+    }
+}

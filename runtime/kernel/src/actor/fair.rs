@@ -1,0 +1,290 @@
+//! A queue with a lane for each tenant, served in turn: deficit round robin.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::envelope::TenantId;
+
+/// What a lane may spend in one turn; a message costs 1, and 1 more for each 4 KiB.
+const QUANTUM: u32 = 16;
+
+/// Lanes that are in use at once; a tenant beyond is refused until one is empty.
+const LANES_MAX: usize = 1024;
+
+/// A queue with a lane for each tenant.
+///
+/// A tenant that floods waits behind itself: everyone else waits for at most one quantum of each
+/// other active lane. Order is kept within a lane and not between lanes. It has no bound of its own;
+/// whoever pushes looks at [`FairQueue::lane`], [`FairQueue::len`] and [`FairQueue::bytes`] first.
+///
+/// **Cost**: O(1) for each message, whatever the number of lanes.
+///
+/// **Source**: Shreedhar, Varghese, "Efficient Fair Queuing Using Deficit Round-Robin", 1996.
+#[derive(Debug)]
+pub struct FairQueue<T> {
+    lanes: Vec<Lane<T>>,
+    free: Vec<usize>,
+    index: HashMap<TenantId, usize>,
+    active: VecDeque<usize>,
+    /// The lane of the last push: an entity has one tenant, and never looks into `index`.
+    last: usize,
+    len: usize,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Lane<T> {
+    tenant: TenantId,
+    queue: VecDeque<Queued<T>>,
+    bytes: usize,
+    deficit: u32,
+}
+
+#[derive(Debug)]
+struct Queued<T> {
+    value: T,
+    bytes: usize,
+}
+
+impl<T> Queued<T> {
+    fn cost(&self) -> u32 {
+        u32::try_from(self.bytes / 4096).unwrap_or(u32::MAX - 1) + 1
+    }
+}
+
+impl<T> Default for FairQueue<T> {
+    fn default() -> Self {
+        Self {
+            lanes: Vec::new(),
+            free: Vec::new(),
+            index: HashMap::new(),
+            active: VecDeque::new(),
+            last: 0,
+            len: 0,
+            bytes: 0,
+        }
+    }
+}
+
+impl<T> FairQueue<T> {
+    /// What waits in all lanes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes of what waits in all lanes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Count and bytes of what waits in one tenant's lane.
+    pub fn lane(&self, tenant: &TenantId) -> (usize, usize) {
+        self.find(tenant)
+            .and_then(|id| self.lanes.get(id))
+            .map_or((0, 0), |lane| (lane.queue.len(), lane.bytes))
+    }
+
+    /// Whether there is a lane for this tenant or room for one more.
+    pub fn has_lane(&self, tenant: &TenantId) -> bool {
+        self.active.len() < LANES_MAX || self.lane(tenant).0 > 0
+    }
+
+    /// Puts a value at the end of its tenant's lane.
+    pub fn push(&mut self, tenant: &TenantId, value: T, bytes: usize) {
+        let id = self.open(tenant);
+        self.count(bytes);
+        if let Some(lane) = self.lanes.get_mut(id) {
+            if lane.queue.is_empty() {
+                lane.deficit = QUANTUM;
+                self.active.push_back(id);
+            }
+            lane.bytes += bytes;
+            lane.queue.push_back(Queued { value, bytes });
+        }
+    }
+
+    /// Puts a value back at the head of its tenant's lane, which is served next.
+    pub fn push_back_front(&mut self, tenant: &TenantId, value: T, bytes: usize) {
+        let id = self.open(tenant);
+        self.count(bytes);
+        if let Some(lane) = self.lanes.get_mut(id) {
+            if lane.queue.is_empty() {
+                lane.deficit = QUANTUM;
+                self.active.push_front(id);
+            }
+            let queued = Queued { value, bytes };
+            lane.deficit = lane.deficit.saturating_add(queued.cost());
+            lane.bytes += bytes;
+            lane.queue.push_front(queued);
+        }
+    }
+
+    /// Takes the next value in turn.
+    pub fn pop(&mut self) -> Option<T> {
+        loop {
+            let id = *self.active.front()?;
+            let lane = self.lanes.get_mut(id)?;
+            let cost = lane.queue.front()?.cost();
+            if lane.deficit < cost {
+                lane.deficit = lane.deficit.saturating_add(QUANTUM);
+                self.active.rotate_left(1);
+                continue;
+            }
+            lane.deficit -= cost;
+            let queued = lane.queue.pop_front()?;
+            lane.bytes -= queued.bytes;
+            self.len -= 1;
+            self.bytes -= queued.bytes;
+            if lane.queue.is_empty() {
+                self.active.pop_front();
+                self.close(id);
+            }
+            return Some(queued.value);
+        }
+    }
+
+    /// The value that waits at the head of each lane.
+    pub fn heads(&self) -> impl Iterator<Item = &T> {
+        self.active
+            .iter()
+            .filter_map(|id| self.lanes.get(*id)?.queue.front())
+            .map(|queued| &queued.value)
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.len += 1;
+        self.bytes += bytes;
+    }
+
+    fn find(&self, tenant: &TenantId) -> Option<usize> {
+        if self
+            .lanes
+            .get(self.last)
+            .is_some_and(|lane| lane.tenant == *tenant)
+        {
+            return Some(self.last);
+        }
+        self.index.get(tenant).copied()
+    }
+
+    fn open(&mut self, tenant: &TenantId) -> usize {
+        let id = self.find(tenant).unwrap_or_else(|| {
+            let lane = Lane {
+                tenant: tenant.clone(),
+                queue: VecDeque::new(),
+                bytes: 0,
+                deficit: 0,
+            };
+            let id = self.free.pop().unwrap_or(self.lanes.len());
+            match self.lanes.get_mut(id) {
+                Some(old) => *old = lane,
+                None => self.lanes.push(lane),
+            }
+            self.index.insert(tenant.clone(), id);
+            id
+        });
+        self.last = id;
+        id
+    }
+
+    /// Forgets an empty lane, unless it is the only one: an entity keeps its buffer.
+    fn close(&mut self, id: usize) {
+        if self.index.len() <= 1 {
+            return;
+        }
+        if let Some(lane) = self.lanes.get_mut(id) {
+            self.index.remove(&lane.tenant);
+            lane.queue = VecDeque::new();
+            lane.deficit = 0;
+            self.free.push(id);
+            if self.last == id {
+                // The slot may be given to another tenant: it is no longer anyone's last.
+                self.last = usize::MAX;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant(name: &str) -> TenantId {
+        TenantId::parse(name).unwrap()
+    }
+
+    fn drained(queue: &mut FairQueue<String>) -> Vec<String> {
+        std::iter::from_fn(|| queue.pop()).collect()
+    }
+
+    #[test]
+    fn a_flood_delays_another_tenant_by_one_quantum() {
+        let mut queue = FairQueue::default();
+        let (a, b) = (tenant("a"), tenant("b"));
+        for n in 0..10_000 {
+            queue.push(&a, format!("a{n}"), 100);
+        }
+        queue.push(&b, "b".to_owned(), 100);
+        let place = drained(&mut queue)
+            .iter()
+            .position(|got| got == "b")
+            .unwrap();
+        assert!(place <= QUANTUM as usize, "served at place {place}");
+    }
+
+    #[test]
+    fn order_holds_within_a_lane_also_when_values_are_put_back() {
+        let mut queue = FairQueue::default();
+        let tenants = [tenant("a"), tenant("b"), tenant("c")];
+        for n in 0..300_usize {
+            let of = &tenants[n % 3];
+            queue.push(of, format!("{of}:{n:04}"), 100 * n);
+        }
+        let taken: Vec<_> = (0..40).map(|_| queue.pop().unwrap()).collect();
+        for value in taken.iter().rev() {
+            let (of, n) = value.split_once(':').unwrap();
+            queue.push_back_front(
+                &tenant(of),
+                value.clone(),
+                100 * n.parse::<usize>().unwrap(),
+            );
+        }
+        let all = drained(&mut queue);
+        assert_eq!(all.len(), 300);
+        for of in ["a", "b", "c"] {
+            let lane: Vec<_> = all.iter().filter(|value| value.starts_with(of)).collect();
+            assert!(lane.is_sorted(), "{of} came out of order");
+        }
+        assert_eq!((queue.len(), queue.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn large_messages_cost_their_tenant_its_turns() {
+        let mut queue = FairQueue::default();
+        for n in 0..100 {
+            queue.push(&tenant("large"), format!("l{n}"), 64 * 1024);
+            queue.push(&tenant("small"), format!("s{n}"), 100);
+        }
+        let first: Vec<_> = (0..60).map(|_| queue.pop().unwrap()).collect();
+        let small = first.iter().filter(|value| value.starts_with('s')).count();
+        assert!(small >= 50, "only {small} of 60 were small");
+    }
+
+    #[test]
+    fn an_empty_lane_is_forgotten_and_its_place_used_again() {
+        let mut queue = FairQueue::default();
+        for n in 0..5_000 {
+            let of = tenant(&format!("t{n}"));
+            queue.push(&of, n, 10);
+            queue.push(&tenant("keeps"), n, 10);
+            assert_eq!(queue.lane(&of), (1, 10));
+            while queue.pop().is_some() {}
+            assert_eq!(queue.lane(&of), (0, 0));
+        }
+        assert!(queue.lanes.len() <= 3, "{} lanes", queue.lanes.len());
+    }
+}

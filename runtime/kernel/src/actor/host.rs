@@ -1,0 +1,236 @@
+//! The host: the one ractor actor that runs behaviours.
+//!
+//! ractor gives it life and death; its messages are bells, and what is handled comes from the
+//! slot's mailbox.
+
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use futures_util::FutureExt as _;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use super::{Behaviour, Cause, Crash, Slot, Spawner, batch::Batch, shard::Presence};
+use crate::telemetry::SignalKind;
+
+/// The only messages that ractor ever carries to an entity.
+#[derive(Debug)]
+pub(super) enum Ring {
+    /// The first one: load, then look into the mailbox.
+    Start,
+    /// The mailbox is no longer empty.
+    Bell,
+    /// Sleep, when there is nothing to do; forced when the node stops.
+    Park { forced: bool },
+}
+
+pub(super) struct Host;
+
+/// INVARIANT: `presence` is the last field, so it reports the end after everything else of this
+/// incarnation was dropped.
+pub(super) struct Awake {
+    slot: Arc<Slot>,
+    spawner: Arc<dyn Spawner>,
+    behaviour: Option<Box<dyn Behaviour>>,
+    deadline: Duration,
+    #[expect(dead_code, reason = "it works by being dropped last")]
+    presence: Presence,
+}
+
+pub(super) struct HostArgs {
+    pub(super) slot: Arc<Slot>,
+    pub(super) spawner: Arc<dyn Spawner>,
+    pub(super) presence: Presence,
+}
+
+impl Actor for Host {
+    type Msg = Ring;
+    type State = Awake;
+    type Arguments = HostArgs;
+
+    // It loads nothing here: an error in `pre_start` reaches no supervisor, and a slow one would
+    // stop the supervision of all siblings.
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Ring>,
+        args: HostArgs,
+    ) -> Result<Awake, ActorProcessingErr> {
+        args.slot.attach(myself.clone());
+        myself.send_message(Ring::Start)?;
+        Ok(Awake {
+            deadline: args.slot.floor.config.handle_deadline,
+            slot: args.slot,
+            spawner: args.spawner,
+            behaviour: None,
+            presence: args.presence,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Ring>,
+        ring: Ring,
+        awake: &mut Awake,
+    ) -> Result<(), ActorProcessingErr> {
+        match ring {
+            Ring::Start => awake.start().await?,
+            Ring::Bell => {}
+            Ring::Park { forced } => return awake.park(&myself, forced).await,
+        }
+        awake.drain(&myself).await
+    }
+}
+
+/// An end that was written into the slot already; ractor only has to hear that it is one.
+fn end(slot: &Slot, cause: Cause) -> ActorProcessingErr {
+    let text = cause.to_string();
+    slot.note(cause);
+    text.into()
+}
+
+fn cause_of(crash: &Crash) -> Cause {
+    match crash {
+        Crash::Failed(error) => Cause::Failed(Arc::from(error.to_string())),
+        Crash::Retry(error) => Cause::Retry(Arc::from(error.to_string())),
+        Crash::Quarantine { version, reason } => Cause::Undecodable {
+            version: *version,
+            reason: Arc::from(reason.to_string()),
+        },
+    }
+}
+
+/// What a panic says.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> Arc<str> {
+    let text = panic
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Arc::from(text.unwrap_or("a panic without words"))
+}
+
+/// How a guarded call ended: an error and a panic are told apart here, for ractor forgets which.
+pub(super) fn verdict(
+    outcome: Result<Result<(), Crash>, Box<dyn Any + Send>>,
+) -> Result<(), Cause> {
+    match outcome {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(crash)) => Err(cause_of(&crash)),
+        Err(panic) => Err(Cause::Panicked(panic_text(&*panic))),
+    }
+}
+
+impl Awake {
+    async fn start(&mut self) -> Result<(), ActorProcessingErr> {
+        let floor = self.slot.floor.clone();
+        let permit = floor.starts.acquire().await;
+        self.allow(floor.config.start_deadline);
+        self.slot.meter.begin(self.slot.floor.now());
+        let (slot, spawner) = (&self.slot, &self.spawner);
+        let behaviour = &mut self.behaviour;
+        let loading = async move {
+            behaviour
+                .insert(spawner.behaviour(slot.address(), slot))
+                .start()
+                .await
+        };
+        let outcome = verdict(AssertUnwindSafe(loading).catch_unwind().await);
+        drop(permit);
+        self.slot.meter.cut(self.slot.floor.now());
+        outcome.map_err(|cause| end(&self.slot, start_failed(cause)))?;
+        if let Some(behaviour) = &self.behaviour {
+            self.deadline = behaviour.handle_deadline().unwrap_or(self.deadline);
+            self.slot.resize(behaviour.size());
+        }
+        self.allow(self.deadline);
+        self.slot.loaded();
+        Ok(())
+    }
+
+    fn allow(&self, deadline: Duration) {
+        let nanos = usize::try_from(deadline.as_nanos()).unwrap_or(usize::MAX);
+        self.slot.allowed.store(nanos, Ordering::Relaxed);
+    }
+
+    /// Handles one batch, then lets ractor look at kills, stops and the next bell.
+    async fn drain(&mut self, myself: &ActorRef<Ring>) -> Result<(), ActorProcessingErr> {
+        let (Some(behaviour), Some(mut batch)) = (&mut self.behaviour, Batch::take(&self.slot))
+        else {
+            self.slot.floor.moved.notify_waiters();
+            return Ok(());
+        };
+        let floor = self.slot.floor.clone();
+        let began = floor.now();
+        let mut at = began;
+        loop {
+            let Some(item) = batch.next() else { break };
+            self.slot.meter.begin(at);
+            let waited = at.saturating_sub(item.enqueued_at);
+            let handling = AssertUnwindSafe(behaviour.handle(item)).catch_unwind();
+            let outcome = verdict(handling.await);
+            let now = floor.now();
+            self.slot.meter.end(at, now, waited, outcome.is_err());
+            self.slot
+                .kind_meter()
+                .record(waited, now.saturating_sub(at), outcome.is_err());
+            let told = if outcome.is_ok() {
+                SignalKind::Handled
+            } else {
+                SignalKind::Failed
+            };
+            if let Some(item) = batch.in_hand() {
+                floor.signal_message(&self.slot, told, item, waited, now.saturating_sub(at));
+            }
+            outcome.map_err(|cause| end(&self.slot, cause))?;
+            batch.done();
+            at = now;
+            if now.saturating_sub(began) >= floor.config.batch_time || batch.is_urged() {
+                break;
+            }
+        }
+        self.slot.resize(behaviour.size());
+        if batch.finish() {
+            myself.send_message(Ring::Bell)?;
+        } else {
+            floor.moved.notify_waiters();
+        }
+        // tokio's budget counts bells and not messages.
+        tokio::task::consume_budget().await;
+        Ok(())
+    }
+
+    async fn park(
+        &mut self,
+        myself: &ActorRef<Ring>,
+        forced: bool,
+    ) -> Result<(), ActorProcessingErr> {
+        let willing = self
+            .behaviour
+            .as_ref()
+            .is_none_or(|behaviour| behaviour.may_park() && !behaviour.keep_awake());
+        if !(forced || willing) || !self.slot.begin_park(forced) {
+            return Ok(());
+        }
+        if let Some(behaviour) = &mut self.behaviour {
+            self.slot.meter.begin(self.slot.floor.now());
+            let parking = AssertUnwindSafe(behaviour.park()).catch_unwind();
+            if let Err(panic) = parking.await {
+                return Err(end(&self.slot, Cause::Panicked(panic_text(&*panic))));
+            }
+            self.slot.meter.cut(self.slot.floor.now());
+        }
+        myself.stop(None);
+        Ok(())
+    }
+}
+
+/// A failure to load is no message's fault.
+fn start_failed(cause: Cause) -> Cause {
+    match cause {
+        Cause::Failed(why) => Cause::StartFailed(why),
+        Cause::Panicked(why) => Cause::StartFailed(Arc::from(format!("panicked: {why}"))),
+        other => other,
+    }
+}

@@ -1,0 +1,57 @@
+//! One message in a mailbox.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Answer, Lane, ReplySlot};
+use crate::envelope::Envelope;
+
+/// What a queued message is charged for beside its envelope.
+const OVERHEAD: usize = 100;
+
+/// A message in a mailbox: the envelope, where the answer goes, and how often it was tried.
+#[derive(Debug)]
+pub struct Item {
+    /// The message.
+    pub envelope: Arc<Envelope>,
+    /// Where the answer goes; `None` for a tell.
+    pub reply: Option<ReplySlot>,
+    /// How often a handler died of it.
+    pub attempts: u8,
+    /// When the mailbox took it; monotonic.
+    pub(super) enqueued_at: Duration,
+    /// The lane that took it.
+    pub(super) lane: Lane,
+    /// The bytes that it is charged for.
+    pub(super) charge: usize,
+    /// Why handlers died of it; empty and without an allocation for nearly all.
+    pub(super) errors: Vec<Arc<str>>,
+}
+
+impl Item {
+    /// A fresh message.
+    pub fn new(envelope: Arc<Envelope>, reply: Option<ReplySlot>) -> Self {
+        let charge = envelope.charge() + OVERHEAD;
+        Self {
+            envelope,
+            reply,
+            attempts: 0,
+            enqueued_at: Duration::ZERO,
+            lane: Lane::Work,
+            charge,
+            errors: Vec::new(),
+        }
+    }
+
+    /// When the mailbox took it, on the kernel's monotonic clock.
+    pub fn enqueued_at(&self) -> Duration {
+        self.enqueued_at
+    }
+
+    /// Answers, when someone still waits for it. Answers once; later ones go nowhere.
+    pub fn answer(&mut self, answer: Answer) {
+        if let Some(reply) = self.reply.take() {
+            // The asker may have gone: then nobody wants to know.
+            let _ = reply.send(answer);
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The mailbox: ours, bounded in messages and bytes, control before work, a lane for each tenant.
+//!
+//! It belongs to the address and outlives each incarnation. Everything here happens under the
+//! slot's lock and waits for nothing; who waits for room waits outside, on a ticket.
+
+use std::collections::VecDeque;
+
+use tokio::sync::oneshot;
+
+use super::{ActorConfig, Bounds, FairQueue, Item, Lane};
+use crate::envelope::TenantId;
+
+/// After so many batches of control alone, one work message is served.
+const CONTROL_STREAK_MAX: u8 = 4;
+
+/// Why a mailbox has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    /// The bound in messages or bytes is reached.
+    Now,
+    /// The message alone is larger than the bound: waiting would not help.
+    TooLarge,
+    /// Too many wait for room already.
+    Waiters,
+}
+
+/// Messages and bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Room {
+    pub(super) items: usize,
+    pub(super) bytes: usize,
+}
+
+impl Room {
+    pub(super) fn add(&mut self, bytes: usize) {
+        self.items += 1;
+        self.bytes += bytes;
+    }
+
+    pub(super) fn remove(&mut self, bytes: usize) {
+        self.items = self.items.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    fn fits(self, bytes: usize, bounds: Bounds) -> bool {
+        self.items < bounds.items && self.bytes + bytes <= bounds.bytes
+    }
+}
+
+/// Someone who waits for room, in the order of their coming.
+#[derive(Debug)]
+struct Waiter {
+    ticket: u64,
+    tenant: TenantId,
+    bytes: usize,
+    granted: oneshot::Sender<()>,
+}
+
+/// A place in the line for room.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    pub(super) number: u64,
+    pub(super) bytes: usize,
+    pub(super) granted: oneshot::Receiver<()>,
+}
+
+/// The messages of one address that were accepted and are not yet handled.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    control: VecDeque<Item>,
+    control_bytes: usize,
+    work: FairQueue<Item>,
+    /// Work in a batch that is being handled: it keeps its room until it is done.
+    held: Room,
+    /// Room promised to waiters that were called up.
+    reserved: Room,
+    waiters: VecDeque<Waiter>,
+    next_ticket: u64,
+    control_streak: u8,
+}
+
+impl Mailbox {
+    /// Messages and bytes that are accepted and not yet handled.
+    pub(super) fn load(&self) -> Room {
+        Room {
+            items: self.control.len() + self.work.len() + self.held.items,
+            bytes: self.control_bytes + self.work.bytes() + self.held.bytes,
+        }
+    }
+
+    /// Whether nothing waits in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.control.is_empty() && self.work.is_empty()
+    }
+
+    /// Whether someone waits for room or was promised some.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.waiters.is_empty() || self.reserved.items > 0
+    }
+
+    /// The oldest message that waits.
+    pub(super) fn oldest(&self) -> Option<&Item> {
+        self.control
+            .front()
+            .into_iter()
+            .chain(self.work.heads())
+            .min_by_key(|item| item.enqueued_at)
+    }
+
+    /// Takes a message in, or gives it back with the reason.
+    pub(super) fn push(
+        &mut self,
+        mut item: Item,
+        lane: Lane,
+        config: &ActorConfig,
+    ) -> Result<(), (Item, Full)> {
+        item.lane = lane;
+        match lane {
+            Lane::Control => self.push_control(item, config),
+            Lane::Work => match self.work_room(&item, config) {
+                Ok(()) => {
+                    self.push_work(item);
+                    Ok(())
+                }
+                Err(full) => Err((item, full)),
+            },
+        }
+    }
+
+    fn push_control(&mut self, item: Item, config: &ActorConfig) -> Result<(), (Item, Full)> {
+        let room = Room {
+            items: self.control.len(),
+            bytes: self.control_bytes,
+        };
+        if item.charge > config.control.bytes {
+            return Err((item, Full::TooLarge));
+        }
+        if !room.fits(item.charge, config.control) {
+            return Err((item, Full::Now));
+        }
+        self.control_bytes += item.charge;
+        self.control.push_back(item);
+        Ok(())
+    }
+
+    fn work_room(&self, item: &Item, config: &ActorConfig) -> Result<(), Full> {
+        let tenant = &item.envelope.tenant_id;
+        if item.charge > config.mailbox.bytes.min(config.lane.bytes) {
+            return Err(Full::TooLarge);
+        }
+        // Nobody overtakes those of the same tenant who wait already.
+        let overtakes = self.waiters.iter().any(|waiter| waiter.tenant == *tenant);
+        if overtakes || !self.fits(tenant, item.charge, config) {
+            return Err(Full::Now);
+        }
+        Ok(())
+    }
+
+    fn fits(&self, tenant: &TenantId, bytes: usize, config: &ActorConfig) -> bool {
+        let (items, lane_bytes) = self.work.lane(tenant);
+        // All promised room is counted against this lane: too careful rather than over the bound.
+        let lane = Room {
+            items: items + self.reserved.items,
+            bytes: lane_bytes + self.reserved.bytes,
+        };
+        let all = Room {
+            items: self.work.len() + self.held.items + self.reserved.items,
+            bytes: self.work.bytes() + self.held.bytes + self.reserved.bytes,
+        };
+        lane.fits(bytes, config.lane)
+            && all.fits(bytes, config.mailbox)
+            && self.work.has_lane(tenant)
+    }
+
+    fn push_work(&mut self, item: Item) {
+        let (tenant, charge) = (item.envelope.tenant_id.clone(), item.charge);
+        self.work.push(&tenant, item, charge);
+    }
+
+    /// Stands in line for room.
+    pub(super) fn queue_up(&mut self, item: &Item, config: &ActorConfig) -> Result<Ticket, Full> {
+        if self.waiters.len() >= config.waiters {
+            return Err(Full::Waiters);
+        }
+        let (granted, called) = oneshot::channel();
+        let number = self.next_ticket;
+        self.next_ticket += 1;
+        self.waiters.push_back(Waiter {
+            ticket: number,
+            tenant: item.envelope.tenant_id.clone(),
+            bytes: item.charge,
+            granted,
+        });
+        // Room may have come free between the refused push and now.
+        self.call_up(config);
+        Ok(Ticket {
+            number,
+            bytes: item.charge,
+            granted: called,
+        })
+    }
+
+    /// Uses the promised room.
+    pub(super) fn push_reserved(&mut self, item: Item) {
+        self.reserved.remove(item.charge);
+        self.push_work(item);
+    }
+
+    /// Gives promised room back that cannot be used.
+    pub(super) fn unreserve(&mut self, bytes: usize, config: &ActorConfig) {
+        self.reserved.remove(bytes);
+        self.call_up(config);
+    }
+
+    /// Leaves the line, and gives the promised room back when it was called up already.
+    pub(super) fn leave(&mut self, mut ticket: Ticket, config: &ActorConfig) {
+        if ticket.granted.try_recv().is_ok() {
+            self.reserved.remove(ticket.bytes);
+        } else {
+            self.waiters.retain(|waiter| waiter.ticket != ticket.number);
+        }
+        self.call_up(config);
+    }
+
+    /// Promises free room to those who wait, first come first served within a tenant.
+    pub(super) fn call_up(&mut self, config: &ActorConfig) {
+        let mut place = 0;
+        let mut passed: Vec<TenantId> = Vec::new();
+        while let Some(waiter) = self.waiters.get(place) {
+            let fits =
+                !passed.contains(&waiter.tenant) && self.fits(&waiter.tenant, waiter.bytes, config);
+            if !fits {
+                passed.push(waiter.tenant.clone());
+                if self.held.items + self.work.len() + self.reserved.items >= config.mailbox.items {
+                    return;
+                }
+                place += 1;
+                continue;
+            }
+            if let Some(waiter) = self.waiters.remove(place) {
+                // One that has gone gives its room to the next.
+                if waiter.granted.send(()).is_ok() {
+                    self.reserved.add(waiter.bytes);
+                }
+            }
+        }
+    }
+
+    /// Sends everyone in line away, to ask again.
+    pub(super) fn disperse(&mut self) {
+        self.waiters.clear();
+    }
+
+    /// Takes the next batch: control first, then work in turn; and whether it is work.
+    pub(super) fn take(&mut self, most: usize, into: &mut VecDeque<Item>) {
+        let hungry = self.control_streak >= CONTROL_STREAK_MAX && !self.work.is_empty();
+        while into.len() < most {
+            let Some(item) = self.control.pop_front() else {
+                break;
+            };
+            self.control_bytes -= item.charge;
+            into.push_back(item);
+        }
+        let room = if into.is_empty() {
+            most
+        } else {
+            usize::from(hungry)
+        };
+        if into.is_empty() || hungry {
+            self.control_streak = 0;
+        } else {
+            self.control_streak += 1;
+        }
+        for _ in 0..room {
+            let Some(item) = self.work.pop() else { break };
+            self.held.add(item.charge);
+            into.push_back(item);
+        }
+    }
+
+    /// The held message is done: its room is free.
+    pub(super) fn release(&mut self, room: Room) {
+        self.held.items = self.held.items.saturating_sub(room.items);
+        self.held.bytes = self.held.bytes.saturating_sub(room.bytes);
+    }
+
+    /// Puts a message of a batch back to the head of its lane.
+    pub(super) fn put_back(&mut self, item: Item) {
+        match item.lane {
+            Lane::Control => {
+                self.control_bytes += item.charge;
+                self.control.push_front(item);
+            }
+            Lane::Work => {
+                self.held.remove(item.charge);
+                let (tenant, charge) = (item.envelope.tenant_id.clone(), item.charge);
+                self.work.push_back_front(&tenant, item, charge);
+            }
+        }
+    }
+
+    /// Takes out all that waits, for the dead letters.
+    pub(super) fn empty(&mut self) -> Vec<Item> {
+        self.control_bytes = 0;
+        let mut items: Vec<_> = self.control.drain(..).collect();
+        items.extend(std::iter::from_fn(|| self.work.pop()));
+        items
+    }
+}

@@ -1,0 +1,146 @@
+//! The shard supervisor: parent of the awake entities of one platform and shard.
+//!
+//! It never gives up for an entity: an entity's failures are counted in its own slot, and too many
+//! of them quarantine that entity and nobody else.
+
+use std::sync::{Arc, Weak};
+
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+
+use super::{
+    Directory, Slot,
+    host::{Host, HostArgs},
+    supervisor::{ChildPresence, Running, StartChild, StopBy},
+};
+use crate::BoxFuture;
+
+/// Reports the end of an incarnation, when it is dropped.
+///
+/// Every way to end drops the actor's state: return, error, panic, kill, an aborted task, a failed
+/// start. So this cannot be missed, whatever ractor calls the end.
+pub(super) struct Presence {
+    slot: Arc<Slot>,
+    directory: Weak<Directory>,
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        if let Some(directory) = self.directory.upgrade() {
+            directory.on_end(&self.slot);
+        }
+    }
+}
+
+pub(super) enum ShardMsg {
+    /// Start the next incarnation.
+    Wake(Arc<Slot>),
+    /// An incarnation has ended, and nothing of it is left.
+    Ended(Arc<Slot>),
+}
+
+pub(super) struct ShardActor;
+
+/// INVARIANT: `presence` is the last field, so the end is reported after all else was dropped.
+pub(super) struct ShardState {
+    directory: Weak<Directory>,
+    #[expect(dead_code, reason = "it works by being dropped last")]
+    presence: ChildPresence,
+}
+
+pub(super) struct ShardArgs {
+    pub(super) directory: Weak<Directory>,
+    pub(super) platform: usize,
+    pub(super) shard: u8,
+    pub(super) presence: ChildPresence,
+}
+
+impl Actor for ShardActor {
+    type Msg = ShardMsg;
+    type State = ShardState;
+    type Arguments = ShardArgs;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<ShardMsg>,
+        args: ShardArgs,
+    ) -> Result<ShardState, ActorProcessingErr> {
+        if let Some(directory) = args.directory.upgrade() {
+            directory.shard_up(args.platform, args.shard, &myself);
+        }
+        Ok(ShardState {
+            directory: args.directory,
+            presence: args.presence,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ShardMsg>,
+        message: ShardMsg,
+        state: &mut ShardState,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some(directory) = state.directory.upgrade() else {
+            return Ok(());
+        };
+        match message {
+            ShardMsg::Wake(slot) => {
+                let args = HostArgs {
+                    spawner: directory.spawner(),
+                    presence: Presence {
+                        slot: slot.clone(),
+                        directory: state.directory.clone(),
+                    },
+                    slot,
+                };
+                // A failed start drops the presence, which reports it like any other end.
+                if let Err(error) = Host::spawn_linked(None, Host, args, myself.get_cell()).await {
+                    tracing::warn!(%error, "an entity's actor could not be started");
+                }
+            }
+            ShardMsg::Ended(slot) => directory.after_end(&slot),
+        }
+        Ok(())
+    }
+
+    /// The presence tells of ends; the event is dropped, and with it the state that it may carry.
+    ///
+    /// ractor's own handler would stop this supervisor and kill all siblings.
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<ShardMsg>,
+        event: SupervisionEvent,
+        _: &mut ShardState,
+    ) -> Result<(), ActorProcessingErr> {
+        drop(event);
+        Ok(())
+    }
+}
+
+/// A shard's supervisor as a child of its platform.
+pub(super) struct ShardStart {
+    pub(super) directory: Weak<Directory>,
+    pub(super) platform: usize,
+    pub(super) shard: u8,
+}
+
+impl StartChild for ShardStart {
+    fn start(
+        &self,
+        parent: ActorCell,
+        presence: ChildPresence,
+    ) -> BoxFuture<'static, Result<Running, SpawnErr>> {
+        let args = ShardArgs {
+            directory: self.directory.clone(),
+            platform: self.platform,
+            shard: self.shard,
+            presence,
+        };
+        Box::pin(async move {
+            let (shard, _) = ShardActor::spawn_linked(None, ShardActor, args, parent).await?;
+            Ok(Running {
+                cell: shard.get_cell(),
+                stop_by: StopBy::Stop,
+            })
+        })
+    }
+}

@@ -1,0 +1,597 @@
+//! The slot: one address, its mailbox, and the state machine of its presence.
+//!
+//! ```text
+//!            push                attach               park, empty
+//!  Asleep ─────────▶ Waking ──────────────▶ Live ─────────────────▶ Parking
+//!    ▲                 ▲                     │ │                       │
+//!    │ failed, empty   │ messages wait       │ │ killed, does not end  │ ended
+//!    └─────────────────┴────── ended ◀───────┘ └────▶ Wedged ─ ended   ▼
+//!                                │                                  Retired
+//!                                └─ too often ─▶ Quarantined ─ released ─▶ Asleep
+//! ```
+//!
+//! INVARIANT: all of it changes under one lock; a bell is in flight exactly while `rung`; a new
+//! incarnation is attached only after the last one's state was dropped.
+
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::{Mutex, RwLock};
+use ractor::ActorRef;
+
+use super::{
+    Cause, DeadReason, Item, Lane, NotTaken,
+    floor::Floor,
+    host::Ring,
+    mailbox::{Full, Mailbox, Ticket},
+    restart::{End, Lives, Verdict},
+};
+use crate::{
+    envelope::Address,
+    telemetry::{ActorInfo, ActorKind, ActorState, KindMeter, Meter, SignalKind},
+};
+
+/// What rings at a live actor.
+pub(super) type Bell = ActorRef<Ring>;
+
+/// One address: its mailbox, its state, its meter, what it publishes.
+///
+/// It exists from the first message until the entity sleeps with an empty mailbox; a sleeping entity
+/// takes no memory at all.
+pub struct Slot {
+    address: Address,
+    pub(super) floor: Arc<Floor>,
+    pub(super) inner: Mutex<Inner>,
+    published: RwLock<Option<Arc<dyn Any + Send + Sync>>>,
+    keep_awake: AtomicU32,
+    /// What the entity said it holds, and the flat cost of being awake; 0 while it is not.
+    size: AtomicUsize,
+    /// A control message came while a batch is under way: it wants to end.
+    pub(super) control_waits: AtomicBool,
+    pub(super) meter: Meter,
+    kind_meter: Arc<KindMeter>,
+    /// The type of the message in hand, for whoever finds it stuck.
+    pub(super) in_hand: Mutex<Option<Arc<str>>>,
+    /// How long the handler that runs may take, in nanoseconds.
+    pub(super) allowed: AtomicUsize,
+}
+
+pub(super) struct Inner {
+    pub(super) state: ActorState,
+    pub(super) mailbox: Mailbox,
+    pub(super) bell: Option<Bell>,
+    pub(super) rung: bool,
+    pub(super) incarnation: u64,
+    /// Why the incarnation ends, written by whoever knows it, first come.
+    pub(super) cause: Option<Cause>,
+    /// The incarnation handled at least one message.
+    pub(super) progressed: bool,
+    /// The message that it died of is among the dead letters.
+    pub(super) buried: bool,
+    /// When the watchdog killed its handler.
+    pub(super) killed_at: Option<Duration>,
+    lives: Lives,
+    restarts: u32,
+    last_error: Option<Arc<str>>,
+    /// After a failure: it is not started again before this instant.
+    not_before: Duration,
+    /// It has to live also without a message: it may wait for something that only it knows.
+    wanted: bool,
+}
+
+/// The answer to a wish that an entity be awake.
+pub(super) enum Wanted {
+    /// Look the address up again.
+    Retired,
+    /// It is, or is about to be, or must not be.
+    Already,
+    /// Have it woken after this delay.
+    Wake(Duration),
+}
+
+/// What the sender has to do after its message was taken.
+pub(super) enum Pushed {
+    /// Nothing: whoever drains the mailbox will see it.
+    Queued,
+    /// Ring, after the lock was given back.
+    Ring(Bell),
+    /// Have it woken, not before this delay.
+    Wake(Duration),
+}
+
+/// Why a push failed: for the sender, or because the slot is one of the past.
+pub(super) enum NotPushed {
+    Refused(Item, NotTaken),
+    /// There may be room soon: wait for it, or refuse with this.
+    Full(Item, NotTaken),
+    /// Look the address up again.
+    Retired(Item),
+}
+
+/// What is to happen after an incarnation ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Forget the slot.
+    Retire,
+    /// Keep it: the next message wakes it, or an operator.
+    Rest,
+    /// Start the next incarnation after this delay.
+    Wake(Duration),
+}
+
+impl Slot {
+    pub(super) fn new(address: Address, floor: Arc<Floor>) -> Arc<Self> {
+        let kind_meter = floor.meters.of(&address);
+        let meter = Meter::default();
+        meter.touch(floor.now());
+        Arc::new(Self {
+            address,
+            floor,
+            inner: Mutex::new(Inner {
+                state: ActorState::Asleep,
+                mailbox: Mailbox::default(),
+                bell: None,
+                rung: false,
+                incarnation: 0,
+                cause: None,
+                progressed: false,
+                buried: false,
+                killed_at: None,
+                lives: Lives::default(),
+                restarts: 0,
+                last_error: None,
+                not_before: Duration::ZERO,
+                wanted: false,
+            }),
+            published: RwLock::new(None),
+            keep_awake: AtomicU32::new(0),
+            size: AtomicUsize::new(0),
+            control_waits: AtomicBool::new(false),
+            meter,
+            kind_meter,
+            in_hand: Mutex::new(None),
+            allowed: AtomicUsize::new(0),
+        })
+    }
+
+    /// The address.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// How often the address was started since its slot exists.
+    pub fn incarnation(&self) -> u64 {
+        self.inner.lock().incarnation
+    }
+
+    /// In which state it is.
+    pub fn state(&self) -> ActorState {
+        self.inner.lock().state
+    }
+
+    /// Shows a snapshot to readers, who look at it without entering the mailbox.
+    ///
+    /// It is taken away when the incarnation ends, so nobody reads the state of a dead one.
+    pub fn publish(&self, value: Arc<dyn Any + Send + Sync>) {
+        *self.published.write() = Some(value);
+    }
+
+    /// What the live incarnation last published.
+    pub fn published(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.published.read().clone()
+    }
+
+    /// Keeps the entity awake until the guard is dropped: for an effect in flight, a lease.
+    pub fn keep_awake(self: &Arc<Self>) -> KeepAwake {
+        self.keep_awake.fetch_add(1, Ordering::Relaxed);
+        KeepAwake(self.clone())
+    }
+
+    pub(super) fn kind_meter(&self) -> &KindMeter {
+        &self.kind_meter
+    }
+
+    /// Takes a message in.
+    pub(super) fn push(&self, mut item: Item, lane: Lane) -> Result<Pushed, NotPushed> {
+        let (charge, now) = (item.charge, self.floor.now());
+        let mut inner = self.inner.lock();
+        item = self.admit(&inner, item, lane)?;
+        item.enqueued_at = now;
+        if let Err((item, full)) = inner.mailbox.push(item, lane, &self.floor.config) {
+            let why = self.full(&inner, &item, full);
+            return Err(match full {
+                Full::Now => NotPushed::Full(item, why),
+                Full::TooLarge | Full::Waiters => NotPushed::Refused(item, why),
+            });
+        }
+        self.taken(charge);
+        Ok(self.after_push(&mut inner, lane, now))
+    }
+
+    fn taken(&self, charge: usize) {
+        self.floor.queued_bytes.fetch_add(charge, Ordering::Relaxed);
+        self.floor.totals.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn after_push(&self, inner: &mut Inner, lane: Lane, now: Duration) -> Pushed {
+        if lane == Lane::Control {
+            self.control_waits.store(true, Ordering::Relaxed);
+        }
+        match (inner.state, &inner.bell) {
+            (ActorState::Asleep, _) => {
+                inner.state = ActorState::Waking;
+                Pushed::Wake(inner.not_before.saturating_sub(now))
+            }
+            (ActorState::Live, Some(bell)) if !inner.rung => {
+                let bell = bell.clone();
+                inner.rung = true;
+                Pushed::Ring(bell)
+            }
+            _ => Pushed::Queued,
+        }
+    }
+
+    /// Wants it awake without a message.
+    pub(super) fn want(&self) -> Wanted {
+        let now = self.floor.now();
+        let mut inner = self.inner.lock();
+        match inner.state {
+            ActorState::Retired => Wanted::Retired,
+            ActorState::Quarantined | ActorState::Wedged => Wanted::Already,
+            ActorState::Asleep => {
+                inner.wanted = true;
+                inner.state = ActorState::Waking;
+                Wanted::Wake(inner.not_before.saturating_sub(now))
+            }
+            // One that is about to sleep comes back; one that is up has loaded, or will.
+            _ => {
+                inner.wanted |= inner.state != ActorState::Live;
+                Wanted::Already
+            }
+        }
+    }
+
+    /// It has loaded: what it waits for is known to it again.
+    pub(super) fn loaded(&self) {
+        self.inner.lock().wanted = false;
+    }
+
+    /// Everything that can be said against a message before its mailbox is looked at.
+    fn admit(&self, inner: &Inner, item: Item, lane: Lane) -> Result<Item, NotPushed> {
+        let address = || self.address.to_string();
+        let why = match inner.state {
+            ActorState::Retired => return Err(NotPushed::Retired(item)),
+            ActorState::Quarantined => NotTaken::Quarantined {
+                address: address(),
+                why: inner.last_error.as_deref().unwrap_or_default().to_owned(),
+            },
+            ActorState::Wedged => NotTaken::Wedged { address: address() },
+            _ if self.floor.closing.load(Ordering::Relaxed) => NotTaken::Stopping,
+            // Control is never refused for the sake of memory: it is what makes room.
+            _ if lane == Lane::Control => return Ok(item),
+            ActorState::Asleep if self.floor.is_over(120) => {
+                self.floor.tight.notify_one();
+                NotTaken::Memory { address: address() }
+            }
+            _ => {
+                let bytes = self.floor.queued_bytes.load(Ordering::Relaxed);
+                if bytes + item.charge <= self.floor.config.queued_bytes {
+                    return Ok(item);
+                }
+                NotTaken::NodeFull { bytes }
+            }
+        };
+        Err(NotPushed::Refused(item, why))
+    }
+
+    fn full(&self, inner: &Inner, item: &Item, full: Full) -> NotTaken {
+        let config = &self.floor.config;
+        let depth = inner.mailbox.load().items;
+        match full {
+            Full::TooLarge => NotTaken::TooLarge {
+                address: self.address.to_string(),
+                bytes: item.charge,
+                most: config
+                    .mailbox
+                    .bytes
+                    .min(config.lane.bytes)
+                    .min(config.control.bytes),
+            },
+            Full::Now | Full::Waiters => NotTaken::Full {
+                address: self.address.to_string(),
+                depth,
+                after: self.pace(depth),
+            },
+        }
+    }
+
+    /// How long the queue takes to empty at the pace of late: 10 ms to 30 s.
+    fn pace(&self, depth: usize) -> Duration {
+        let each = self.meter.average().max(Duration::from_micros(10));
+        each.saturating_mul(u32::try_from(depth).unwrap_or(u32::MAX))
+            .clamp(Duration::from_millis(10), Duration::from_secs(30))
+    }
+
+    /// Stands in line for room, unless there is some by now.
+    pub(super) fn queue_up(&self, item: &Item) -> Result<Ticket, NotTaken> {
+        let mut inner = self.inner.lock();
+        let ticket = inner.mailbox.queue_up(item, &self.floor.config);
+        ticket.map_err(|full| self.full(&inner, item, full))
+    }
+
+    /// Uses the room that a ticket was promised.
+    pub(super) fn push_reserved(&self, mut item: Item) -> Result<Pushed, NotPushed> {
+        let (charge, now) = (item.charge, self.floor.now());
+        let mut inner = self.inner.lock();
+        match self.admit(&inner, item, Lane::Work) {
+            Ok(admitted) => item = admitted,
+            Err(not) => {
+                inner.mailbox.unreserve(charge, &self.floor.config);
+                return Err(not);
+            }
+        }
+        item.enqueued_at = now;
+        item.lane = Lane::Work;
+        inner.mailbox.push_reserved(item);
+        self.taken(charge);
+        Ok(self.after_push(&mut inner, Lane::Work, now))
+    }
+
+    /// Leaves the line.
+    pub(super) fn leave(&self, ticket: Ticket) {
+        self.inner.lock().mailbox.leave(ticket, &self.floor.config);
+    }
+
+    /// A new incarnation takes the mailbox over. The bell counts as rung: it begins by itself.
+    pub(super) fn attach(&self, bell: Bell) {
+        let mut inner = self.inner.lock();
+        inner.state = ActorState::Live;
+        inner.bell = Some(bell);
+        inner.rung = true;
+        inner.incarnation += 1;
+        inner.cause = None;
+        inner.progressed = false;
+        inner.buried = false;
+        inner.killed_at = None;
+        drop(inner);
+        self.resize(0);
+        self.floor.signal(self, SignalKind::Woken, None);
+    }
+
+    /// The entity says what it holds now.
+    pub(super) fn resize(&self, bytes: usize) {
+        self.charge_memory(bytes + self.floor.config.live_bytes);
+        if self.floor.is_over(100) {
+            self.floor.tight.notify_one();
+        }
+    }
+
+    fn charge_memory(&self, bytes: usize) {
+        let before = self.size.swap(bytes, Ordering::Relaxed);
+        let live = &self.floor.live_bytes;
+        if bytes >= before {
+            live.fetch_add(bytes - before, Ordering::Relaxed);
+        } else {
+            live.fetch_sub(before - bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// What it is charged for while awake.
+    pub(super) fn size(&self) -> usize {
+        self.size.load(Ordering::Relaxed)
+    }
+
+    /// Writes down why the incarnation ends; the first one to know is believed.
+    pub(super) fn note(&self, cause: Cause) {
+        self.inner.lock().cause.get_or_insert(cause);
+    }
+
+    /// Whether it may go to sleep now; from then on it is parking.
+    pub(super) fn begin_park(&self, forced: bool) -> bool {
+        if !forced && self.keep_awake.load(Ordering::Relaxed) > 0 {
+            return false;
+        }
+        let mut inner = self.inner.lock();
+        let idle = inner.state == ActorState::Live && inner.mailbox.is_empty();
+        if idle {
+            inner.state = ActorState::Parking;
+        }
+        idle
+    }
+
+    /// Asks a live actor to sleep when it has nothing to do.
+    pub(super) fn ask_to_park(&self, forced: bool) -> bool {
+        let bell = {
+            let inner = self.inner.lock();
+            match (&inner.bell, inner.state) {
+                (Some(bell), ActorState::Live) if inner.mailbox.is_empty() => bell.clone(),
+                _ => return false,
+            }
+        };
+        bell.send_message(Ring::Park { forced }).is_ok()
+    }
+
+    /// Kills the incarnation, for this reason.
+    pub(super) fn kill(&self, cause: Cause) {
+        let bell = {
+            let mut inner = self.inner.lock();
+            inner.cause.get_or_insert(cause);
+            inner.bell.clone()
+        };
+        if let Some(bell) = bell {
+            bell.get_cell().kill();
+        }
+    }
+
+    /// The incarnation has ended and its state was dropped: what now?
+    ///
+    /// What has to go to the dead letters comes back, to be put there after all locks are free.
+    pub(super) fn ended(&self) -> (Next, Vec<Item>, Option<Cause>) {
+        *self.published.write() = None;
+        self.charge_memory(0);
+        let now = self.floor.now();
+        let mut inner = self.inner.lock();
+        inner.bell = None;
+        inner.rung = false;
+        let parked = inner.state == ActorState::Parking;
+        let cause = inner.cause.take().unwrap_or(if parked {
+            Cause::Normal
+        } else {
+            Cause::Vanished
+        });
+        let end = End {
+            cause: &cause,
+            progressed: inner.progressed,
+            buried: inner.buried,
+            now,
+        };
+        let config = &self.floor.config;
+        let verdict = {
+            let mut lives = std::mem::take(&mut inner.lives);
+            let mut chance = self.floor.chance.lock();
+            let verdict = lives.on_end(&end, &config.entity_restart, &mut chance);
+            inner.lives = lives;
+            verdict
+        };
+        match verdict {
+            Verdict::GiveUp => {
+                let items = self.give_up(&mut inner, &cause);
+                (Next::Rest, items, Some(cause))
+            }
+            Verdict::Again { after } => {
+                (self.again(&mut inner, &cause, now, after), Vec::new(), None)
+            }
+        }
+    }
+
+    fn again(&self, inner: &mut Inner, cause: &Cause, now: Duration, after: Duration) -> Next {
+        let failed = cause.is_failure() || matches!(cause, Cause::Retry(_));
+        if failed {
+            inner.last_error = Some(Arc::from(cause.to_string()));
+            inner.not_before = now + after;
+        }
+        // One that failed may wait for effects and timers that only it can ask for again.
+        let closing = self.floor.closing.load(Ordering::Relaxed);
+        inner.wanted = (inner.wanted || failed || *cause == Cause::Killed) && !closing;
+        let waits = inner.wanted || !inner.mailbox.is_empty();
+        if waits {
+            inner.state = ActorState::Waking;
+            if failed {
+                inner.restarts += 1;
+                self.kind_meter.restarted();
+                tracing::warn!(address = %self.address, %cause, ?after, "entity is started again");
+                self.floor
+                    .signal(self, SignalKind::Restarted, inner.last_error.clone());
+            }
+            return Next::Wake(after);
+        }
+        // Its failures must be remembered for as long as they count; then the sweep forgets it.
+        let policy = &self.floor.config.entity_restart;
+        if inner.mailbox.is_awaited() || !inner.lives.spotless(policy, now) {
+            inner.state = ActorState::Asleep;
+            return Next::Rest;
+        }
+        inner.state = ActorState::Retired;
+        inner.mailbox.disperse();
+        self.floor.signal(self, SignalKind::Parked, None);
+        Next::Retire
+    }
+
+    fn give_up(&self, inner: &mut Inner, cause: &Cause) -> Vec<Item> {
+        let reason: Arc<str> = Arc::from(cause.to_string());
+        tracing::error!(address = %self.address, %cause, "entity is quarantined");
+        inner.state = ActorState::Quarantined;
+        inner.last_error = Some(reason.clone());
+        inner.mailbox.disperse();
+        self.floor
+            .signal(self, SignalKind::Quarantined, Some(reason));
+        inner.mailbox.empty()
+    }
+
+    /// Puts these messages among the dead letters.
+    pub(super) fn bury_all(&self, items: Vec<Item>, reason: &DeadReason, cause: Option<&Cause>) {
+        let incarnation = self.incarnation();
+        for item in items {
+            self.floor
+                .bury(self, item, reason.clone(), cause, incarnation);
+        }
+    }
+
+    /// Lifts a quarantine.
+    pub(super) fn release(&self) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.state != ActorState::Quarantined {
+            return false;
+        }
+        inner.state = ActorState::Asleep;
+        inner.not_before = Duration::ZERO;
+        inner.lives.forgive();
+        true
+    }
+
+    /// Whether the slot may be forgotten: asleep, empty, and nothing of its past counts.
+    pub(super) fn retire_if_idle(&self, now: Duration) -> bool {
+        let mut inner = self.inner.lock();
+        let policy = &self.floor.config.entity_restart;
+        let idle = inner.state == ActorState::Asleep
+            && inner.mailbox.is_empty()
+            && !inner.mailbox.is_awaited()
+            && inner.lives.spotless(policy, now);
+        if idle {
+            inner.state = ActorState::Retired;
+        }
+        idle
+    }
+
+    /// Its line in the tree.
+    pub(super) fn info(&self, parent: Option<String>) -> ActorInfo {
+        let now = self.floor.now();
+        let handle = self.meter.handle();
+        let inner = self.inner.lock();
+        let load = inner.mailbox.load();
+        ActorInfo {
+            name: self.address.to_string(),
+            kind: ActorKind::Entity,
+            parent,
+            tenant: Some(self.address.tenant().clone()),
+            state: inner.state,
+            incarnation: inner.incarnation,
+            restarts: inner.restarts,
+            depth: load.items,
+            bytes: load.bytes,
+            oldest_age: inner
+                .mailbox
+                .oldest()
+                .map(|item| now.saturating_sub(item.enqueued_at)),
+            handled: self.meter.handled(),
+            failed: self.meter.failed(),
+            handle_p50: handle.p50,
+            handle_p99: handle.p99,
+            last_error: inner.last_error.clone(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Keeps an entity awake until it is dropped.
+#[derive(Debug)]
+pub struct KeepAwake(Arc<Slot>);
+
+impl Drop for KeepAwake {
+    fn drop(&mut self) {
+        self.0.keep_awake.fetch_sub(1, Ordering::Relaxed);
+    }
+}

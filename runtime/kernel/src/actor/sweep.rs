@@ -1,0 +1,76 @@
+//! The sweep: puts idle entities to sleep, and more of them when memory is short.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Directory, Slot};
+use crate::{task, telemetry::ActorState};
+
+/// Between two sweeps for memory, so that one that frees nothing does not spin.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+/// Starts the sweep. It ends with the directory.
+pub(super) fn start(directory: &Arc<Directory>) {
+    let (weak, floor) = (directory.weak(), directory.floor.clone());
+    let every = (floor.config.idle_after / 4).clamp(SHORTEST, Duration::from_secs(15));
+    task::spawn("actor sweep", async move {
+        loop {
+            let tight = tokio::time::timeout(every, floor.tight.notified())
+                .await
+                .is_ok();
+            let Some(directory) = weak.upgrade() else {
+                return;
+            };
+            if tight {
+                directory.make_room();
+                drop(directory);
+                tokio::time::sleep(SHORTEST).await;
+            } else {
+                directory.sweep();
+            }
+        }
+    });
+}
+
+impl Directory {
+    /// Asks every entity that was idle for long enough to sleep; it refuses when it may not.
+    pub fn sweep(&self) {
+        let (now, idle_after) = (self.floor.now(), self.floor.config.idle_after);
+        for slot in self.slots() {
+            if now.saturating_sub(slot.meter.last_at()) >= idle_after {
+                self.put_to_sleep(&slot);
+            }
+        }
+    }
+
+    fn put_to_sleep(&self, slot: &Arc<Slot>) {
+        match slot.state() {
+            ActorState::Live => {
+                slot.ask_to_park(false);
+            }
+            ActorState::Asleep => self.forget(slot),
+            _ => {}
+        }
+    }
+
+    /// Asks the entities that were idle longest to sleep, until memory is within its bound.
+    ///
+    /// **Cost**: one sort of all awake entities.
+    fn make_room(&self) {
+        let bound = self.floor.config.memory_bytes;
+        let live = self.counts().live_bytes;
+        let mut over = live.saturating_sub(bound);
+        if over == 0 {
+            return;
+        }
+        let mut slots = self.slots();
+        slots.sort_by_cached_key(|slot| slot.meter.last_at());
+        for slot in slots {
+            if over == 0 {
+                return;
+            }
+            if slot.ask_to_park(false) {
+                over = over.saturating_sub(slot.size());
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The watchdog: an operating-system thread that looks for handlers that take too long.
+//!
+//! It reads atomics and touches no runtime, so a runtime whose threads are all blocked does not
+//! block it. It kills what is over its deadline; what does not die of that never yields, and then
+//! its address is wedged: no second incarnation, for there would be two writers.
+
+use std::{
+    sync::{Arc, Weak, atomic::Ordering},
+    thread,
+    time::Duration,
+};
+
+use super::{Cause, Directory, Slot, floor::Floor};
+use crate::{
+    task,
+    telemetry::{ActorState, SignalKind},
+};
+
+/// How often the runtime gives its sign of life.
+const BEAT_EVERY: Duration = Duration::from_millis(500);
+
+/// How many slots one look covers; the others have their turn at the next.
+const SLOTS_PER_LOOK: usize = 8192;
+
+/// Starts the thread and the beat. Both end with the directory.
+pub(super) fn start(directory: &Arc<Directory>) {
+    let (weak, every) = (directory.weak(), directory.floor.config.watch_every);
+    task::spawn("runtime beat", beat(weak.clone()));
+    let started = thread::Builder::new()
+        .name("mesh-watchdog".to_owned())
+        .spawn(move || {
+            let mut from = 0;
+            loop {
+                thread::sleep(every);
+                let Some(directory) = weak.upgrade() else {
+                    return;
+                };
+                from = look(&directory, from);
+                abort_if_stuck(&directory);
+            }
+        });
+    if let Err(error) = started {
+        tracing::error!(%error, "no watchdog: stuck handlers will not be seen");
+    }
+}
+
+async fn beat(directory: Weak<Directory>) {
+    loop {
+        let Some(directory) = directory.upgrade() else {
+            return;
+        };
+        let now = u64::try_from(directory.floor.now().as_nanos()).unwrap_or(0);
+        directory.beat.store(now, Ordering::Relaxed);
+        drop(directory);
+        tokio::time::sleep(BEAT_EVERY).await;
+    }
+}
+
+fn look(directory: &Directory, from: usize) -> usize {
+    let mut seen = 0;
+    for step in 0..64 {
+        let shard = (from + step) % 64;
+        for slot in directory.slots_of(shard) {
+            seen += 1;
+            look_at(&slot, &directory.floor);
+        }
+        if seen >= SLOTS_PER_LOOK {
+            return (shard + 1) % 64;
+        }
+    }
+    0
+}
+
+fn look_at(slot: &Slot, floor: &Floor) {
+    let Some(since) = slot.meter.busy_since() else {
+        return;
+    };
+    let allowed = Duration::from_nanos(slot.allowed.load(Ordering::Relaxed) as u64);
+    let now = floor.now();
+    let busy = now.saturating_sub(since);
+    if allowed.is_zero() || busy < allowed {
+        return;
+    }
+    let message = slot.in_hand.lock().clone();
+    let mut inner = slot.inner.lock();
+    match inner.killed_at {
+        // A bell that is gone means that it is ending already.
+        None if inner.bell.is_some() && slot.meter.busy_since() == Some(since) => {
+            inner.killed_at = Some(now);
+            drop(inner);
+            tracing::warn!(
+                address = %slot.address(), ?busy, ?message,
+                "a handler is over its deadline and is killed"
+            );
+            slot.kill(Cause::Deadline);
+        }
+        Some(at) if now.saturating_sub(at) > floor.config.wedge_after => {
+            if inner.state == ActorState::Wedged {
+                return;
+            }
+            inner.state = ActorState::Wedged;
+            inner.mailbox.disperse();
+            drop(inner);
+            tracing::error!(
+                address = %slot.address(), ?busy, ?message,
+                "a killed handler does not end: its address is wedged"
+            );
+            floor.signal(slot, SignalKind::Wedged, message);
+        }
+        _ => {}
+    }
+}
+
+fn abort_if_stuck(directory: &Directory) {
+    let Some(most) = directory.floor.config.abort_after else {
+        return;
+    };
+    let silent = directory.unresponsive_for();
+    if silent > most {
+        tracing::error!(
+            ?silent,
+            "the runtime gives no sign of life: the process ends"
+        );
+        std::process::abort();
+    }
+}

@@ -1,0 +1,22 @@
+//! The embedded engine: a segmented log in one folder.
+
+mod chain;
+mod checkpoint;
+mod cursor;
+mod engine;
+mod error;
+mod follow;
+mod index;
+mod log;
+mod options;
+mod recover;
+mod shared;
+mod snapshots;
+mod store;
+mod tail;
+mod window;
+mod writer;
+
+pub use engine::EmbeddedJournal;
+pub use error::OpenError;
+pub use options::Options;

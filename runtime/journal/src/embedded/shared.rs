@@ -1,0 +1,110 @@
+//! What the writer makes and everyone else reads.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use mesh_kernel::ports::{Epoch, Position};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use super::{
+    Options,
+    index::Index,
+    log::segment::{Segment, StoreId},
+    tail::Tail,
+};
+use crate::files::Files;
+
+/// The end of what is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    /// The number that the next batch will have.
+    pub(super) next_batch: u64,
+    /// Position of the last event.
+    pub(super) last: Position,
+}
+
+/// The state that the writer moves, always after the flush, and that everyone else reads.
+pub(super) struct Shared {
+    pub(super) store: StoreId,
+    pub(super) epoch: Epoch,
+    pub(super) files: Arc<dyn Files>,
+    pub(super) options: Options,
+    pub(super) index: RwLock<Index>,
+    /// In order of their numbers, without gaps; the last one is written to.
+    pub(super) segments: RwLock<Vec<Arc<Segment>>>,
+    pub(super) end: watch::Sender<End>,
+    /// The newest batches, for followers that keep up.
+    pub(super) tail: Mutex<Tail>,
+    pub(super) feeds: AtomicUsize,
+    pub(super) state: Mutex<WriterState>,
+    last_flush_nanos: AtomicU64,
+}
+
+/// What the writer says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) enum WriterState {
+    /// It takes everything.
+    #[default]
+    Ready,
+    /// It takes some things or nothing, for this reason.
+    Limited(String),
+    /// It has stopped.
+    Closed,
+}
+
+impl Shared {
+    pub(super) fn new(
+        store: StoreId,
+        epoch: Epoch,
+        files: Arc<dyn Files>,
+        options: Options,
+        index: Index,
+        segments: Vec<Arc<Segment>>,
+        end: End,
+    ) -> Self {
+        Self {
+            store,
+            epoch,
+            files,
+            tail: Mutex::new(Tail::new(options.tail_bytes_max)),
+            options,
+            index: RwLock::new(index),
+            segments: RwLock::new(segments),
+            end: watch::Sender::new(end),
+            feeds: AtomicUsize::new(0),
+            state: Mutex::default(),
+            last_flush_nanos: AtomicU64::new(0),
+        }
+    }
+
+    /// The segment with this number, when it stands.
+    pub(super) fn segment(&self, number: u64) -> Option<Arc<Segment>> {
+        let segments = self.segments.read();
+        let first = segments.first()?.number;
+        let index = usize::try_from(number.checked_sub(first)?).ok()?;
+        segments.get(index).cloned()
+    }
+
+    pub(super) fn end(&self) -> End {
+        *self.end.borrow()
+    }
+
+    pub(super) fn flush_took(&self, duration: Duration) {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.last_flush_nanos.store(nanos, Ordering::Relaxed);
+    }
+
+    pub(super) fn last_flush(&self) -> Duration {
+        Duration::from_nanos(self.last_flush_nanos.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn free_bytes(&self) -> u64 {
+        self.files.free_space().unwrap_or(0)
+    }
+}

@@ -1,0 +1,273 @@
+//! Group commit: check, encode, write, flush, publish, answer; in this order.
+
+use std::{io, sync::atomic::Ordering, time::Instant};
+
+use bytes::Bytes;
+use mesh_kernel::ports::{AppendOutcome, Position};
+
+use super::{Request, Writer};
+use crate::{
+    embedded::{
+        index::Entry,
+        log::{Place, frame, record},
+        shared::WriterState,
+        tail::Kept,
+    },
+    files::{is_full, write_all},
+};
+
+/// Why a frame is not known to be durable.
+#[derive(Debug)]
+enum WriteError {
+    /// The disk took a part of it: it is no frame.
+    NoRoom,
+    /// It may be on the disk, whole or in part.
+    InDoubt(io::Error),
+}
+
+impl Writer {
+    /// Records what can be recorded of `taken`, with one flush, and answers everyone.
+    pub(super) fn commit(&mut self, taken: &mut Vec<Request>) {
+        let body: usize = taken.iter().map(|request| request.size).sum();
+        if let Err(refusal) = self.make_room(frame::len_of(body)) {
+            self.verdicts.clear();
+            self.verdicts.extend(taken.iter().map(|_| refusal.clone()));
+        } else if self.encode(taken) > 0 {
+            match self.write() {
+                Ok(()) => self.publish(),
+                Err(WriteError::NoRoom) => self.write_refused(),
+                Err(WriteError::InDoubt(error)) => self.flush_failed(taken, &error),
+            }
+        }
+        for (request, verdict) in taken.drain(..).zip(self.verdicts.drain(..)) {
+            // Whoever asked may be gone; what was recorded stays recorded.
+            let _gone = request.answer.send(verdict);
+        }
+    }
+
+    /// Checks each request against the index and those before it, and encodes those that stand.
+    /// Answers how many events there are to write.
+    fn encode(&mut self, taken: &[Request]) -> u32 {
+        self.buffer.clear();
+        self.pending.clear();
+        self.verdicts.clear();
+        let start = frame::begin(&mut self.buffer);
+        let mut count = 0;
+        for request in taken {
+            let verdict = self.judge(request);
+            if matches!(verdict, AppendOutcome::Appended { .. }) {
+                count += request.append.events.len() as u32;
+            }
+            self.verdicts.push(verdict);
+        }
+        if count > 0 {
+            frame::end(
+                &mut self.buffer,
+                start,
+                self.active.seed,
+                self.next_batch,
+                self.prev_crc,
+                count,
+            );
+        }
+        count
+    }
+
+    /// INVARIANT: this is the only place where a version is checked, and it sees every append in
+    /// the order in which they become durable.
+    fn judge(&mut self, request: &Request) -> AppendOutcome {
+        let append = &request.append;
+        let before = match self.pending.get(&append.address) {
+            Some(entry) => Some(*entry),
+            None => self.shared.index.read().get(&append.address).copied(),
+        };
+        let version = before.map_or(0, |entry| entry.version);
+        if version != append.expected_version {
+            return AppendOutcome::WrongVersion { actual: version };
+        }
+        if version == 0 && self.pool.is_low() {
+            return self.pool.only_reserve_left();
+        }
+        let mut entry = before.unwrap_or(Entry {
+            version: 0,
+            last: Position(0),
+            wake: append.wake,
+        });
+        entry.wake = append.wake;
+        for (nth, envelope) in append.events.iter().enumerate() {
+            let place = Place {
+                segment: self.active.number,
+                offset: self.offset + self.buffer.len() as u64,
+            };
+            entry.version += 1;
+            let record = record::Record {
+                address: append.address.as_str(),
+                shard: append.address.shard().number(),
+                version: entry.version,
+                prev: entry.last.0,
+                nth: nth as u16,
+                wake: append.wake,
+                key: request.key,
+                envelope,
+            };
+            record::push(&mut self.buffer, self.active.seed, &record);
+            entry.last = place.into();
+        }
+        self.pending.insert(append.address.clone(), entry);
+        AppendOutcome::Appended {
+            version: entry.version,
+            position: entry.last,
+        }
+    }
+
+    /// Writes the buffer and flushes it.
+    fn write(&mut self) -> Result<(), WriteError> {
+        write_all(self.active.file.as_ref(), &self.buffer, self.offset).map_err(|error| {
+            if is_full(&error) {
+                WriteError::NoRoom
+            } else {
+                WriteError::InDoubt(error)
+            }
+        })?;
+        let started = Instant::now();
+        self.active.file.fdatasync().map_err(WriteError::InDoubt)?;
+        self.shared.flush_took(started.elapsed());
+        Ok(())
+    }
+
+    /// Moves everything that others see. Only ever called after a flush that succeeded.
+    fn publish(&mut self) {
+        self.keep_for_followers();
+        self.advance();
+        self.unmarked = true;
+        let last = self.pending.values().map(|entry| entry.last).max();
+        self.shared.index.write().extend(self.pending.drain());
+        self.shared.end.send_modify(|end| {
+            end.next_batch = self.next_batch;
+            end.last = last.unwrap_or(end.last);
+        });
+    }
+
+    fn keep_for_followers(&self) {
+        if self.shared.feeds.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        self.shared.tail.lock().push(Kept {
+            batch: self.next_batch,
+            place: Place {
+                segment: self.active.number,
+                offset: self.offset,
+            },
+            frame: Bytes::copy_from_slice(&self.buffer),
+        });
+    }
+
+    /// Takes the frame in the buffer as written.
+    fn advance(&mut self) {
+        let len = self.buffer.len() as u64;
+        self.offset += len;
+        self.unsaved += len;
+        self.next_batch += 1;
+        self.prev_crc = frame::peek(&self.buffer).map_or(0, |head| head.crc);
+    }
+
+    /// The disk took only a part of the frame, so it is no frame: nothing was recorded, and the
+    /// next batch takes its place.
+    fn write_refused(&mut self) {
+        const REASON: &str = "the disk of the journal is full: free some space on it";
+        self.say_limited(REASON);
+        self.answer_accepted(&AppendOutcome::Full {
+            free_bytes: self.shared.free_bytes(),
+            reason: REASON.to_owned(),
+        });
+    }
+
+    /// Nothing is acknowledged on a flush that failed, and the segment is never written to again.
+    /// The batch is written anew into the next segment, so that whoever reads back finds it.
+    fn flush_failed(&mut self, taken: &[Request], error: &io::Error) {
+        tracing::error!(
+            segment = %self.active.name, offset = self.offset, %error,
+            "a write or flush of the journal failed; its tail is written anew into a new segment"
+        );
+        self.must_roll = true;
+        let then = if self.write_anew(taken) {
+            "read back what was recorded"
+        } else {
+            self.say_limited("the disk of the journal fails to write");
+            "and nothing can be recorded now"
+        };
+        self.answer_accepted(&AppendOutcome::Unknown {
+            reason: format!("the disk failed to write ({error}); {then}"),
+        });
+    }
+
+    fn write_anew(&mut self, taken: &[Request]) -> bool {
+        let body: usize = taken.iter().map(|request| request.size).sum();
+        if self.make_room(frame::len_of(body)).is_err() {
+            return false;
+        }
+        self.encode(taken);
+        match self.write() {
+            Ok(()) => {
+                self.publish();
+                true
+            }
+            Err(error) => {
+                tracing::error!(segment = %self.active.name, ?error, "the new segment failed as well");
+                self.must_roll = true;
+                false
+            }
+        }
+    }
+
+    fn answer_accepted(&mut self, outcome: &AppendOutcome) {
+        for verdict in &mut self.verdicts {
+            // A refusal that was judged against a neighbour in this batch is as uncertain as it.
+            if !matches!(verdict, AppendOutcome::Full { .. }) {
+                *verdict = outcome.clone();
+            }
+        }
+    }
+
+    /// Writes an empty batch behind the last one: what is followed by a good frame was flushed, so
+    /// damage to it is damage and not a torn tail.
+    pub(super) fn mark(&mut self) {
+        let fits = self.offset + frame::MARK_LEN <= self.active.len;
+        if !self.unmarked || self.must_roll || !fits {
+            return;
+        }
+        self.buffer.clear();
+        let start = frame::begin(&mut self.buffer);
+        frame::end(
+            &mut self.buffer,
+            start,
+            self.active.seed,
+            self.next_batch,
+            self.prev_crc,
+            0,
+        );
+        match self.write() {
+            Ok(()) => {
+                self.keep_for_followers();
+                self.advance();
+                self.unmarked = false;
+                // Nobody needs to wake for a batch without events.
+                self.shared.end.send_if_modified(|end| {
+                    end.next_batch = self.next_batch;
+                    false
+                });
+            }
+            Err(error) => {
+                tracing::error!(segment = %self.active.name, ?error, "a mark could not be flushed");
+                self.must_roll = true;
+            }
+        }
+    }
+
+    pub(super) fn say_limited(&self, reason: &str) {
+        let mut state = self.shared.state.lock();
+        if !matches!(&*state, WriterState::Limited(said) if said == reason) {
+            *state = WriterState::Limited(reason.to_owned());
+        }
+    }
+}

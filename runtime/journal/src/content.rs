@@ -1,0 +1,195 @@
+//! The content store: bodies by hash, a folder for each tenant.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use mesh_kernel::{
+    BoxFuture,
+    envelope::{TenantId, TenantScope},
+    ports::{ContentError, ContentStore, Digest},
+};
+use parking_lot::Mutex;
+use tokio::task::spawn_blocking;
+
+use crate::files::{Files, OsFiles, is_full, read_whole, write_all};
+
+/// Opens a tenant's folder.
+type OpenFolder = dyn Fn(&TenantId) -> io::Result<Arc<dyn Files>> + Send + Sync;
+
+/// Bodies by hash, each tenant's in a folder of its own.
+///
+/// A body is written under another name, flushed, renamed, and its name flushed; so it is there
+/// whole or not at all, and an event that names it never names a missing one.
+pub struct FolderStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    open: Box<OpenFolder>,
+    folders: Mutex<HashMap<TenantId, Arc<dyn Files>>>,
+    free_bytes_min: u64,
+    next_tmp: AtomicU64,
+}
+
+impl FolderStore {
+    /// A store in a folder of the file system. Bodies are refused when less than `free_bytes_min`
+    /// would be left on the disk.
+    pub fn open(folder: &Path, free_bytes_min: u64) -> Self {
+        let folder: PathBuf = folder.to_owned();
+        Self::open_on(
+            move |tenant| Ok(Arc::new(OsFiles::open(&folder.join(tenant.as_str()))?)),
+            free_bytes_min,
+        )
+    }
+
+    /// A store over folders that `open` opens, one for each tenant.
+    pub fn open_on(
+        open: impl Fn(&TenantId) -> io::Result<Arc<dyn Files>> + Send + Sync + 'static,
+        free_bytes_min: u64,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                open: Box::new(open),
+                folders: Mutex::default(),
+                free_bytes_min,
+                next_tmp: AtomicU64::new(0),
+            }),
+        }
+    }
+}
+
+impl Inner {
+    /// The tenant's folder; what a crash left half written is removed when it is first used.
+    fn folder(&self, tenant: &TenantId) -> io::Result<Arc<dyn Files>> {
+        let mut folders = self.folders.lock();
+        if let Some(folder) = folders.get(tenant) {
+            return Ok(folder.clone());
+        }
+        let folder = (self.open)(tenant)?;
+        for name in folder.list()? {
+            if name.ends_with(".tmp") {
+                folder.unlink(&name)?;
+            }
+        }
+        folders.insert(tenant.clone(), folder.clone());
+        Ok(folder)
+    }
+
+    fn put(&self, tenant: &TenantId, body: &[u8]) -> Result<Digest, ContentError> {
+        let digest = Digest::of(body);
+        let name = digest.hex();
+        let fail = |error: io::Error| {
+            if is_full(&error) {
+                ContentError::Full {
+                    bytes: body.len() as u64,
+                }
+            } else {
+                io_error(tenant, &name, error)
+            }
+        };
+        let folder = self.folder(tenant).map_err(fail)?;
+        if let Ok(file) = folder.open(&name)
+            && read_whole(file.as_ref()).is_ok_and(|stored| stored == body)
+        {
+            // It may have been renamed a moment ago by another, who still waits for its flush.
+            file.fdatasync()
+                .and_then(|()| folder.sync_dir())
+                .map_err(fail)?;
+            return Ok(digest);
+        }
+        let free = folder.free_space().map_err(fail)?;
+        if free < (body.len() as u64).saturating_add(self.free_bytes_min) {
+            return Err(ContentError::Full {
+                bytes: body.len() as u64,
+            });
+        }
+        self.write(folder.as_ref(), &name, body).map_err(fail)?;
+        Ok(digest)
+    }
+
+    fn write(&self, folder: &dyn Files, name: &str, body: &[u8]) -> io::Result<()> {
+        let tmp = format!("{}.tmp", self.next_tmp.fetch_add(1, Ordering::Relaxed));
+        let written = folder
+            .create(&tmp)
+            .and_then(|file| {
+                write_all(file.as_ref(), body, 0)?;
+                file.fdatasync()
+            })
+            .and_then(|()| folder.rename(&tmp, name));
+        if written.is_err() {
+            let _best_effort = folder.unlink(&tmp);
+        }
+        written?;
+        folder.sync_dir()
+    }
+
+    fn get(&self, tenant: &TenantId, digest: Digest) -> Result<Bytes, ContentError> {
+        let name = digest.hex();
+        let fail = |error: io::Error| io_error(tenant, &name, error);
+        let folder = self.folder(tenant).map_err(fail)?;
+        let file = folder.open(&name).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                ContentError::NotFound(digest)
+            } else {
+                fail(error)
+            }
+        })?;
+        let body = read_whole(file.as_ref()).map_err(fail)?;
+        if Digest::of(&body) == digest {
+            Ok(Bytes::from(body))
+        } else {
+            Err(ContentError::Damaged(digest))
+        }
+    }
+}
+
+fn io_error(tenant: &TenantId, name: &str, source: io::Error) -> ContentError {
+    ContentError::Io {
+        path: format!("{tenant}/{name}"),
+        source: Arc::new(source),
+    }
+}
+
+/// The task that did the work is gone: the runtime is shutting down.
+fn stopped() -> ContentError {
+    ContentError::Io {
+        path: String::from("."),
+        source: Arc::new(io::Error::other("the node is stopping")),
+    }
+}
+
+impl ContentStore for FolderStore {
+    fn put<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        body: Bytes,
+    ) -> BoxFuture<'a, Result<Digest, ContentError>> {
+        let (inner, tenant) = (self.inner.clone(), scope.tenant().clone());
+        Box::pin(async move {
+            spawn_blocking(move || inner.put(&tenant, &body))
+                .await
+                .unwrap_or_else(|_| Err(stopped()))
+        })
+    }
+
+    fn get<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        digest: Digest,
+    ) -> BoxFuture<'a, Result<Bytes, ContentError>> {
+        let (inner, tenant) = (self.inner.clone(), scope.tenant().clone());
+        Box::pin(async move {
+            spawn_blocking(move || inner.get(&tenant, digest))
+                .await
+                .unwrap_or_else(|_| Err(stopped()))
+        })
+    }
+}

@@ -50,7 +50,7 @@ pub fn write(
 
 /// The newest entries, of one record or of all.
 pub fn newest(scope: &Scope<'_>, record: Option<&str>, most: u32) -> Result<Vec<Entry>, Error> {
-    let mut statement = scope.db.prepare_cached(
+    let mut statement = scope.db.prepare(
         "SELECT at, who, action, entity, record, label FROM audit
          WHERE ?1 IS NULL OR record = ?1 ORDER BY id DESC LIMIT ?2",
     )?;

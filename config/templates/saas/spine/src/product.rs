@@ -1,8 +1,8 @@
 //! What a product is: the one value that its own crate hands to the spine.
 
+use crate::demo::Samples;
 use crate::entity::Entity;
 use crate::web::Routes;
-use crate::{Error, Scope};
 
 /// A product, as its domain crate describes it.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub struct Product {
     pub entities: &'static [&'static Entity],
     /// Adds the routes of the domain.
     pub routes: fn(&mut Routes),
-    /// Puts the sample rows into an empty tenant.
-    pub seed: fn(&Scope<'_>) -> Result<(), Error>,
+    /// The sample rows, in an order in which each names only earlier ones.
+    pub samples: &'static [Samples],
     /// The tenants that `--seed-demo` makes.
     pub demo: &'static [Demo],
 }

@@ -33,7 +33,8 @@ impl Mesh {
         match self.0.policy.decide(&request) {
             Decision::Allow { policy } => Ok(policy),
             Decision::Deny { reason } => {
-                self.0.services.signals.denied(resource.tenant(), action);
+                tracing::info!(target: "mesh::audit", tenant = %resource.tenant(), principal = caller.principal().name,
+                    action, %resource, reason, "denied");
                 Err(Refusal::new("KER-0031", ErrorKind::PermissionDenied, reason))
             }
             Decision::RequiresApproval { policy } => Err(Refusal::new(

@@ -1,7 +1,6 @@
 //! Step 8, announce: who must know?
 //!
-//! The caller is answered, the workers and timers hear what the new state wants, and observers get
-//! a signal. Followers listen at the journal and are not named here.
+//! The caller is answered, and workers and timers hear what the new state wants. Followers listen at the journal and are not named here.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -17,15 +16,7 @@ impl Entity {
     pub(super) fn announce(&mut self, item: &mut Item, command: &Envelope, answer: Result<Answered, Refusal>) {
         let _span = step!("announce", self.services, &command.trace_id, self.address).entered();
         let happened = answer.as_ref().is_ok_and(|answered| !answered.repeated && !answered.events.is_empty());
-        if let Ok(answered) = &answer {
-            for event in &answered.events {
-                self.services.signals.event(event);
-            }
-        }
-        if let Some(reply) = item.reply.take() {
-            // The sender may have stopped waiting; what happened, happened.
-            drop(reply.send(answer));
-        }
+        item.answer(answer);
         if happened {
             self.want();
             self.snapshot_behind();

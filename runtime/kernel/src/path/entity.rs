@@ -106,7 +106,7 @@ impl Entity {
                 super::decide::Verdict::Happened(events) => match self.record(&envelope, &events).await? {
                     super::record::Record::Done(position) => {
                         self.apply(&envelope, &events, position)?;
-                        Ok(Answered { version: self.version, position, events, repeated: false })
+                        Ok(answered(self.version, position, events))
                     }
                     super::record::Record::Conflict => {
                         self.reload().await?;
@@ -129,7 +129,7 @@ impl Entity {
 
     fn unchanged(&self) -> Answered {
         let position = self.published.inner.read().position;
-        Answered { version: self.version, position, events: Vec::new(), repeated: false }
+        answered(self.version, position, Vec::new())
     }
 
     /// The first answer of a key that was done before.
@@ -182,10 +182,14 @@ impl Behaviour for Entity {
     }
 }
 
+fn answered(version: u64, position: Position, events: Vec<Arc<Envelope>>) -> Answered {
+    Answered { version, position, events, view: serde_json::Value::Null, repeated: false }
+}
+
 pub(super) fn crash(error: load::LoadError) -> Crash {
     match error {
         load::LoadError::Journal(error @ (JournalError::Io { .. } | JournalError::Closed)) => Crash::Retry(Box::new(error)),
-        other => Crash::Quarantine(Box::new(other)),
+        other => Crash::Quarantine { version: other.version(), reason: Box::new(other) },
     }
 }
 
@@ -203,11 +207,9 @@ impl Behaviour for Unknown {
 
     fn handle<'a>(&'a mut self, item: &'a mut Item) -> BoxFuture<'a, Result<(), Crash>> {
         Box::pin(async move {
-            if let Some(reply) = item.reply.take() {
-                let subject = &item.envelope.headers.subject;
-                let refusal = Refusal::new("KER-0040", ErrorKind::InvalidArgument, format!("no kind for `{subject}`"));
-                drop(reply.send(Err(refusal)));
-            }
+            let subject = &item.envelope.headers.subject;
+            let refusal = Refusal::new("KER-0040", ErrorKind::InvalidArgument, format!("no kind for `{subject}`"));
+            item.answer(Err(refusal));
             Ok(())
         })
     }

@@ -42,6 +42,17 @@ pub(crate) enum LoadError {
     },
 }
 
+impl LoadError {
+    /// The version of the event that is the matter; 0 when it is not one event's.
+    pub(crate) fn version(&self) -> u64 {
+        match self {
+            Self::Journal(_) => 0,
+            Self::Wire { version, .. } | Self::Event { version, .. } => *version,
+            Self::Gap { expected, .. } => *expected,
+        }
+    }
+}
+
 /// An entity as the journal tells it.
 pub(super) struct Loaded {
     pub(super) state: AnyState,

@@ -36,7 +36,7 @@ pub use query::{Past, Viewed};
 pub use send::{Command, Reply};
 
 use crate::{
-    actor::{ActorConfig, DeadLetterSink, Directory},
+    actor::{ActorConfig, DeadLetterSink, Directory, Tree},
     entity::Kinds,
     ports::{Authenticator, Clock, Ids, Journal, Policy, Position},
     telemetry::Signals,
@@ -51,7 +51,6 @@ pub(crate) struct Services {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) workers: Workers,
     pub(crate) timers: Timers,
-    pub(crate) signals: Arc<Signals>,
     pub(crate) settings: Settings,
 }
 
@@ -92,8 +91,8 @@ pub struct Parts {
     pub workers: Workers,
     /// Where what cannot be delivered goes, whole.
     pub dead_letters: Arc<dyn DeadLetterSink>,
-    /// Live signals for observers.
-    pub signals: Arc<Signals>,
+    /// The supervisors: node, planes, platforms.
+    pub tree: Arc<Tree>,
     /// Bounds of mailboxes, restarts and sleep.
     pub actors: ActorConfig,
     /// Sampling, snapshots, time-outs.
@@ -106,7 +105,7 @@ pub(crate) struct Core {
     pub(crate) policy: Arc<dyn Policy>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) quotas: Quotas,
-    pub(crate) directory: Directory,
+    pub(crate) directory: Arc<Directory>,
 }
 
 /// The running kernel. Cheap to clone; every clone is the same kernel.
@@ -114,20 +113,19 @@ pub(crate) struct Core {
 pub struct Mesh(pub(crate) Arc<Core>);
 
 impl Mesh {
-    /// Puts a kernel together. Nothing runs until [`Mesh::resume`].
-    pub async fn new(parts: Parts) -> Result<Self, crate::actor::StartError> {
+    /// Puts a kernel together. Nothing of the journal runs until [`Mesh::resume`]. Must be called
+    /// within the runtime.
+    pub fn new(parts: Parts) -> Self {
         let services = Arc::new(Services {
             journal: parts.journal,
             kinds: parts.kinds,
             timers: Timers::new(parts.clock.clone()),
             clock: parts.clock.clone(),
             workers: parts.workers.clone(),
-            signals: parts.signals.clone(),
             settings: parts.settings,
         });
         let spawner = Arc::new(entity::EntitySpawner(services.clone()));
-        let directory =
-            Directory::start(parts.actors, spawner, parts.clock, parts.dead_letters, parts.signals).await?;
+        let directory = Directory::new(parts.actors, parts.tree, spawner, parts.clock, parts.dead_letters);
         let mesh = Self(Arc::new(Core {
             services,
             ids: parts.ids,
@@ -137,7 +135,7 @@ impl Mesh {
             directory,
         }));
         parts.workers.connect(Arc::new(mesh.clone()));
-        Ok(mesh)
+        mesh
     }
 
     /// The position up to which everything is durable.
@@ -146,7 +144,7 @@ impl Mesh {
     }
 
     /// The directory of awake entities: the tree, wake and drain.
-    pub fn directory(&self) -> &Directory {
+    pub fn directory(&self) -> &Arc<Directory> {
         &self.0.directory
     }
 
@@ -162,6 +160,6 @@ impl Mesh {
 
     /// Live signals, for observers.
     pub fn signals(&self) -> &Arc<Signals> {
-        &self.0.services.signals
+        self.0.directory.signals()
     }
 }

@@ -115,6 +115,19 @@ impl Mesh {
         self.pass(&caller, envelope).await.map(drop)
     }
 
+    /// Delivers a dead letter again, as it was, with a fresh deadline.
+    ///
+    /// # Errors
+    /// As [`Mesh::send`]; `NotFound` when the letter is another tenant's.
+    pub async fn replay(&self, caller: &Caller, letter: &Envelope) -> Result<Answered, Refusal> {
+        self.admit(caller, "ReplayDeadLetter", &letter.headers.subject, Some(&letter.trace_id))?;
+        let mut envelope = letter.clone();
+        let now = self.0.services.clock.now();
+        envelope.headers.deadline = Some(now.plus(self.0.services.settings.timeout));
+        let lane = self.route(&envelope)?;
+        self.deliver(Arc::new(envelope), lane).await
+    }
+
     /// Steps 2 to 4; the entity does 5 to 8.
     async fn pass(&self, caller: &Caller, mut envelope: Envelope) -> Result<Answered, Refusal> {
         let admitted =

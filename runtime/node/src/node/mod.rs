@@ -1,4 +1,14 @@
-//! The composition root: everything that exists, put together in one place.
+//! The node: put together, started, and stopped in order.
 
+pub mod bootstrap;
 pub mod clock;
+pub mod compose;
+pub mod cursors;
+pub mod dead_letters;
 pub mod policy;
+pub mod skills;
+
+mod run;
+mod serve;
+
+pub use run::{RunningNode, start};

@@ -1,0 +1,246 @@
+//! The composition root: the list of everything that exists, put together in the order of the house.
+//!
+//! Read from top to bottom it says what the node is made of; nothing else in the workspace opens a
+//! listener, reads configuration or chooses an implementation.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::{Context, Result};
+use mesh_journal::{EmbeddedJournal, FolderStore, Options};
+use mesh_kernel::{
+    actor::{ActorConfig, Bounds, Crash, ServiceSpec, Tree},
+    entity::Kinds,
+    envelope::TenantId,
+    follow::{Projection, Reactor, run_projection, run_reactor},
+    path::{Mesh, Parts, Settings},
+    ports::{Clock, ContentStore, Effects, Journal},
+    tenant::{Quota, Quotas},
+    work::Workers,
+};
+use mesh_platforms::runtime_cloud::{OnShutdown, ProcessEffects, WorkloadsPort};
+use mesh_skills::{contract::Registry, logs::LogStore, perform::SkillEffects};
+
+use super::{
+    bootstrap::{DEFAULT_TENANT, NodeAuthenticator},
+    clock::{SystemClock, SystemIds, secret},
+    cursors::FolderCursors,
+    dead_letters::FolderDeadLetters,
+    policy::RolePolicy,
+    skills::native_skills,
+};
+use crate::{
+    config::Config,
+    gateway::lists::Lists,
+    readmodel::{self, Keys, LoginTokens, ReadModel},
+};
+
+/// Everything that a node is made of. Taken apart without `..` where it is used, so that a part
+/// that was forgotten does not compile.
+pub struct Whole {
+    /// The kernel.
+    pub mesh: Mesh,
+    /// The supervisors.
+    pub tree: Arc<Tree>,
+    /// The read models.
+    pub lists: Arc<ReadModel>,
+    /// What steps have written.
+    pub logs: Arc<LogStore>,
+    /// Bodies over 64 KB.
+    pub content: Arc<dyn ContentStore>,
+    /// What could not be delivered.
+    pub dead_letters: Arc<FolderDeadLetters>,
+    /// The skills.
+    pub skills: Arc<Registry>,
+    /// Single-use log-ins for browsers.
+    pub logins: Arc<LoginTokens>,
+    /// The wall.
+    pub clock: Arc<dyn Clock>,
+    /// Reactors' cursors.
+    pub cursors: Arc<FolderCursors>,
+    /// The secret by which the node speaks to itself.
+    pub own: String,
+}
+
+/// Puts a node together on its data folder. Nothing is resumed and nobody is listening yet.
+///
+/// # Errors
+/// When the data folder cannot be used, or another node uses it.
+pub async fn compose(config: &Config) -> Result<Whole> {
+    let data = config.data.as_path();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+
+    // Stores.
+    let journal: Arc<dyn Journal> = EmbeddedJournal::open(&data.join("journal"), journal_options(config))
+        .with_context(|| format!("opening the journal in {}", data.display()))?;
+    let content: Arc<dyn ContentStore> =
+        Arc::new(FolderStore::open(&data.join("content"), config.journal.free_bytes_min));
+    let logs = LogStore::open(data.join("logs"), clock.clone())?;
+    let dead_letters = Arc::new(FolderDeadLetters::open(&data.join("dead-letters"))?);
+    let cursors = Arc::new(FolderCursors::open(&data.join("cursors"), clock.clone())?);
+    let (index, lists) = readmodel::open(&data.join("readmodel.sqlite"))?;
+    let lists = Arc::new(lists);
+
+    // Who may come in.
+    let own = secret();
+    let logins = Arc::new(LoginTokens::new(clock.clone(), secret, config.pages.login_time, config.pages.session_time));
+    let keys = Keys::new(lists.ring(), logins.clone());
+    let authenticator = NodeAuthenticator::new(keys, own.clone(), TenantId::parse(DEFAULT_TENANT)?);
+
+    // What is done in the outside world.
+    let workloads = Arc::new(WorkloadsPort::default());
+    let skills = Arc::new(native_skills(config, workloads.clone())?);
+    let performers: Vec<Arc<dyn Effects>> = vec![
+        Arc::new(
+            SkillEffects::new(skills.clone(), content.clone(), logs.clone())
+                .bounded(config.effects.concurrent_max, config.effects.tenant_concurrent_max),
+        ),
+        Arc::new(ProcessEffects::new(OnShutdown::Stop)),
+    ];
+
+    // The kernel, and the tree that it lives in.
+    let tree = Tree::start(mesh_platforms::planes(), clock.clone()).await?;
+    let kinds = mesh_platforms::kinds(mesh_workflows::kinds(Kinds::default()));
+    let mesh = Mesh::new(Parts {
+        journal: journal.clone(),
+        kinds,
+        clock: clock.clone(),
+        ids: Arc::new(SystemIds),
+        policy: Arc::new(RolePolicy),
+        authenticator,
+        quotas: Quotas::new(quota(config), clock.clone()),
+        workers: Workers::new(performers),
+        dead_letters: dead_letters.clone(),
+        tree: tree.clone(),
+        actors: actors(config),
+        settings: Settings {
+            snapshot_every: config.journal.snapshot_every,
+            timeout: config.actors.command_timeout,
+            ..Settings::default()
+        },
+    });
+    workloads.connect(mesh.clone());
+
+    // Who follows the journal.
+    serve_projection(&tree, journal.clone(), index);
+    for (platform, reactor) in reactors() {
+        serve_reactor(&tree, platform, &mesh, &journal, reactor, cursors.clone())?;
+    }
+    serve_timers(&tree, &mesh, cursors.clone());
+
+    Ok(Whole { mesh, tree, lists, logs, content, dead_letters, skills, logins, clock, cursors, own })
+}
+
+fn journal_options(config: &Config) -> Options {
+    Options {
+        segment_bytes: config.journal.segment_bytes,
+        free_bytes_min: config.journal.free_bytes_min,
+        ..Options::default()
+    }
+}
+
+fn quota(config: &Config) -> Quota {
+    Quota {
+        burst: config.tenants.commands_burst as f64,
+        per_second: config.tenants.commands_per_second as f64,
+    }
+}
+
+fn actors(config: &Config) -> ActorConfig {
+    let mailbox = Bounds { items: config.actors.mailbox_items_max, bytes: config.actors.mailbox_bytes_max };
+    ActorConfig {
+        mailbox,
+        lane: mailbox,
+        idle_after: config.actors.sleep_after,
+        memory_bytes: config.actors.awake_bytes_max,
+        ..ActorConfig::default()
+    }
+}
+
+/// Every reactor, and the platform under which it runs.
+fn reactors() -> Vec<(&'static str, Arc<dyn Reactor>)> {
+    let of_workflows = mesh_workflows::reactors().into_iter().map(|reactor| ("control-plane", reactor));
+    of_workflows.chain(mesh_platforms::reactors()).collect()
+}
+
+/// The read models' projection, under Observability: it is how people see.
+fn serve_projection(tree: &Tree, journal: Arc<dyn Journal>, index: readmodel::Index) {
+    let index = Arc::new(tokio::sync::Mutex::new(index));
+    tree.serve_node(ServiceSpec::new("lists", move |stop| {
+        let (journal, index) = (journal.clone(), index.clone());
+        async move {
+            let mut index = index.lock().await;
+            let projection: &mut dyn Projection = &mut *index;
+            run_projection(journal, projection, stop).await.map_err(|error| Crash::Retry(Box::new(error)))
+        }
+    }));
+}
+
+fn serve_reactor(
+    tree: &Tree,
+    platform: &str,
+    mesh: &Mesh,
+    journal: &Arc<dyn Journal>,
+    reactor: Arc<dyn Reactor>,
+    cursors: Arc<FolderCursors>,
+) -> Result<()> {
+    let (mesh, journal) = (mesh.clone(), journal.clone());
+    let service = ServiceSpec::new(reactor.name(), move |stop| {
+        let (mesh, journal, reactor, cursors) = (mesh.clone(), journal.clone(), reactor.clone(), cursors.clone());
+        async move {
+            run_reactor(mesh, journal, reactor, cursors, stop).await.map_err(|error| Crash::Retry(Box::new(error)))
+        }
+    });
+    Ok(tree.serve(platform, service)?)
+}
+
+/// Timers fire, and cursors that were held back are written.
+fn serve_timers(tree: &Tree, mesh: &Mesh, cursors: Arc<FolderCursors>) {
+    let mesh = mesh.clone();
+    tree.serve_node(ServiceSpec::new("timers", move |stop| {
+        let mesh = mesh.clone();
+        async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = mesh.run_timers() => {}
+            }
+            Ok(())
+        }
+    }));
+    tree.serve_node(ServiceSpec::new("cursors", move |stop| {
+        let cursors = cursors.clone();
+        async move {
+            while !stop.is_cancelled() {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(std::time::Duration::from_millis(250)) => {}
+                }
+                cursors.flush();
+            }
+            Ok(())
+        }
+    }));
+}
+
+/// Makes the data folder, readable by its owner alone.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn data_folder(data: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("making the data folder {}", data.display()))
+}
+
+/// Waits until the read models have seen everything that is durable, so that a key that was revoked
+/// before a crash is not taken for a moment after it.
+///
+/// # Errors
+/// When they do not come so far within a minute.
+pub async fn caught_up(whole: &Whole) -> Result<()> {
+    let durable = whole.mesh.durable();
+    whole.lists.wait_for(durable, std::time::Duration::from_secs(60)).await?;
+    Ok(())
+}

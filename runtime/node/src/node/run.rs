@@ -1,0 +1,143 @@
+//! Starting and stopping: the order is the point.
+
+use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use mesh_kernel::{
+    envelope::{Role, TenantId},
+    path::Mesh,
+    ports::Identity,
+};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    bootstrap::{self, DEFAULT_TENANT},
+    clock::secret,
+    compose::{self, Whole},
+    serve::{self, Servers},
+};
+use crate::{config::Config, readmodel::LoginTokens};
+
+/// Where the command line finds a running node.
+pub const NODE_FILE: &str = "node.json";
+
+/// What the command line reads of a running node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NodeFile {
+    /// The process.
+    pub pid: u32,
+    /// `http://…` of gRPC.
+    pub grpc: String,
+    /// `http://…` of the pages.
+    pub http: String,
+}
+
+/// A node that runs.
+pub struct RunningNode {
+    /// Where gRPC is served.
+    pub grpc: SocketAddr,
+    /// Where the pages are served.
+    pub http: SocketAddr,
+    /// The first key: operator and admin of tenant `default`.
+    pub key: String,
+    /// What the start found unfinished.
+    pub resumed: mesh_kernel::path::Resumed,
+    mesh: Mesh,
+    whole: Whole,
+    servers: Servers,
+    logins: Arc<LoginTokens>,
+    data: PathBuf,
+    drain_max: Duration,
+    stopping: CancellationToken,
+}
+
+/// Starts a node: stores, supervisors, followers, what was unfinished, and the listeners last.
+///
+/// # Errors
+/// When another node uses the data folder, the journal is damaged, or an address is taken.
+pub async fn start(config: &Config) -> Result<RunningNode> {
+    compose::data_folder(&config.data)?;
+    let whole = compose::compose(config).await?;
+    compose::caught_up(&whole).await?;
+    let key = bootstrap::first_start(&whole.mesh, &whole.own, &config.data, secret).await?;
+    compose::caught_up(&whole).await?;
+    let resumed = whole.mesh.resume().await?;
+    let stopping = CancellationToken::new();
+    let servers = serve::listen(config, &whole, &stopping).await?;
+    let node = RunningNode {
+        grpc: servers.grpc,
+        http: servers.http,
+        key,
+        resumed,
+        mesh: whole.mesh.clone(),
+        logins: whole.logins.clone(),
+        whole,
+        servers,
+        data: config.data.clone(),
+        drain_max: config.server.drain_max,
+        stopping,
+    };
+    node.write_file()?;
+    Ok(node)
+}
+
+impl RunningNode {
+    /// The address of a page, with a log-in that works once. `next` is a path such as `/runs/run-1`.
+    ///
+    /// # Errors
+    /// Never in practice: the default tenant's name is a slug.
+    pub fn page_url(&self, next: &str) -> Result<String> {
+        let mut principal = mesh_kernel::envelope::Principal::system("page");
+        principal.name = "key:operator".to_owned();
+        principal.roles = vec![Role::Operator, Role::Admin];
+        let token = self.logins.issue(Identity { tenant: TenantId::parse(DEFAULT_TENANT)?, principal });
+        Ok(format!("http://{}/login?token={token}&next={next}", self.http))
+    }
+
+    /// The running kernel.
+    pub fn mesh(&self) -> &Mesh {
+        &self.mesh
+    }
+
+    /// Waits until the supervisors have given up: the end of the process.
+    pub async fn gave_up(&self) -> String {
+        format!("{:?}", self.whole.tree.gave_up().await)
+    }
+
+    fn write_file(&self) -> Result<()> {
+        let file = NodeFile {
+            pid: std::process::id(),
+            grpc: format!("http://{}", self.grpc),
+            http: format!("http://{}", self.http),
+        };
+        let path = self.data.join(NODE_FILE);
+        let fresh = self.data.join("node.new");
+        fs::write(&fresh, serde_json::to_vec(&file)?)?;
+        fs::rename(&fresh, &path).with_context(|| format!("writing {}", path.display()))
+    }
+
+    /// Stops in order: no new callers, no new reactions, effects are let go (they are asked for again
+    /// at the next start), entities drain, the journal flushes last.
+    ///
+    /// # Errors
+    /// When a file cannot be removed; everything has stopped all the same.
+    pub async fn stop(self) -> Result<()> {
+        let Self { whole, servers, data, drain_max, stopping, .. } = self;
+        let Whole { mesh, tree, cursors, .. } = &whole;
+        tracing::info!("stopping: no new callers");
+        stopping.cancel();
+        servers.close(Duration::from_secs(2)).await;
+        tree.stop_services().await;
+        mesh.workers().stop(drain_max.max(Duration::from_secs(1))).await;
+        let report = mesh.directory().drain(drain_max).await;
+        tracing::info!(?report, "entities drained");
+        cursors.flush();
+        tree.stop(Duration::from_secs(5)).await;
+        mesh.journal().close().await;
+        match fs::remove_file(data.join(NODE_FILE)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The two listeners: gRPC for programs, HTTP for people.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use mesh_kernel::task;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use super::{clock::secret, compose::Whole};
+use crate::{
+    config::Config,
+    gateway::{self, GatewayState},
+    http::{self, Pages},
+};
+
+/// The listeners of a running node.
+pub struct Servers {
+    /// Where gRPC is served.
+    pub grpc: SocketAddr,
+    /// Where the pages are served.
+    pub http: SocketAddr,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Opens both listeners and serves until `stopping` fires.
+///
+/// # Errors
+/// When an address is taken.
+pub async fn listen(config: &Config, whole: &Whole, stopping: &CancellationToken) -> Result<Servers> {
+    let grpc = bind(config.server.listen).await?;
+    let pages = bind(config.server.http_listen).await?;
+    let (grpc_at, http_at) = (grpc.local_addr()?, pages.local_addr()?);
+
+    let (routes, health) = gateway::routes(GatewayState {
+        mesh: whole.mesh.clone(),
+        lists: whole.lists.clone(),
+        logs: whole.logs.clone(),
+        content: whole.content.clone(),
+        dead_letters: whole.dead_letters.clone(),
+        skills: whole.skills.clone(),
+        clock: whole.clock.clone(),
+        secret,
+        stopping: stopping.clone(),
+    })
+    .await?;
+    let stop = stopping.clone();
+    let serving = task::spawn("gateway", async move {
+        let server = Server::builder()
+            .http2_keepalive_interval(Some(Duration::from_secs(20)))
+            .tcp_nodelay(true)
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(TcpListenerStream::new(grpc), stop.cancelled());
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the gateway ended");
+        }
+        drop(health);
+    });
+
+    let state = Pages::new(
+        whole.mesh.clone(),
+        whole.lists.clone(),
+        whole.logs.clone(),
+        whole.logins.clone(),
+        hosts(config, http_at),
+    );
+    let router = http::router(Arc::clone(&state));
+    let stop = stopping.clone();
+    let paging = task::spawn("pages", async move {
+        let server = axum::serve(pages, router).with_graceful_shutdown(async move { stop.cancelled().await });
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the pages ended");
+        }
+    });
+    Ok(Servers { grpc: grpc_at, http: http_at, tasks: vec![serving, paging] })
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}: another program does; choose another with `--listen` (port 0 takes any)")
+    })
+}
+
+/// The Host headers that the pages answer to: this machine's own names, and what was configured.
+fn hosts(config: &Config, at: SocketAddr) -> Vec<String> {
+    let mut hosts: Vec<String> =
+        ["127.0.0.1", "localhost", "[::1]"].iter().map(|name| format!("{name}:{}", at.port())).collect();
+    hosts.push(at.to_string());
+    hosts.extend(config.server.allowed_hosts.iter().cloned());
+    hosts
+}
+
+impl Servers {
+    /// Waits for open requests, at most this long; streams end by themselves.
+    pub async fn close(self, at_most: Duration) {
+        for mut task in self.tasks {
+            if tokio::time::timeout(at_most, &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+    }
+}

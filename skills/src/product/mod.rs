@@ -3,4 +3,9 @@
 //!
 //! Never here: schemas of skills, or any knowledge of what a blueprint means.
 
+pub mod git;
+pub mod layout;
 pub mod process;
+pub mod runner;
+pub mod toolchain;
+pub mod tree;

@@ -3,6 +3,7 @@
 pub mod blueprint;
 pub mod contract;
 pub mod logs;
+pub mod native;
 pub mod perform;
 pub mod product;
 pub mod render;

@@ -4,6 +4,7 @@
 //! Never here: schemas of skills, or any knowledge of what a blueprint means.
 
 pub mod git;
+pub mod http;
 pub mod layout;
 pub mod process;
 pub mod runner;

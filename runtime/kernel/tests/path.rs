@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, atomic::Ordering};
 
 use mesh_kernel::{
     envelope::{Envelope, ErrorKind},
-    follow::{Reaction, Reactor, run_reactor},
+    follow::{Reaction, Reactor, resume, run_reactor},
     ports::{Cursor, Cursors, Journal},
 };
 use support::{Ask, Kernel, address, ask, keyed, payload, until};
@@ -166,7 +166,7 @@ async fn an_unknown_outcome_is_asked_again_with_the_same_key() {
     kernel.crash().await;
 
     let kernel = Kernel::start(folder.path()).await;
-    let resumed = kernel.mesh.resume().await.unwrap();
+    let resumed = resume(&kernel.mesh).await.unwrap();
     assert_eq!(resumed.woken, 1);
     until("the work again", || *kernel.worker.performed.lock().unwrap() == ["w"]).await;
     until("the outcome", || {
@@ -176,7 +176,7 @@ async fn an_unknown_outcome_is_asked_again_with_the_same_key() {
     kernel.crash().await;
 
     let kernel = Kernel::start(folder.path()).await;
-    kernel.mesh.resume().await.unwrap();
+    resume(&kernel.mesh).await.unwrap();
     let caller = kernel.caller("acme:admin");
     let reply = kernel.mesh.send(&caller, ask("acme", "c", &Ask::AddCount { by: 1 })).await.unwrap();
     assert_eq!(reply.view["done"], serde_json::json!(["w"]));
@@ -193,7 +193,7 @@ async fn a_finished_entity_is_not_woken_at_the_next_start() {
     }
     kernel.crash().await;
     let kernel = Kernel::start(folder.path()).await;
-    assert_eq!(kernel.mesh.resume().await.unwrap().woken, 0);
+    assert_eq!(resume(&kernel.mesh).await.unwrap().woken, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -38,13 +38,7 @@ impl Batch {
             return None;
         }
         drop(inner);
-        Some(Self {
-            slot: slot.clone(),
-            rest,
-            in_hand: None,
-            done: Room::default(),
-            finished: false,
-        })
+        Some(Self { slot: slot.clone(), rest, in_hand: None, done: Room::default(), finished: false })
     }
 
     /// Takes the next message in hand. Those whose deadline has passed are answered and skipped.
@@ -72,11 +66,7 @@ impl Batch {
             return;
         };
         self.release(&item);
-        self.slot
-            .floor
-            .totals
-            .handled
-            .fetch_add(1, Ordering::Relaxed);
+        self.slot.floor.totals.handled.fetch_add(1, Ordering::Relaxed);
         self.slot.floor.uncharge(item.charge);
         if item.reply.is_some() {
             let refusal = NotTaken::NoAnswer {
@@ -95,11 +85,7 @@ impl Batch {
 
     /// Whether a control message came that should not wait for the rest of this batch.
     pub(super) fn is_urged(&self) -> bool {
-        self.slot.control_waits.load(Ordering::Relaxed)
-            && self
-                .rest
-                .front()
-                .is_some_and(|item| item.lane == Lane::Work)
+        self.slot.control_waits.load(Ordering::Relaxed) && self.rest.front().is_some_and(|item| item.lane == Lane::Work)
     }
 
     /// Ends the batch in good order: the rest goes back, room is given free. True when more waits:
@@ -164,8 +150,7 @@ impl Drop for Batch {
         slot.meter.cut(now);
         *slot.in_hand.lock() = None;
         if let Some(item) = dead {
-            slot.floor
-                .bury(&slot, item, DeadReason::Poison, None, incarnation);
+            slot.floor.bury(&slot, item, DeadReason::Poison, None, incarnation);
         }
     }
 }

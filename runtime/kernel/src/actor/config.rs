@@ -62,17 +62,11 @@ const MIB: usize = 1024 * 1024;
 
 impl Default for ActorConfig {
     fn default() -> Self {
-        let mailbox = Bounds {
-            items: 1024,
-            bytes: 8 * MIB,
-        };
+        let mailbox = Bounds { items: 1024, bytes: 8 * MIB };
         Self {
             mailbox,
             lane: mailbox,
-            control: Bounds {
-                items: 64,
-                bytes: 8 * MIB,
-            },
+            control: Bounds { items: 64, bytes: 8 * MIB },
             waiters: 4096,
             queued_bytes: 256 * MIB,
             batch_items: 64,
@@ -87,10 +81,7 @@ impl Default for ActorConfig {
             memory_bytes: 256 * MIB,
             live_bytes: 7 * 1024,
             entity_restart: RestartPolicy {
-                intensity: Intensity {
-                    most: 3,
-                    within: Duration::from_secs(60),
-                },
+                intensity: Intensity { most: 3, within: Duration::from_secs(60) },
                 backoff: Backoff::default(),
             },
             seed: 0x6d65_7368,

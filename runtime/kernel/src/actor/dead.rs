@@ -13,6 +13,8 @@ pub enum DeadReason {
     Quarantined,
     /// The node stopped before its turn came.
     ShutDown,
+    /// The node itself sent it (an outcome, a reaction, a timer) and it was refused for good.
+    Refused,
 }
 
 impl DeadReason {
@@ -22,6 +24,7 @@ impl DeadReason {
             Self::Poison => "poison",
             Self::Quarantined => "quarantined",
             Self::ShutDown => "shut-down",
+            Self::Refused => "refused",
         }
     }
 }

@@ -17,8 +17,7 @@ use tokio::{
 };
 
 use super::{
-    ActorConfig, DeadLetterSink, DeadReason, Item, Lane, NotTaken, Slot, Spawner, Tree,
-    Undelivered,
+    ActorConfig, DeadLetterSink, DeadReason, Item, Lane, NotTaken, Slot, Spawner, Tree, Undelivered,
     floor::{Floor, Totals},
     mailbox::Ticket,
     restart::Chance,
@@ -116,12 +115,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`Undelivered`] as in [`Directory::try_deliver`], `RESOURCE_EXHAUSTED` when there was no room.
-    pub async fn deliver(
-        &self,
-        item: Item,
-        lane: Lane,
-        until: Instant,
-    ) -> Result<(), Box<Undelivered>> {
+    pub async fn deliver(&self, item: Item, lane: Lane, until: Instant) -> Result<(), Box<Undelivered>> {
         let mut next = self.slot_for(item)?;
         loop {
             let (slot, item, why) = match self.offer(next, lane) {
@@ -188,9 +182,7 @@ impl Directory {
     /// Kills the incarnation of an address that is awake; it is started again when messages wait.
     pub fn kill(&self, address: &Address) -> bool {
         let slot = self.slot(address);
-        slot.as_ref()
-            .inspect(|slot| slot.kill(super::Cause::Killed))
-            .is_some()
+        slot.as_ref().inspect(|slot| slot.kill(super::Cause::Killed)).is_some()
     }
 
     /// Every actor there is, supervisors first, each after its parent.
@@ -248,18 +240,12 @@ impl Directory {
 
     /// All slots, as of now.
     pub(super) fn slots(&self) -> Vec<Arc<Slot>> {
-        self.maps
-            .iter()
-            .flat_map(|map| map.lock().values().cloned().collect::<Vec<_>>())
-            .collect()
+        self.maps.iter().flat_map(|map| map.lock().values().cloned().collect::<Vec<_>>()).collect()
     }
 
     /// The slots of one shard of addresses.
     pub(super) fn slots_of(&self, shard: usize) -> Vec<Arc<Slot>> {
-        self.maps
-            .get(shard)
-            .map(|map| map.lock().values().cloned().collect())
-            .unwrap_or_default()
+        self.maps.get(shard).map(|map| map.lock().values().cloned().collect()).unwrap_or_default()
     }
 
     fn map(&self, address: &Address) -> Option<&Map> {
@@ -268,12 +254,8 @@ impl Directory {
 
     fn slot_for(&self, item: Item) -> Result<(Arc<Slot>, Item), Box<Undelivered>> {
         let address = &item.envelope.headers.subject;
-        let (Some(map), Some(_)) = (self.map(address), self.tree.platform(address.platform()))
-        else {
-            let why = NotTaken::NoPlatform {
-                address: address.to_string(),
-                platform: address.platform().to_owned(),
-            };
+        let (Some(map), Some(_)) = (self.map(address), self.tree.platform(address.platform())) else {
+            let why = NotTaken::NoPlatform { address: address.to_string(), platform: address.platform().to_owned() };
             return Err(why.with(item));
         };
         let mut map = map.lock();
@@ -372,13 +354,8 @@ impl Directory {
             return;
         };
         let key = (platform, slot.address().shard().number());
-        let bell = self
-            .seats
-            .lock()
-            .get(&key)
-            .and_then(|seat| seat.bell.clone());
-        let told =
-            bell.is_some_and(|bell| bell.send_message(ShardMsg::Ended(slot.clone())).is_ok());
+        let bell = self.seats.lock().get(&key).and_then(|seat| seat.bell.clone());
+        let told = bell.is_some_and(|bell| bell.send_message(ShardMsg::Ended(slot.clone())).is_ok());
         if !told {
             self.after_end(slot);
         }
@@ -418,9 +395,7 @@ impl Directory {
 
 impl std::fmt::Debug for Directory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Directory")
-            .field("counts", &self.counts())
-            .finish_non_exhaustive()
+        f.debug_struct("Directory").field("counts", &self.counts()).finish_non_exhaustive()
     }
 }
 
@@ -458,10 +433,7 @@ struct Line {
 impl Line {
     fn join(slot: Arc<Slot>, item: &Item) -> Result<Self, NotTaken> {
         let ticket = slot.queue_up(item)?;
-        Ok(Self {
-            slot,
-            ticket: Some(ticket),
-        })
+        Ok(Self { slot, ticket: Some(ticket) })
     }
 
     /// Waits to be called up. The slot when room is promised; none when sent away.

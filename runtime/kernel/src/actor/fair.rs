@@ -83,9 +83,7 @@ impl<T> FairQueue<T> {
 
     /// Count and bytes of what waits in one tenant's lane.
     pub fn lane(&self, tenant: &TenantId) -> (usize, usize) {
-        self.find(tenant)
-            .and_then(|id| self.lanes.get(id))
-            .map_or((0, 0), |lane| (lane.queue.len(), lane.bytes))
+        self.find(tenant).and_then(|id| self.lanes.get(id)).map_or((0, 0), |lane| (lane.queue.len(), lane.bytes))
     }
 
     /// Whether there is a lane for this tenant or room for one more.
@@ -149,10 +147,7 @@ impl<T> FairQueue<T> {
 
     /// The value that waits at the head of each lane.
     pub fn heads(&self) -> impl Iterator<Item = &T> {
-        self.active
-            .iter()
-            .filter_map(|id| self.lanes.get(*id)?.queue.front())
-            .map(|queued| &queued.value)
+        self.active.iter().filter_map(|id| self.lanes.get(*id)?.queue.front()).map(|queued| &queued.value)
     }
 
     fn count(&mut self, bytes: usize) {
@@ -161,11 +156,7 @@ impl<T> FairQueue<T> {
     }
 
     fn find(&self, tenant: &TenantId) -> Option<usize> {
-        if self
-            .lanes
-            .get(self.last)
-            .is_some_and(|lane| lane.tenant == *tenant)
-        {
+        if self.lanes.get(self.last).is_some_and(|lane| lane.tenant == *tenant) {
             return Some(self.last);
         }
         self.index.get(tenant).copied()
@@ -173,12 +164,7 @@ impl<T> FairQueue<T> {
 
     fn open(&mut self, tenant: &TenantId) -> usize {
         let id = self.find(tenant).unwrap_or_else(|| {
-            let lane = Lane {
-                tenant: tenant.clone(),
-                queue: VecDeque::new(),
-                bytes: 0,
-                deficit: 0,
-            };
+            let lane = Lane { tenant: tenant.clone(), queue: VecDeque::new(), bytes: 0, deficit: 0 };
             let id = self.free.pop().unwrap_or(self.lanes.len());
             match self.lanes.get_mut(id) {
                 Some(old) => *old = lane,
@@ -229,10 +215,7 @@ mod tests {
             queue.push(&a, format!("a{n}"), 100);
         }
         queue.push(&b, "b".to_owned(), 100);
-        let place = drained(&mut queue)
-            .iter()
-            .position(|got| got == "b")
-            .unwrap();
+        let place = drained(&mut queue).iter().position(|got| got == "b").unwrap();
         assert!(place <= QUANTUM as usize, "served at place {place}");
     }
 
@@ -247,11 +230,7 @@ mod tests {
         let taken: Vec<_> = (0..40).map(|_| queue.pop().unwrap()).collect();
         for value in taken.iter().rev() {
             let (of, n) = value.split_once(':').unwrap();
-            queue.push_back_front(
-                &tenant(of),
-                value.clone(),
-                100 * n.parse::<usize>().unwrap(),
-            );
+            queue.push_back_front(&tenant(of), value.clone(), 100 * n.parse::<usize>().unwrap());
         }
         let all = drained(&mut queue);
         assert_eq!(all.len(), 300);

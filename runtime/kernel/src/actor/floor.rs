@@ -11,10 +11,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
-use super::{
-    ActorConfig, Cause, DeadLetter, DeadLetterSink, DeadReason, Item, NotTaken, Slot,
-    restart::Chance,
-};
+use super::{ActorConfig, Cause, DeadLetter, DeadLetterSink, DeadReason, Item, NotTaken, Slot, restart::Chance};
 use crate::{
     envelope::{Refusal, Timestamp},
     ports::Clock,
@@ -83,14 +80,7 @@ impl Floor {
     }
 
     /// Tells of one message.
-    pub(super) fn signal_message(
-        &self,
-        slot: &Slot,
-        kind: SignalKind,
-        item: &Item,
-        waited: Duration,
-        took: Duration,
-    ) {
+    pub(super) fn signal_message(&self, slot: &Slot, kind: SignalKind, item: &Item, waited: Duration, took: Duration) {
         self.signals.tell(|| Signal {
             at: self.clock.now(),
             address: slot.address().clone(),
@@ -110,9 +100,7 @@ impl Floor {
 
     /// Answers a message whose deadline has passed, without running it.
     pub(super) fn expire(&self, slot: &Slot, mut item: Item) {
-        let refusal = NotTaken::Expired {
-            address: slot.address().to_string(),
-        };
+        let refusal = NotTaken::Expired { address: slot.address().to_string() };
         let waited = self.now().saturating_sub(item.enqueued_at);
         self.totals.expired.fetch_add(1, Ordering::Relaxed);
         self.uncharge(item.charge);
@@ -140,13 +128,7 @@ impl Floor {
         self.totals.dead.fetch_add(1, Ordering::Relaxed);
         self.uncharge(item.charge);
         slot.kind_meter().died();
-        self.signal_message(
-            slot,
-            SignalKind::DeadLettered,
-            &item,
-            Duration::ZERO,
-            Duration::ZERO,
-        );
+        self.signal_message(slot, SignalKind::DeadLettered, &item, Duration::ZERO, Duration::ZERO);
         item.answer(Err(Refusal::from(&refusal(slot, &item, &reason, &errors))));
         self.dead.put(DeadLetter {
             envelope: item.envelope,
@@ -163,12 +145,9 @@ fn refusal(slot: &Slot, item: &Item, reason: &DeadReason, errors: &[String]) -> 
     let address = slot.address().to_string();
     let why = errors.last().cloned().unwrap_or_default();
     match reason {
-        DeadReason::Poison => NotTaken::Poison {
-            event: item.envelope.event_id.to_string(),
-            address,
-            why,
-        },
+        DeadReason::Poison => NotTaken::Poison { event: item.envelope.event_id.to_string(), address, why },
         DeadReason::Quarantined => NotTaken::Quarantined { address, why },
-        DeadReason::ShutDown => NotTaken::Stopping,
+        // Refused letters come from above this floor and are never answered here.
+        DeadReason::ShutDown | DeadReason::Refused => NotTaken::Stopping,
     }
 }

@@ -53,11 +53,7 @@ impl Actor for Host {
 
     // It loads nothing here: an error in `pre_start` reaches no supervisor, and a slow one would
     // stop the supervision of all siblings.
-    async fn pre_start(
-        &self,
-        myself: ActorRef<Ring>,
-        args: HostArgs,
-    ) -> Result<Awake, ActorProcessingErr> {
+    async fn pre_start(&self, myself: ActorRef<Ring>, args: HostArgs) -> Result<Awake, ActorProcessingErr> {
         args.slot.attach(myself.clone());
         myself.send_message(Ring::Start)?;
         Ok(Awake {
@@ -69,12 +65,7 @@ impl Actor for Host {
         })
     }
 
-    async fn handle(
-        &self,
-        myself: ActorRef<Ring>,
-        ring: Ring,
-        awake: &mut Awake,
-    ) -> Result<(), ActorProcessingErr> {
+    async fn handle(&self, myself: ActorRef<Ring>, ring: Ring, awake: &mut Awake) -> Result<(), ActorProcessingErr> {
         match ring {
             Ring::Start => awake.start().await?,
             Ring::Bell => {}
@@ -95,26 +86,21 @@ fn cause_of(crash: &Crash) -> Cause {
     match crash {
         Crash::Failed(error) => Cause::Failed(Arc::from(error.to_string())),
         Crash::Retry(error) => Cause::Retry(Arc::from(error.to_string())),
-        Crash::Quarantine { version, reason } => Cause::Undecodable {
-            version: *version,
-            reason: Arc::from(reason.to_string()),
-        },
+        Crash::Quarantine { version, reason } => {
+            Cause::Undecodable { version: *version, reason: Arc::from(reason.to_string()) }
+        }
     }
 }
 
 /// What a panic says.
 pub(super) fn panic_text(panic: &(dyn Any + Send)) -> Arc<str> {
-    let text = panic
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text =
+        panic.downcast_ref::<&'static str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     Arc::from(text.unwrap_or("a panic without words"))
 }
 
 /// How a guarded call ended: an error and a panic are told apart here, for ractor forgets which.
-pub(super) fn verdict(
-    outcome: Result<Result<(), Crash>, Box<dyn Any + Send>>,
-) -> Result<(), Cause> {
+pub(super) fn verdict(outcome: Result<Result<(), Crash>, Box<dyn Any + Send>>) -> Result<(), Cause> {
     match outcome {
         Ok(Ok(())) => Ok(()),
         Ok(Err(crash)) => Err(cause_of(&crash)),
@@ -130,12 +116,7 @@ impl Awake {
         self.slot.meter.begin(self.slot.floor.now());
         let (slot, spawner) = (&self.slot, &self.spawner);
         let behaviour = &mut self.behaviour;
-        let loading = async move {
-            behaviour
-                .insert(spawner.behaviour(slot.address(), slot))
-                .start()
-                .await
-        };
+        let loading = async move { behaviour.insert(spawner.behaviour(slot.address(), slot)).start().await };
         let outcome = verdict(AssertUnwindSafe(loading).catch_unwind().await);
         drop(permit);
         self.slot.meter.cut(self.slot.floor.now());
@@ -156,8 +137,7 @@ impl Awake {
 
     /// Handles one batch, then lets ractor look at kills, stops and the next bell.
     async fn drain(&mut self, myself: &ActorRef<Ring>) -> Result<(), ActorProcessingErr> {
-        let (Some(behaviour), Some(mut batch)) = (&mut self.behaviour, Batch::take(&self.slot))
-        else {
+        let (Some(behaviour), Some(mut batch)) = (&mut self.behaviour, Batch::take(&self.slot)) else {
             self.slot.floor.moved.notify_waiters();
             return Ok(());
         };
@@ -172,14 +152,8 @@ impl Awake {
             let outcome = verdict(handling.await);
             let now = floor.now();
             self.slot.meter.end(at, now, waited, outcome.is_err());
-            self.slot
-                .kind_meter()
-                .record(waited, now.saturating_sub(at), outcome.is_err());
-            let told = if outcome.is_ok() {
-                SignalKind::Handled
-            } else {
-                SignalKind::Failed
-            };
+            self.slot.kind_meter().record(waited, now.saturating_sub(at), outcome.is_err());
+            let told = if outcome.is_ok() { SignalKind::Handled } else { SignalKind::Failed };
             if let Some(item) = batch.in_hand() {
                 floor.signal_message(&self.slot, told, item, waited, now.saturating_sub(at));
             }
@@ -201,15 +175,8 @@ impl Awake {
         Ok(())
     }
 
-    async fn park(
-        &mut self,
-        myself: &ActorRef<Ring>,
-        forced: bool,
-    ) -> Result<(), ActorProcessingErr> {
-        let willing = self
-            .behaviour
-            .as_ref()
-            .is_none_or(|behaviour| behaviour.may_park() && !behaviour.keep_awake());
+    async fn park(&mut self, myself: &ActorRef<Ring>, forced: bool) -> Result<(), ActorProcessingErr> {
+        let willing = self.behaviour.as_ref().is_none_or(|behaviour| behaviour.may_park() && !behaviour.keep_awake());
         if !(forced || willing) || !self.slot.begin_park(forced) {
             return Ok(());
         }

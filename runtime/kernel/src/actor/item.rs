@@ -31,15 +31,7 @@ impl Item {
     /// A fresh message.
     pub fn new(envelope: Arc<Envelope>, reply: Option<ReplySlot>) -> Self {
         let charge = envelope.charge() + OVERHEAD;
-        Self {
-            envelope,
-            reply,
-            attempts: 0,
-            enqueued_at: Duration::ZERO,
-            lane: Lane::Work,
-            charge,
-            errors: Vec::new(),
-        }
+        Self { envelope, reply, attempts: 0, enqueued_at: Duration::ZERO, lane: Lane::Work, charge, errors: Vec::new() }
     }
 
     /// When the mailbox took it, on the kernel's monotonic clock.

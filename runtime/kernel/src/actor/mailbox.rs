@@ -100,20 +100,11 @@ impl Mailbox {
 
     /// The oldest message that waits.
     pub(super) fn oldest(&self) -> Option<&Item> {
-        self.control
-            .front()
-            .into_iter()
-            .chain(self.work.heads())
-            .min_by_key(|item| item.enqueued_at)
+        self.control.front().into_iter().chain(self.work.heads()).min_by_key(|item| item.enqueued_at)
     }
 
     /// Takes a message in, or gives it back with the reason.
-    pub(super) fn push(
-        &mut self,
-        mut item: Item,
-        lane: Lane,
-        config: &ActorConfig,
-    ) -> Result<(), (Item, Full)> {
+    pub(super) fn push(&mut self, mut item: Item, lane: Lane, config: &ActorConfig) -> Result<(), (Item, Full)> {
         item.lane = lane;
         match lane {
             Lane::Control => self.push_control(item, config),
@@ -128,10 +119,7 @@ impl Mailbox {
     }
 
     fn push_control(&mut self, item: Item, config: &ActorConfig) -> Result<(), (Item, Full)> {
-        let room = Room {
-            items: self.control.len(),
-            bytes: self.control_bytes,
-        };
+        let room = Room { items: self.control.len(), bytes: self.control_bytes };
         if item.charge > config.control.bytes {
             return Err((item, Full::TooLarge));
         }
@@ -159,17 +147,12 @@ impl Mailbox {
     fn fits(&self, tenant: &TenantId, bytes: usize, config: &ActorConfig) -> bool {
         let (items, lane_bytes) = self.work.lane(tenant);
         // All promised room is counted against this lane: too careful rather than over the bound.
-        let lane = Room {
-            items: items + self.reserved.items,
-            bytes: lane_bytes + self.reserved.bytes,
-        };
+        let lane = Room { items: items + self.reserved.items, bytes: lane_bytes + self.reserved.bytes };
         let all = Room {
             items: self.work.len() + self.held.items + self.reserved.items,
             bytes: self.work.bytes() + self.held.bytes + self.reserved.bytes,
         };
-        lane.fits(bytes, config.lane)
-            && all.fits(bytes, config.mailbox)
-            && self.work.has_lane(tenant)
+        lane.fits(bytes, config.lane) && all.fits(bytes, config.mailbox) && self.work.has_lane(tenant)
     }
 
     fn push_work(&mut self, item: Item) {
@@ -193,11 +176,7 @@ impl Mailbox {
         });
         // Room may have come free between the refused push and now.
         self.call_up(config);
-        Ok(Ticket {
-            number,
-            bytes: item.charge,
-            granted: called,
-        })
+        Ok(Ticket { number, bytes: item.charge, granted: called })
     }
 
     /// Uses the promised room.
@@ -227,8 +206,7 @@ impl Mailbox {
         let mut place = 0;
         let mut passed: Vec<TenantId> = Vec::new();
         while let Some(waiter) = self.waiters.get(place) {
-            let fits =
-                !passed.contains(&waiter.tenant) && self.fits(&waiter.tenant, waiter.bytes, config);
+            let fits = !passed.contains(&waiter.tenant) && self.fits(&waiter.tenant, waiter.bytes, config);
             if !fits {
                 passed.push(waiter.tenant.clone());
                 if self.held.items + self.work.len() + self.reserved.items >= config.mailbox.items {
@@ -261,11 +239,7 @@ impl Mailbox {
             self.control_bytes -= item.charge;
             into.push_back(item);
         }
-        let room = if into.is_empty() {
-            most
-        } else {
-            usize::from(hungry)
-        };
+        let room = if into.is_empty() { most } else { usize::from(hungry) };
         if into.is_empty() || hungry {
             self.control_streak = 0;
         } else {

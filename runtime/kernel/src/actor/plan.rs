@@ -103,18 +103,11 @@ impl Plan {
     /// One more child, the last in the order of starting.
     pub(super) fn add(&mut self, restart: Restart) -> Vec<Action> {
         let id = self.children.len();
-        self.children.push(Child {
-            restart,
-            presence: Presence::Down,
-            streak: 0,
-        });
+        self.children.push(Child { restart, presence: Presence::Down, streak: 0 });
         match &mut self.stopping {
             None => self.start(vec![id], Duration::ZERO),
             // It is started with the others, or not at all when everything stops.
-            Some(Stopping {
-                then: Then::Start { who, .. },
-                ..
-            }) => {
+            Some(Stopping { then: Then::Start { who, .. }, .. }) => {
                 who.push(id);
                 Vec::new()
             }
@@ -171,11 +164,7 @@ impl Plan {
         if let Some(child) = self.children.get_mut(id) {
             child.presence = Presence::Wedged;
         }
-        if let Some(Stopping {
-            then: Then::Start { who, .. },
-            ..
-        }) = &mut self.stopping
-        {
+        if let Some(Stopping { then: Then::Start { who, .. }, .. }) = &mut self.stopping {
             who.retain(|other| *other != id);
         }
         self.next_stop()
@@ -213,14 +202,7 @@ impl Plan {
             .filter(|other| *other == id || self.is_in_play(*other))
             .collect();
         match &mut self.stopping {
-            Some(Stopping {
-                then:
-                    Then::Start {
-                        who: already,
-                        after: longest,
-                    },
-                ..
-            }) => {
+            Some(Stopping { then: Then::Start { who: already, after: longest }, .. }) => {
                 already.append(&mut who);
                 already.sort_unstable();
                 already.dedup();
@@ -239,18 +221,13 @@ impl Plan {
     }
 
     fn is_running(&self, id: usize) -> bool {
-        self.children
-            .get(id)
-            .is_some_and(|child| child.presence == Presence::Running)
+        self.children.get(id).is_some_and(|child| child.presence == Presence::Running)
     }
 
     /// Running, or about to be.
     fn is_in_play(&self, id: usize) -> bool {
         self.children.get(id).is_some_and(|child| {
-            matches!(
-                child.presence,
-                Presence::Running | Presence::Stopping | Presence::Waiting(_)
-            )
+            matches!(child.presence, Presence::Running | Presence::Stopping | Presence::Waiting(_))
         })
     }
 
@@ -266,25 +243,18 @@ impl Plan {
     }
 
     fn stop_children(&mut self, which: impl Fn(usize) -> bool, then: Then) -> Vec<Action> {
-        let stop = (0..self.children.len())
-            .filter(|id| which(*id) && self.is_in_play(*id) && !self.is_waiting(*id))
-            .collect();
+        let stop =
+            (0..self.children.len()).filter(|id| which(*id) && self.is_in_play(*id) && !self.is_waiting(*id)).collect();
         self.stopping = Some(Stopping { stop, then });
         self.next_stop()
     }
 
     fn is_waiting(&self, id: usize) -> bool {
-        self.children
-            .get(id)
-            .is_some_and(|child| matches!(child.presence, Presence::Waiting(_)))
+        self.children.get(id).is_some_and(|child| matches!(child.presence, Presence::Waiting(_)))
     }
 
     fn extend_stop(&mut self, scope: &[usize]) {
-        let more: Vec<_> = scope
-            .iter()
-            .copied()
-            .filter(|id| self.is_running(*id))
-            .collect();
+        let more: Vec<_> = scope.iter().copied().filter(|id| self.is_running(*id)).collect();
         if let Some(stopping) = &mut self.stopping {
             stopping.stop.extend(more);
             stopping.stop.sort_unstable();
@@ -319,11 +289,8 @@ impl Plan {
             let presence = children.get(*id).map(|child| child.presence);
             matches!(presence, Some(Presence::Running | Presence::Stopping))
         });
-        let busy = stopping.stop.iter().any(|id| {
-            children
-                .get(*id)
-                .is_some_and(|child| child.presence == Presence::Stopping)
-        });
+        let busy =
+            stopping.stop.iter().any(|id| children.get(*id).is_some_and(|child| child.presence == Presence::Stopping));
         if busy {
             return Vec::new();
         }
@@ -358,14 +325,8 @@ mod tests {
     use crate::actor::restart::{Backoff, Intensity};
 
     const POLICY: RestartPolicy = RestartPolicy {
-        intensity: Intensity {
-            most: 3,
-            within: Duration::from_secs(30),
-        },
-        backoff: Backoff {
-            base: Duration::from_millis(100),
-            cap: Duration::from_secs(60),
-        },
+        intensity: Intensity { most: 3, within: Duration::from_secs(30) },
+        backoff: Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(60) },
     };
 
     fn failed() -> Cause {
@@ -425,13 +386,7 @@ mod tests {
             (OneForOne, "ppp", 1, Cause::Killed, "+1"),
             (OneForOne, "ppp", 1, Cause::Deadline, "+1"),
             (OneForOne, "ppp", 1, Cause::Vanished, "+1"),
-            (
-                OneForOne,
-                "ppp",
-                1,
-                Cause::StartFailed(Arc::from("s")),
-                "+1",
-            ),
+            (OneForOne, "ppp", 1, Cause::StartFailed(Arc::from("s")), "+1"),
             (OneForOne, "ppp", 1, retry.clone(), "+1"),
             (OneForOne, "ppp", 1, Cause::Normal, "+1"),
             (OneForOne, "ppp", 1, Cause::Asked, ""),
@@ -490,26 +445,15 @@ mod tests {
         let mut delays = Vec::new();
         for _ in 0..12 {
             let actions = plan.on_exit(0, &retry, Duration::ZERO);
-            let [Action::Start { after, epoch }] = actions[..] else {
-                panic!("{actions:?}")
-            };
+            let [Action::Start { after, epoch }] = actions[..] else { panic!("{actions:?}") };
             delays.push(after);
             plan.due(epoch);
         }
         assert_eq!(delays[0], Duration::ZERO);
-        assert!(
-            delays.iter().max().unwrap() > &Duration::from_secs(5),
-            "{delays:?}"
-        );
+        assert!(delays.iter().max().unwrap() > &Duration::from_secs(5), "{delays:?}");
         plan.on_progress(0);
         let actions = plan.on_exit(0, &retry, Duration::ZERO);
-        assert!(matches!(
-            actions[..],
-            [Action::Start {
-                after: Duration::ZERO,
-                ..
-            }]
-        ));
+        assert!(matches!(actions[..], [Action::Start { after: Duration::ZERO, .. }]));
     }
 
     #[test]
@@ -529,9 +473,7 @@ mod tests {
         let first = plan.on_exit(0, &failed(), Duration::ZERO);
         assert_eq!(first, [Action::Stop(1)]);
         let waiting = plan.on_exit(1, &Cause::Asked, Duration::ZERO);
-        let [Action::Start { epoch: old, .. }] = waiting[..] else {
-            panic!("{waiting:?}")
-        };
+        let [Action::Start { epoch: old, .. }] = waiting[..] else { panic!("{waiting:?}") };
         // Before it is due, everything is asked to stop.
         assert_eq!(plan.stop(|_| true), [Action::Stopped]);
         assert_eq!(plan.due(old), [] as [usize; 0]);
@@ -540,10 +482,7 @@ mod tests {
     #[test]
     fn a_wedged_child_is_not_waited_for_and_not_started_until_it_ended() {
         let mut plan = running(Strategy::OneForAll, "ppp");
-        assert_eq!(
-            plan.on_exit(0, &failed(), Duration::ZERO),
-            [Action::Stop(2)]
-        );
+        assert_eq!(plan.on_exit(0, &failed(), Duration::ZERO), [Action::Stop(2)]);
         assert_eq!(plan.on_wedged(2), [Action::Stop(1)]);
         let actions = plan.on_exit(1, &Cause::Asked, Duration::ZERO);
         assert_eq!(started(&mut plan, &actions), [0, 1]);
@@ -557,14 +496,8 @@ mod tests {
         assert_eq!(plan.stop(|id| id > 0), [Action::Stop(2)]);
         // One fails on the way: it is not started again.
         assert_eq!(plan.on_exit(1, &failed(), Duration::ZERO), []);
-        assert_eq!(
-            plan.on_exit(2, &Cause::Asked, Duration::ZERO),
-            [Action::Stopped]
-        );
+        assert_eq!(plan.on_exit(2, &Cause::Asked, Duration::ZERO), [Action::Stopped]);
         assert_eq!(plan.stop(|_| true), [Action::Stop(0)]);
-        assert_eq!(
-            plan.on_exit(0, &Cause::Asked, Duration::ZERO),
-            [Action::Stopped]
-        );
+        assert_eq!(plan.on_exit(0, &Cause::Asked, Duration::ZERO), [Action::Stopped]);
     }
 }

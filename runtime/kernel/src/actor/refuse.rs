@@ -48,9 +48,7 @@ pub enum NotTaken {
         bytes: usize,
     },
     /// Awake entities hold too much memory; no other is woken.
-    #[error(
-        "the node's memory for entities is full, so `{address}` cannot be woken: try again later"
-    )]
+    #[error("the node's memory for entities is full, so `{address}` cannot be woken: try again later")]
     Memory {
         /// Who was to be woken.
         address: String,
@@ -67,9 +65,7 @@ pub enum NotTaken {
         why: String,
     },
     /// A handler was killed and does not end.
-    #[error(
-        "`{address}` is stuck in a handler that does not end: nothing was done, try again later"
-    )]
+    #[error("`{address}` is stuck in a handler that does not end: nothing was done, try again later")]
     Wedged {
         /// Who is stuck.
         address: String,
@@ -133,13 +129,9 @@ impl Refuse for NotTaken {
 
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Full { .. } | Self::NodeFull { .. } | Self::Memory { .. } => {
-                ErrorKind::ResourceExhausted
-            }
+            Self::Full { .. } | Self::NodeFull { .. } | Self::Memory { .. } => ErrorKind::ResourceExhausted,
             Self::TooLarge { .. } | Self::NoPlatform { .. } => ErrorKind::InvalidArgument,
-            Self::Quarantined { .. } | Self::Wedged { .. } | Self::Stopping => {
-                ErrorKind::Unavailable
-            }
+            Self::Quarantined { .. } | Self::Wedged { .. } | Self::Stopping => ErrorKind::Unavailable,
             Self::Expired { .. } => ErrorKind::DeadlineExceeded,
             Self::Poison { .. } | Self::NoAnswer { .. } => ErrorKind::Internal,
         }
@@ -164,9 +156,6 @@ impl Refuse for NotTaken {
 impl NotTaken {
     /// The message together with the refusal.
     pub(super) fn with(self, item: Item) -> Box<Undelivered> {
-        Box::new(Undelivered {
-            item,
-            refusal: Refusal::from(&self),
-        })
+        Box::new(Undelivered { item, refusal: Refusal::from(&self) })
     }
 }

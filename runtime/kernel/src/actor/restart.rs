@@ -97,10 +97,7 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self {
-            base: Duration::from_millis(100),
-            cap: Duration::from_secs(60),
-        }
+        Self { base: Duration::from_millis(100), cap: Duration::from_secs(60) }
     }
 }
 
@@ -167,11 +164,7 @@ impl Failures {
     }
 
     fn forget(&mut self, intensity: Intensity, now: Duration) {
-        while self
-            .0
-            .front()
-            .is_some_and(|at| now.saturating_sub(*at) > intensity.within)
-        {
+        while self.0.front().is_some_and(|at| now.saturating_sub(*at) > intensity.within) {
             self.0.pop_front();
         }
     }
@@ -216,20 +209,13 @@ pub(super) struct End<'a> {
 
 impl Lives {
     /// Judges one end.
-    pub(super) fn on_end(
-        &mut self,
-        end: &End<'_>,
-        policy: &RestartPolicy,
-        chance: &mut Chance,
-    ) -> Verdict {
+    pub(super) fn on_end(&mut self, end: &End<'_>, policy: &RestartPolicy, chance: &mut Chance) -> Verdict {
         if end.progressed {
             self.streak = 0;
         }
         match end.cause {
             Cause::Normal | Cause::Asked | Cause::Killed => {
-                return Verdict::Again {
-                    after: Duration::ZERO,
-                };
+                return Verdict::Again { after: Duration::ZERO };
             }
             Cause::Undecodable { .. } => return Verdict::GiveUp,
             Cause::Retry(_) => {}
@@ -262,14 +248,8 @@ mod tests {
     use super::*;
 
     const POLICY: RestartPolicy = RestartPolicy {
-        intensity: Intensity {
-            most: 3,
-            within: Duration::from_secs(60),
-        },
-        backoff: Backoff {
-            base: Duration::from_millis(100),
-            cap: Duration::from_secs(60),
-        },
+        intensity: Intensity { most: 3, within: Duration::from_secs(60) },
+        backoff: Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(60) },
     };
 
     fn why() -> Arc<str> {
@@ -277,12 +257,7 @@ mod tests {
     }
 
     fn end(cause: &Cause, now: u64) -> End<'_> {
-        End {
-            cause,
-            progressed: false,
-            buried: false,
-            now: Duration::from_secs(now),
-        }
+        End { cause, progressed: false, buried: false, now: Duration::from_secs(now) }
     }
 
     #[test]
@@ -303,39 +278,25 @@ mod tests {
 
     #[test]
     fn only_failures_count_and_a_buried_message_does_not() {
-        let innocent = [
-            Cause::Normal,
-            Cause::Asked,
-            Cause::Killed,
-            Cause::Retry(why()),
-        ];
+        let innocent = [Cause::Normal, Cause::Asked, Cause::Killed, Cause::Retry(why())];
         for cause in &innocent {
             let (mut lives, mut chance) = (Lives::default(), Chance::new(1));
             for _ in 0..100 {
-                assert_ne!(
-                    lives.on_end(&end(cause, 0), &POLICY, &mut chance),
-                    Verdict::GiveUp
-                );
+                assert_ne!(lives.on_end(&end(cause, 0), &POLICY, &mut chance), Verdict::GiveUp);
             }
             assert!(lives.spotless(&POLICY, Duration::ZERO), "{cause}");
         }
         let (mut lives, mut chance) = (Lives::default(), Chance::new(1));
         let panicked = Cause::Panicked(why());
         for _ in 0..100 {
-            let buried = End {
-                buried: true,
-                ..end(&panicked, 0)
-            };
+            let buried = End { buried: true, ..end(&panicked, 0) };
             assert_ne!(lives.on_end(&buried, &POLICY, &mut chance), Verdict::GiveUp);
         }
     }
 
     #[test]
     fn what_cannot_be_decoded_is_not_tried_again() {
-        let cause = Cause::Undecodable {
-            version: 7,
-            reason: why(),
-        };
+        let cause = Cause::Undecodable { version: 7, reason: why() };
         let verdict = Lives::default().on_end(&end(&cause, 0), &POLICY, &mut Chance::new(1));
         assert_eq!(verdict, Verdict::GiveUp);
     }
@@ -346,15 +307,9 @@ mod tests {
         assert_eq!(POLICY.backoff.delay(0, &mut chance), Duration::ZERO);
         for streak in 1..40_u32 {
             let bound = Duration::from_millis(100 << (streak - 1).min(20)).min(POLICY.backoff.cap);
-            let longest = (0..200)
-                .map(|_| POLICY.backoff.delay(streak, &mut chance))
-                .max()
-                .unwrap();
+            let longest = (0..200).map(|_| POLICY.backoff.delay(streak, &mut chance)).max().unwrap();
             assert!(longest <= bound, "{streak}: {longest:?} over {bound:?}");
-            assert!(
-                longest > bound / 2,
-                "{streak}: {longest:?} of {bound:?} is no full jitter"
-            );
+            assert!(longest > bound / 2, "{streak}: {longest:?} of {bound:?} is no full jitter");
         }
     }
 
@@ -365,34 +320,17 @@ mod tests {
         for _ in 0..10 {
             lives.on_end(&end(&retry, 0), &POLICY, &mut chance);
         }
-        let progressed = End {
-            progressed: true,
-            ..end(&retry, 0)
-        };
+        let progressed = End { progressed: true, ..end(&retry, 0) };
         let verdict = lives.on_end(&progressed, &POLICY, &mut chance);
-        assert_eq!(
-            verdict,
-            Verdict::Again {
-                after: Duration::ZERO
-            }
-        );
+        assert_eq!(verdict, Verdict::Again { after: Duration::ZERO });
     }
 
     #[test]
     fn a_kill_and_a_dependency_are_not_the_messages_fault() {
-        for cause in [
-            Cause::Failed(why()),
-            Cause::Panicked(why()),
-            Cause::Deadline,
-        ] {
+        for cause in [Cause::Failed(why()), Cause::Panicked(why()), Cause::Deadline] {
             assert!(cause.blames_message() && cause.is_failure(), "{cause}");
         }
-        for cause in [
-            Cause::Killed,
-            Cause::Asked,
-            Cause::Retry(why()),
-            Cause::Vanished,
-        ] {
+        for cause in [Cause::Killed, Cause::Asked, Cause::Retry(why()), Cause::Vanished] {
             assert!(!cause.blames_message(), "{cause}");
         }
     }

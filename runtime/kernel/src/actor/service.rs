@@ -50,9 +50,7 @@ impl ServiceSpec {
 
 impl std::fmt::Debug for ServiceSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ServiceSpec")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("ServiceSpec").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -72,21 +70,12 @@ impl Actor for ServiceActor {
     type State = ServiceState;
     type Arguments = ServiceState;
 
-    async fn pre_start(
-        &self,
-        myself: ActorRef<Go>,
-        state: ServiceState,
-    ) -> Result<ServiceState, ActorProcessingErr> {
+    async fn pre_start(&self, myself: ActorRef<Go>, state: ServiceState) -> Result<ServiceState, ActorProcessingErr> {
         myself.send_message(Go)?;
         Ok(state)
     }
 
-    async fn handle(
-        &self,
-        myself: ActorRef<Go>,
-        _: Go,
-        state: &mut ServiceState,
-    ) -> Result<(), ActorProcessingErr> {
+    async fn handle(&self, myself: ActorRef<Go>, _: Go, state: &mut ServiceState) -> Result<(), ActorProcessingErr> {
         let (start, token) = (state.start.clone(), state.token.clone());
         // The making of the future may panic as well as the future.
         let running = AssertUnwindSafe(async move { start(token).await }).catch_unwind();
@@ -106,24 +95,12 @@ impl Actor for ServiceActor {
 }
 
 impl StartChild for ServiceSpec {
-    fn start(
-        &self,
-        parent: ActorCell,
-        presence: ChildPresence,
-    ) -> BoxFuture<'static, Result<Running, SpawnErr>> {
+    fn start(&self, parent: ActorCell, presence: ChildPresence) -> BoxFuture<'static, Result<Running, SpawnErr>> {
         let token = CancellationToken::new();
-        let state = ServiceState {
-            start: self.start.clone(),
-            token: token.clone(),
-            presence,
-        };
+        let state = ServiceState { start: self.start.clone(), token: token.clone(), presence };
         Box::pin(async move {
-            let (service, _) =
-                ServiceActor::spawn_linked(None, ServiceActor, state, parent).await?;
-            Ok(Running {
-                cell: service.get_cell(),
-                stop_by: StopBy::Token(token),
-            })
+            let (service, _) = ServiceActor::spawn_linked(None, ServiceActor, state, parent).await?;
+            Ok(Running { cell: service.get_cell(), stop_by: StopBy::Token(token) })
         })
     }
 }

@@ -59,18 +59,11 @@ impl Actor for ShardActor {
     type State = ShardState;
     type Arguments = ShardArgs;
 
-    async fn pre_start(
-        &self,
-        myself: ActorRef<ShardMsg>,
-        args: ShardArgs,
-    ) -> Result<ShardState, ActorProcessingErr> {
+    async fn pre_start(&self, myself: ActorRef<ShardMsg>, args: ShardArgs) -> Result<ShardState, ActorProcessingErr> {
         if let Some(directory) = args.directory.upgrade() {
             directory.shard_up(args.platform, args.shard, &myself);
         }
-        Ok(ShardState {
-            directory: args.directory,
-            presence: args.presence,
-        })
+        Ok(ShardState { directory: args.directory, presence: args.presence })
     }
 
     async fn handle(
@@ -86,10 +79,7 @@ impl Actor for ShardActor {
             ShardMsg::Wake(slot) => {
                 let args = HostArgs {
                     spawner: directory.spawner(),
-                    presence: Presence {
-                        slot: slot.clone(),
-                        directory: state.directory.clone(),
-                    },
+                    presence: Presence { slot: slot.clone(), directory: state.directory.clone() },
                     slot,
                 };
                 // A failed start drops the presence, which reports it like any other end.
@@ -124,23 +114,12 @@ pub(super) struct ShardStart {
 }
 
 impl StartChild for ShardStart {
-    fn start(
-        &self,
-        parent: ActorCell,
-        presence: ChildPresence,
-    ) -> BoxFuture<'static, Result<Running, SpawnErr>> {
-        let args = ShardArgs {
-            directory: self.directory.clone(),
-            platform: self.platform,
-            shard: self.shard,
-            presence,
-        };
+    fn start(&self, parent: ActorCell, presence: ChildPresence) -> BoxFuture<'static, Result<Running, SpawnErr>> {
+        let args =
+            ShardArgs { directory: self.directory.clone(), platform: self.platform, shard: self.shard, presence };
         Box::pin(async move {
             let (shard, _) = ShardActor::spawn_linked(None, ShardActor, args, parent).await?;
-            Ok(Running {
-                cell: shard.get_cell(),
-                stop_by: StopBy::Stop,
-            })
+            Ok(Running { cell: shard.get_cell(), stop_by: StopBy::Stop })
         })
     }
 }

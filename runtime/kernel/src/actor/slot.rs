@@ -297,17 +297,11 @@ impl Slot {
             Full::TooLarge => NotTaken::TooLarge {
                 address: self.address.to_string(),
                 bytes: item.charge,
-                most: config
-                    .mailbox
-                    .bytes
-                    .min(config.lane.bytes)
-                    .min(config.control.bytes),
+                most: config.mailbox.bytes.min(config.lane.bytes).min(config.control.bytes),
             },
-            Full::Now | Full::Waiters => NotTaken::Full {
-                address: self.address.to_string(),
-                depth,
-                after: self.pace(depth),
-            },
+            Full::Now | Full::Waiters => {
+                NotTaken::Full { address: self.address.to_string(), depth, after: self.pace(depth) }
+            }
         }
     }
 
@@ -440,17 +434,8 @@ impl Slot {
         inner.bell = None;
         inner.rung = false;
         let parked = inner.state == ActorState::Parking;
-        let cause = inner.cause.take().unwrap_or(if parked {
-            Cause::Normal
-        } else {
-            Cause::Vanished
-        });
-        let end = End {
-            cause: &cause,
-            progressed: inner.progressed,
-            buried: inner.buried,
-            now,
-        };
+        let cause = inner.cause.take().unwrap_or(if parked { Cause::Normal } else { Cause::Vanished });
+        let end = End { cause: &cause, progressed: inner.progressed, buried: inner.buried, now };
         let config = &self.floor.config;
         let verdict = {
             let mut lives = std::mem::take(&mut inner.lives);
@@ -464,9 +449,7 @@ impl Slot {
                 let items = self.give_up(&mut inner, &cause);
                 (Next::Rest, items, Some(cause))
             }
-            Verdict::Again { after } => {
-                (self.again(&mut inner, &cause, now, after), Vec::new(), None)
-            }
+            Verdict::Again { after } => (self.again(&mut inner, &cause, now, after), Vec::new(), None),
         }
     }
 
@@ -486,8 +469,7 @@ impl Slot {
                 inner.restarts += 1;
                 self.kind_meter.restarted();
                 tracing::warn!(address = %self.address, %cause, ?after, "entity is started again");
-                self.floor
-                    .signal(self, SignalKind::Restarted, inner.last_error.clone());
+                self.floor.signal(self, SignalKind::Restarted, inner.last_error.clone());
             }
             return Next::Wake(after);
         }
@@ -509,8 +491,7 @@ impl Slot {
         inner.state = ActorState::Quarantined;
         inner.last_error = Some(reason.clone());
         inner.mailbox.disperse();
-        self.floor
-            .signal(self, SignalKind::Quarantined, Some(reason));
+        self.floor.signal(self, SignalKind::Quarantined, Some(reason));
         inner.mailbox.empty()
     }
 
@@ -518,8 +499,7 @@ impl Slot {
     pub(super) fn bury_all(&self, items: Vec<Item>, reason: &DeadReason, cause: Option<&Cause>) {
         let incarnation = self.incarnation();
         for item in items {
-            self.floor
-                .bury(self, item, reason.clone(), cause, incarnation);
+            self.floor.bury(self, item, reason.clone(), cause, incarnation);
         }
     }
 
@@ -565,10 +545,7 @@ impl Slot {
             restarts: inner.restarts,
             depth: load.items,
             bytes: load.bytes,
-            oldest_age: inner
-                .mailbox
-                .oldest()
-                .map(|item| now.saturating_sub(item.enqueued_at)),
+            oldest_age: inner.mailbox.oldest().map(|item| now.saturating_sub(item.enqueued_at)),
             handled: self.meter.handled(),
             failed: self.meter.failed(),
             handle_p50: handle.p50,
@@ -580,9 +557,7 @@ impl Slot {
 
 impl std::fmt::Debug for Slot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Slot")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
+        f.debug_struct("Slot").field("address", &self.address).finish_non_exhaustive()
     }
 }
 

@@ -32,10 +32,7 @@ pub(super) struct ChildPresence {
 
 impl ChildPresence {
     pub(super) fn new(report: impl FnOnce(Cause) + Send + Sync + 'static) -> Self {
-        Self {
-            cause: Arc::default(),
-            report: Some(Box::new(report)),
-        }
+        Self { cause: Arc::default(), report: Some(Box::new(report)) }
     }
 
     /// Writes down why it ends; the first one to know is believed.
@@ -71,11 +68,7 @@ pub(super) struct Running {
 
 /// Starts one incarnation of a child.
 pub(super) trait StartChild: Send + Sync {
-    fn start(
-        &self,
-        parent: ActorCell,
-        presence: ChildPresence,
-    ) -> BoxFuture<'static, Result<Running, SpawnErr>>;
+    fn start(&self, parent: ActorCell, presence: ChildPresence) -> BoxFuture<'static, Result<Running, SpawnErr>>;
 }
 
 /// What the tree shows of a child.
@@ -107,20 +100,8 @@ impl ChildSpec {
         shutdown: Duration,
         start: Arc<dyn StartChild>,
     ) -> Self {
-        let info = ChildInfo {
-            state: ActorState::Waking,
-            incarnation: 0,
-            restarts: 0,
-            last_error: None,
-        };
-        Self {
-            name,
-            kind,
-            restart,
-            shutdown,
-            start,
-            info: Arc::new(Mutex::new(info)),
-        }
+        let info = ChildInfo { state: ActorState::Waking, incarnation: 0, restarts: 0, last_error: None };
+        Self { name, kind, restart, shutdown, start, info: Arc::new(Mutex::new(info)) }
     }
 }
 
@@ -135,20 +116,8 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn new(
-        name: Arc<str>,
-        strategy: Strategy,
-        policy: RestartPolicy,
-        clock: Arc<dyn Clock>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            name,
-            strategy,
-            policy,
-            clock,
-            children: Mutex::default(),
-            live: Mutex::default(),
-        })
+    pub(super) fn new(name: Arc<str>, strategy: Strategy, policy: RestartPolicy, clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self { name, strategy, policy, clock, children: Mutex::default(), live: Mutex::default() })
     }
 
     /// Adds a child; it is started now, or with the supervisor's next incarnation.
@@ -164,14 +133,8 @@ impl Seat {
         let (reply, done) = oneshot::channel();
         let live = self.live.lock().clone();
         let end = only.is_none();
-        let asked = live.is_some_and(|live| {
-            live.send_message(SupervisorMsg::Stop {
-                only,
-                end,
-                reply: Some(reply),
-            })
-            .is_ok()
-        });
+        let asked =
+            live.is_some_and(|live| live.send_message(SupervisorMsg::Stop { only, end, reply: Some(reply) }).is_ok());
         if asked {
             // An error means that the supervisor ended meanwhile, and with it all its children.
             let _ = done.await;
@@ -185,23 +148,11 @@ pub(super) enum SupervisorMsg {
     /// A delayed start is due.
     Due(u64),
     /// A child has ended, and nothing of it is left.
-    Ended {
-        id: usize,
-        generation: u64,
-        cause: Cause,
-    },
+    Ended { id: usize, generation: u64, cause: Cause },
     /// A child did not stop, or did not even die, in time.
-    Overdue {
-        id: usize,
-        generation: u64,
-        killed: bool,
-    },
+    Overdue { id: usize, generation: u64, killed: bool },
     /// Stop the children of this kind, or all; then end as well, or go on without them.
-    Stop {
-        only: Option<ActorKind>,
-        end: bool,
-        reply: Option<oneshot::Sender<()>>,
-    },
+    Stop { only: Option<ActorKind>, end: bool, reply: Option<oneshot::Sender<()>> },
 }
 
 pub(super) struct Supervisor;
@@ -265,16 +216,8 @@ impl Actor for Supervisor {
                 state.start_due(&myself, epoch).await;
                 Vec::new()
             }
-            SupervisorMsg::Ended {
-                id,
-                generation,
-                cause,
-            } => state.ended(id, generation, &cause),
-            SupervisorMsg::Overdue {
-                id,
-                generation,
-                killed,
-            } => state.overdue(&myself, id, generation, killed),
+            SupervisorMsg::Ended { id, generation, cause } => state.ended(id, generation, &cause),
+            SupervisorMsg::Overdue { id, generation, killed } => state.overdue(&myself, id, generation, killed),
             SupervisorMsg::Stop { only, end, reply } => state.stop(only, end, reply),
         };
         state.perform(&myself, actions).await
@@ -337,11 +280,7 @@ impl SupervisorState {
             let (generation, parent) = (self.generation, myself.clone());
             let presence = ChildPresence::new(move |cause| {
                 // A supervisor that is gone needs no news: its own end is its parent's business.
-                let _ = parent.send_message(SupervisorMsg::Ended {
-                    id,
-                    generation,
-                    cause,
-                });
+                let _ = parent.send_message(SupervisorMsg::Ended { id, generation, cause });
             });
             {
                 let mut info = spec.info.lock();
@@ -350,11 +289,7 @@ impl SupervisorState {
             }
             // Starting is short for every kind of child: what takes long is its first message.
             let child = match spec.start.start(myself.get_cell(), presence).await {
-                Ok(running) => Child {
-                    running,
-                    generation,
-                    started: self.seat.clock.monotonic(),
-                },
+                Ok(running) => Child { running, generation, started: self.seat.clock.monotonic() },
                 Err(error) => {
                     // The presence was dropped with it, and has reported the end already.
                     tracing::warn!(child = %spec.name, %error, "a child could not be started");
@@ -372,10 +307,7 @@ impl SupervisorState {
         let Some(place) = self.children.get_mut(id) else {
             return Vec::new();
         };
-        if place
-            .as_ref()
-            .is_some_and(|child| child.generation > generation)
-        {
+        if place.as_ref().is_some_and(|child| child.generation > generation) {
             return Vec::new();
         }
         if let Some(child) = place.take()
@@ -386,14 +318,8 @@ impl SupervisorState {
         let actions = self.plan.on_exit(id, cause, now);
         if let Some(spec) = self.spec(id) {
             let mut info = spec.info.lock();
-            let restarts = actions
-                .iter()
-                .any(|action| matches!(action, Action::Start { .. }));
-            info.state = if restarts {
-                ActorState::Waking
-            } else {
-                ActorState::Ended
-            };
+            let restarts = actions.iter().any(|action| matches!(action, Action::Start { .. }));
+            info.state = if restarts { ActorState::Waking } else { ActorState::Ended };
             if restarts {
                 info.restarts += 1;
             }
@@ -413,29 +339,15 @@ impl SupervisorState {
         match &child.running.stop_by {
             StopBy::Token(token) => token.cancel(),
             StopBy::Order(supervisor) => {
-                let _ = supervisor.send_message(SupervisorMsg::Stop {
-                    only: None,
-                    end: true,
-                    reply: None,
-                });
+                let _ = supervisor.send_message(SupervisorMsg::Stop { only: None, end: true, reply: None });
             }
             StopBy::Stop => child.running.cell.stop(None),
         }
-        let overdue = SupervisorMsg::Overdue {
-            id,
-            generation: child.generation,
-            killed: false,
-        };
+        let overdue = SupervisorMsg::Overdue { id, generation: child.generation, killed: false };
         later(myself, spec.shutdown, overdue);
     }
 
-    fn overdue(
-        &mut self,
-        myself: &ActorRef<SupervisorMsg>,
-        id: usize,
-        generation: u64,
-        killed: bool,
-    ) -> Vec<Action> {
+    fn overdue(&mut self, myself: &ActorRef<SupervisorMsg>, id: usize, generation: u64, killed: bool) -> Vec<Action> {
         let child = match self.children.get(id) {
             Some(Some(child)) if child.generation == generation => child,
             _ => return Vec::new(),
@@ -446,15 +358,7 @@ impl SupervisorState {
         if !killed {
             tracing::warn!(child = %spec.name, "a child did not stop in time and is killed");
             child.running.cell.kill();
-            later(
-                myself,
-                WEDGE_AFTER,
-                SupervisorMsg::Overdue {
-                    id,
-                    generation,
-                    killed: true,
-                },
-            );
+            later(myself, WEDGE_AFTER, SupervisorMsg::Overdue { id, generation, killed: true });
             return Vec::new();
         }
         tracing::error!(child = %spec.name, "a killed child does not end");
@@ -462,23 +366,14 @@ impl SupervisorState {
         self.plan.on_wedged(id)
     }
 
-    fn stop(
-        &mut self,
-        only: Option<ActorKind>,
-        end: bool,
-        reply: Option<oneshot::Sender<()>>,
-    ) -> Vec<Action> {
+    fn stop(&mut self, only: Option<ActorKind>, end: bool, reply: Option<oneshot::Sender<()>>) -> Vec<Action> {
         self.end |= end;
         self.stops.extend(reply);
         let chosen: Vec<bool> = {
             let specs = self.seat.children.lock();
-            specs
-                .iter()
-                .map(|spec| only.is_none_or(|kind| spec.kind == kind))
-                .collect()
+            specs.iter().map(|spec| only.is_none_or(|kind| spec.kind == kind)).collect()
         };
-        self.plan
-            .stop(|id| chosen.get(id).copied().unwrap_or(only.is_none()))
+        self.plan.stop(|id| chosen.get(id).copied().unwrap_or(only.is_none()))
     }
 
     fn all_stopped(&mut self, myself: &ActorRef<SupervisorMsg>) {
@@ -492,10 +387,7 @@ impl SupervisorState {
     }
 
     fn give_up(&self, cause: &Cause) -> ActorProcessingErr {
-        let text = format!(
-            "`{}` gave up after too many failures; the last: {cause}",
-            self.seat.name
-        );
+        let text = format!("`{}` gave up after too many failures; the last: {cause}", self.seat.name);
         tracing::error!(supervisor = %self.seat.name, %cause, "a supervisor gives up");
         self.presence.note(Cause::Failed(Arc::from(text.as_str())));
         text.into()
@@ -513,21 +405,11 @@ fn later(to: &ActorRef<SupervisorMsg>, after: Duration, message: SupervisorMsg) 
 
 /// A supervisor as a child of another.
 impl StartChild for Arc<Seat> {
-    fn start(
-        &self,
-        parent: ActorCell,
-        presence: ChildPresence,
-    ) -> BoxFuture<'static, Result<Running, SpawnErr>> {
-        let args = SupervisorArgs {
-            seat: self.clone(),
-            presence,
-        };
+    fn start(&self, parent: ActorCell, presence: ChildPresence) -> BoxFuture<'static, Result<Running, SpawnErr>> {
+        let args = SupervisorArgs { seat: self.clone(), presence };
         Box::pin(async move {
             let (supervisor, _) = Supervisor::spawn_linked(None, Supervisor, args, parent).await?;
-            Ok(Running {
-                cell: supervisor.get_cell(),
-                stop_by: StopBy::Order(supervisor),
-            })
+            Ok(Running { cell: supervisor.get_cell(), stop_by: StopBy::Order(supervisor) })
         })
     }
 }

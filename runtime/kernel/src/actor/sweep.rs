@@ -14,9 +14,7 @@ pub(super) fn start(directory: &Arc<Directory>) {
     let every = (floor.config.idle_after / 4).clamp(SHORTEST, Duration::from_secs(15));
     task::spawn("actor sweep", async move {
         loop {
-            let tight = tokio::time::timeout(every, floor.tight.notified())
-                .await
-                .is_ok();
+            let tight = tokio::time::timeout(every, floor.tight.notified()).await.is_ok();
             let Some(directory) = weak.upgrade() else {
                 return;
             };

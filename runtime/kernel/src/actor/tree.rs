@@ -31,14 +31,8 @@ const PLANE_POLICY: RestartPolicy = policy(2, 60);
 
 const fn policy(most: u32, seconds: u64) -> RestartPolicy {
     RestartPolicy {
-        intensity: Intensity {
-            most,
-            within: Duration::from_secs(seconds),
-        },
-        backoff: Backoff {
-            base: Duration::from_millis(100),
-            cap: Duration::from_secs(60),
-        },
+        intensity: Intensity { most, within: Duration::from_secs(seconds) },
+        backoff: Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(60) },
     }
 }
 
@@ -87,12 +81,7 @@ impl Tree {
         planes: &[(&'static str, &[&'static str])],
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, TreeError> {
-        let root = Seat::new(
-            Arc::from(NODE),
-            Strategy::OneForOne,
-            PLANE_POLICY,
-            clock.clone(),
-        );
+        let root = Seat::new(Arc::from(NODE), Strategy::OneForOne, PLANE_POLICY, clock.clone());
         let mut tree = Parts::default();
         for (plane, platforms) in planes {
             tree.plane(&root, plane, platforms, &clock);
@@ -101,10 +90,7 @@ impl Tree {
         let presence = ChildPresence::new(move |cause| {
             let _ = tell.send(Some(cause));
         });
-        let args = SupervisorArgs {
-            seat: root.clone(),
-            presence,
-        };
+        let args = SupervisorArgs { seat: root.clone(), presence };
         Supervisor::spawn(None, Supervisor, args)
             .await
             .map_err(|error| TreeError::Root(ractor_start::StartError(error.to_string())))?;
@@ -197,11 +183,7 @@ impl Tree {
             ActorKind::Shard,
             Restart::Permanent,
             Duration::from_secs(5),
-            Arc::new(ShardStart {
-                directory,
-                platform,
-                shard,
-            }),
+            Arc::new(ShardStart { directory, platform, shard }),
         ));
     }
 
@@ -212,12 +194,7 @@ impl Tree {
         for (spec, plane) in &self.planes {
             lines.push(line(&spec.name, spec.kind, Some(NODE), Some(spec)));
             for platform in &*plane.children.lock() {
-                lines.push(line(
-                    &platform.name,
-                    platform.kind,
-                    Some(&spec.name),
-                    Some(platform),
-                ));
+                lines.push(line(&platform.name, platform.kind, Some(&spec.name), Some(platform)));
             }
         }
         for platform in &self.platforms {
@@ -229,14 +206,8 @@ impl Tree {
 
 impl std::fmt::Debug for Tree {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = self
-            .platforms
-            .iter()
-            .map(|platform| &platform.seat.name)
-            .collect();
-        f.debug_struct("Tree")
-            .field("platforms", &names)
-            .finish_non_exhaustive()
+        let names: Vec<_> = self.platforms.iter().map(|platform| &platform.seat.name).collect();
+        f.debug_struct("Tree").field("platforms", &names).finish_non_exhaustive()
     }
 }
 
@@ -248,34 +219,14 @@ struct Parts {
 }
 
 impl Parts {
-    fn plane(
-        &mut self,
-        root: &Arc<Seat>,
-        plane: &'static str,
-        platforms: &[&'static str],
-        clock: &Arc<dyn Clock>,
-    ) {
-        let seat = Seat::new(
-            Arc::from(plane),
-            Strategy::OneForOne,
-            PLANE_POLICY,
-            clock.clone(),
-        );
+    fn plane(&mut self, root: &Arc<Seat>, plane: &'static str, platforms: &[&'static str], clock: &Arc<dyn Clock>) {
+        let seat = Seat::new(Arc::from(plane), Strategy::OneForOne, PLANE_POLICY, clock.clone());
         for name in platforms {
             let path: Arc<str> = Arc::from(format!("{plane}/{name}"));
-            let own = Seat::new(
-                path.clone(),
-                Strategy::OneForOne,
-                PLATFORM_POLICY,
-                clock.clone(),
-            );
+            let own = Seat::new(path.clone(), Strategy::OneForOne, PLATFORM_POLICY, clock.clone());
             seat.add(supervisor(path, ActorKind::Platform, &own));
             self.index.insert(name, self.platforms.len());
-            self.platforms.push(Platform {
-                plane,
-                name,
-                seat: own,
-            });
+            self.platforms.push(Platform { plane, name, seat: own });
         }
         let spec = supervisor(Arc::from(plane), ActorKind::Plane, &seat);
         root.add(spec.clone());
@@ -286,13 +237,7 @@ impl Parts {
 fn supervisor(name: Arc<str>, kind: ActorKind, seat: &Arc<Seat>) -> ChildSpec {
     // Longer than all that its children may take one after another in any sane tree.
     let shutdown = Duration::from_secs(120);
-    ChildSpec::new(
-        name,
-        kind,
-        Restart::Permanent,
-        shutdown,
-        Arc::new(seat.clone()),
-    )
+    ChildSpec::new(name, kind, Restart::Permanent, shutdown, Arc::new(seat.clone()))
 }
 
 fn child(name: String, kind: ActorKind, service: ServiceSpec) -> ChildSpec {

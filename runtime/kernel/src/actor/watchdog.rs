@@ -26,19 +26,17 @@ const SLOTS_PER_LOOK: usize = 8192;
 pub(super) fn start(directory: &Arc<Directory>) {
     let (weak, every) = (directory.weak(), directory.floor.config.watch_every);
     task::spawn("runtime beat", beat(weak.clone()));
-    let started = thread::Builder::new()
-        .name("mesh-watchdog".to_owned())
-        .spawn(move || {
-            let mut from = 0;
-            loop {
-                thread::sleep(every);
-                let Some(directory) = weak.upgrade() else {
-                    return;
-                };
-                from = look(&directory, from);
-                abort_if_stuck(&directory);
-            }
-        });
+    let started = thread::Builder::new().name("mesh-watchdog".to_owned()).spawn(move || {
+        let mut from = 0;
+        loop {
+            thread::sleep(every);
+            let Some(directory) = weak.upgrade() else {
+                return;
+            };
+            from = look(&directory, from);
+            abort_if_stuck(&directory);
+        }
+    });
     if let Err(error) = started {
         tracing::error!(%error, "no watchdog: stuck handlers will not be seen");
     }
@@ -117,10 +115,7 @@ fn abort_if_stuck(directory: &Directory) {
     };
     let silent = directory.unresponsive_for();
     if silent > most {
-        tracing::error!(
-            ?silent,
-            "the runtime gives no sign of life: the process ends"
-        );
+        tracing::error!(?silent, "the runtime gives no sign of life: the process ends");
         std::process::abort();
     }
 }

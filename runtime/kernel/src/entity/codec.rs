@@ -33,10 +33,8 @@ pub enum CodecError {
 /// [`CodecError::Shape`] for anything but a variant.
 pub fn encode_tagged<T: Serialize>(message: &T, schema_version: u32) -> Result<Payload, CodecError> {
     let shape = || CodecError::Shape(std::any::type_name::<T>());
-    let text = serde_json::to_vec(message).map_err(|source| CodecError::Json {
-        name: std::any::type_name::<T>().to_owned(),
-        source,
-    })?;
+    let text = serde_json::to_vec(message)
+        .map_err(|source| CodecError::Json { name: std::any::type_name::<T>().to_owned(), source })?;
     let text = Bytes::from(text);
     let quoted = text.get(1..).ok_or_else(shape)?;
     if text.first() == Some(&b'"') {

@@ -3,9 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{CodecError, Wants, decode_tagged};
-use crate::envelope::{
-    Address, CorrelationId, EventId, IdempotencyKey, Kind, Principal, Refuse, Timestamp, TraceId,
-};
+use crate::envelope::{Address, CorrelationId, EventId, IdempotencyKey, Kind, Principal, Refuse, Timestamp, TraceId};
 
 /// What a decider may know of the command beside its content.
 ///

@@ -78,11 +78,7 @@ impl<D: Decider> ErasedDecider for Erased<D> {
     }
 
     fn evolve(&self, state: &mut AnyState, envelope: &Envelope, version: u64) -> Result<(), CodecError> {
-        let event = self.0.upcast(
-            &envelope.event_type,
-            envelope.headers.schema_version,
-            &envelope.payload,
-        )?;
+        let event = self.0.upcast(&envelope.event_type, envelope.headers.schema_version, &envelope.payload)?;
         let Some(state) = state.downcast_mut::<D::State>() else {
             return Err(CodecError::Shape(std::any::type_name::<D::State>()));
         };

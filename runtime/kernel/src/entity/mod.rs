@@ -3,9 +3,11 @@
 mod codec;
 mod decider;
 mod erased;
+mod keys;
 mod wants;
 
 pub use codec::{CodecError, decode_tagged, encode_tagged};
 pub use decider::{Cause, Decider, Recorded};
 pub use erased::{AnyState, Decided, ErasedDecider, Kinds};
+pub(crate) use keys::{KeySpan, KeyWindow};
 pub use wants::{EffectRequest, TimerRequest, Wants};

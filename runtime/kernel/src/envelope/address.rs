@@ -91,9 +91,7 @@ impl Address {
     fn build(tenant: TenantId, platform: &str, kind: &str, id: &str) -> Result<Self, AddressError> {
         for part in [platform, kind, id] {
             if !is_part(part) {
-                return Err(AddressError::Part {
-                    part: part.chars().take(64).collect(),
-                });
+                return Err(AddressError::Part { part: part.chars().take(64).collect() });
             }
         }
         let text = format!("{tenant}/{platform}/{kind}/{id}");
@@ -101,12 +99,7 @@ impl Address {
         let second = first + 1 + platform.len();
         let third = second + 1 + kind.len();
         let hash = stable_hash(text.as_bytes());
-        Ok(Self(Arc::new(Inner {
-            text: text.into_boxed_str(),
-            tenant,
-            cuts: [first, second, third],
-            hash,
-        })))
+        Ok(Self(Arc::new(Inner { text: text.into_boxed_str(), tenant, cuts: [first, second, third], hash })))
     }
 
     /// The tenant that owns the entity.
@@ -152,9 +145,7 @@ impl Address {
 fn is_part(part: &str) -> bool {
     !part.is_empty()
         && part.len() <= 200
-        && part
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'@'))
+        && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'@'))
 }
 
 /// FNV-1a, 64 bits, with a final mix: the same on every machine and in every version.

@@ -38,9 +38,7 @@ const ID_LEN_MAX: usize = 128;
 fn is_id(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= ID_LEN_MAX
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
 }
 
 fn cut(text: &str) -> String {
@@ -209,9 +207,7 @@ impl TenantId {
             && text.len() <= 63
             && !text.starts_with('-')
             && !text.ends_with('-')
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if slug {
             Ok(Self(Arc::from(text)))
         } else {

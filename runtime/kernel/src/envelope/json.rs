@@ -9,9 +9,8 @@ pub fn payload_json(envelope: &Envelope) -> Value {
     if envelope.payload.is_empty() {
         return Value::Null;
     }
-    serde_json::from_slice(&envelope.payload).unwrap_or_else(|_| {
-        json!({ "bytes": envelope.payload.len(), "contentType": envelope.headers.content_type })
-    })
+    serde_json::from_slice(&envelope.payload)
+        .unwrap_or_else(|_| json!({ "bytes": envelope.payload.len(), "contentType": envelope.headers.content_type }))
 }
 
 /// The envelope as JSON: the ten canonical fields, spelled so, and `headers` beside them.

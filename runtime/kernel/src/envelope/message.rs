@@ -6,8 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Address, CorrelationId, EventId, IdempotencyKey, ModuleId, Principal, ProjectId, TenantId,
-    Timestamp, TraceId,
+    Address, CorrelationId, EventId, IdempotencyKey, ModuleId, Principal, ProjectId, TenantId, Timestamp, TraceId,
 };
 
 /// How far content may travel. Ordered: a higher one is narrower.
@@ -119,7 +118,6 @@ impl Envelope {
     ///
     /// **Units**: bytes; payload and the larger headers, plus a flat 400 for the rest.
     pub fn charge(&self) -> usize {
-        400 + self.payload.len()
-            + self.headers.extensions.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>()
+        400 + self.payload.len() + self.headers.extensions.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>()
     }
 }

@@ -78,11 +78,7 @@ pub struct Principal {
 impl Principal {
     /// The node itself, acting for nobody.
     pub fn system(part: &str) -> Self {
-        Self {
-            name: format!("system:{part}"),
-            roles: vec![Role::System],
-            on_behalf_of: None,
-        }
+        Self { name: format!("system:{part}"), roles: vec![Role::System], on_behalf_of: None }
     }
 
     /// Whether the credential carries this role.

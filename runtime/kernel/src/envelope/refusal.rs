@@ -90,13 +90,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal of the kernel's own.
     pub fn new(code: &str, kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            code: code.to_owned(),
-            kind,
-            retry: Retry::Never,
-            message: message.into(),
-            fields: Vec::new(),
-        }
+        Self { code: code.to_owned(), kind, retry: Retry::Never, message: message.into(), fields: Vec::new() }
     }
 
     /// The same, to be tried again after `delay`.
@@ -109,10 +103,7 @@ impl Refusal {
     /// The same, naming a field of the request.
     #[must_use]
     pub fn at(mut self, field: impl Into<String>, description: impl Into<String>) -> Self {
-        self.fields.push(FieldViolation {
-            field: field.into(),
-            description: description.into(),
-        });
+        self.fields.push(FieldViolation { field: field.into(), description: description.into() });
         self
     }
 }

@@ -50,11 +50,7 @@ impl From<Timestamp> for prost_types::Timestamp {
 
 impl From<prost_types::Timestamp> for Timestamp {
     fn from(at: prost_types::Timestamp) -> Self {
-        Self(
-            at.seconds
-                .saturating_mul(1_000_000_000)
-                .saturating_add(i64::from(at.nanos)),
-        )
+        Self(at.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(at.nanos)))
     }
 }
 
@@ -73,9 +69,7 @@ impl FromStr for Timestamp {
     type Err = NoInstant;
 
     fn from_str(text: &str) -> Result<Self, NoInstant> {
-        prost_types::Timestamp::from_str(text)
-            .map(Self::from)
-            .map_err(|_| NoInstant(text.chars().take(64).collect()))
+        prost_types::Timestamp::from_str(text).map(Self::from).map_err(|_| NoInstant(text.chars().take(64).collect()))
     }
 }
 

@@ -5,8 +5,8 @@ use mesh_proto::v1;
 use prost::Message;
 
 use super::{
-    Address, AddressError, Classification, CorrelationId, Envelope, EventId, Headers, IdError,
-    IdempotencyKey, ModuleId, Principal, ProjectId, TenantId, Timestamp, TraceId,
+    Address, AddressError, Classification, CorrelationId, Envelope, EventId, Headers, IdError, IdempotencyKey,
+    ModuleId, Principal, ProjectId, TenantId, Timestamp, TraceId,
 };
 
 /// Why bytes are no envelope.
@@ -141,11 +141,7 @@ fn headers_from_proto(headers: v1::Headers) -> Result<Headers, WireError> {
         classification: classification_from_proto(classification),
         taint: headers.taint,
         traceparent: Some(headers.traceparent).filter(|text| !text.is_empty()),
-        idempotency_key: optional(
-            "headers.idempotencyKey",
-            &headers.idempotency_key,
-            IdempotencyKey::parse,
-        )?,
+        idempotency_key: optional("headers.idempotencyKey", &headers.idempotency_key, IdempotencyKey::parse)?,
         expected_version: headers.expected_version,
         deadline: headers.deadline.map(Timestamp::from),
         content_type: headers.content_type,
@@ -168,9 +164,7 @@ fn classification_from_proto(classification: v1::Classification) -> Classificati
         v1::Classification::Public => Classification::Public,
         v1::Classification::Internal => Classification::Internal,
         v1::Classification::Restricted => Classification::Restricted,
-        v1::Classification::Unspecified | v1::Classification::Confidential => {
-            Classification::Confidential
-        }
+        v1::Classification::Unspecified | v1::Classification::Confidential => Classification::Confidential,
     }
 }
 
@@ -194,7 +188,5 @@ fn optional<T>(
 }
 
 fn address(field: &'static str, value: &str) -> Result<Address, WireError> {
-    value
-        .parse()
-        .map_err(|source| WireError::Address { field, source })
+    value.parse().map_err(|source| WireError::Address { field, source })
 }

@@ -5,8 +5,12 @@
 
 mod projection;
 mod reactor;
+mod resume;
 mod subscription;
+mod timers;
 
 pub use projection::{Projection, ProjectionError, run_projection};
 pub use reactor::{Reaction, Reactor, run_reactor};
+pub use resume::{Resumed, resume};
 pub use subscription::{Seen, Subscription};
+pub use timers::run_timers;

@@ -44,7 +44,12 @@ pub trait Projection: Send + 'static {
     ///
     /// # Errors
     /// [`ProjectionError::Store`]: the same batch is offered again later.
-    fn apply(&mut self, batch: &[Seen], cursor: &Cursor, reflects: crate::ports::Position) -> Result<(), ProjectionError>;
+    fn apply(
+        &mut self,
+        batch: &[Seen],
+        cursor: &Cursor,
+        reflects: crate::ports::Position,
+    ) -> Result<(), ProjectionError>;
 
     /// Forgets everything, cursor included; called when its cursor is not one of this journal.
     fn reset(&mut self);
@@ -61,7 +66,10 @@ pub async fn run_projection(
 ) -> Result<(), ProjectionError> {
     let mut feed = match journal.follow(None, projection.cursor()) {
         Err(JournalError::BadCursor) => {
-            tracing::warn!(projection = projection.name(), "its cursor is not of this journal: rebuilt from the first event");
+            tracing::warn!(
+                projection = projection.name(),
+                "its cursor is not of this journal: rebuilt from the first event"
+            );
             projection.reset();
             journal.follow(None, None)?
         }

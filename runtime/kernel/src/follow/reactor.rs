@@ -91,10 +91,7 @@ fn reactions(reactor: &dyn Reactor, seen: &[Seen]) -> HashMap<Address, Vec<Step>
                     "a reaction to another tenant was not sent");
                 continue;
             }
-            by_target
-                .entry(reaction.to.clone())
-                .or_default()
-                .push((seen.envelope.clone(), reaction));
+            by_target.entry(reaction.to.clone()).or_default().push((seen.envelope.clone(), reaction));
         }
     }
     by_target
@@ -111,9 +108,7 @@ async fn deliver(mesh: &Mesh, reactor: &'static str, cause: &Envelope, reaction:
     let key = IdempotencyKey::of(&cause.event_id, reaction.handler, reaction.to.as_str());
     let mut backoff = Duration::from_millis(20);
     loop {
-        let answer = mesh
-            .react(reactor, cause, reaction.to.clone(), reaction.command.clone(), key.clone())
-            .await;
+        let answer = mesh.react(reactor, cause, reaction.to.clone(), reaction.command.clone(), key.clone()).await;
         let Err(refusal) = answer else { return };
         let delay = match refusal.retry {
             Retry::Never => {

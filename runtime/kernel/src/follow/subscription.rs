@@ -29,12 +29,7 @@ pub struct Subscription {
 
 impl Subscription {
     pub(crate) fn new(feed: Box<dyn Feed>, scope: Option<TenantScope>, from: Option<Cursor>) -> Self {
-        Self {
-            feed,
-            scope,
-            cursor: from,
-            position: Position::default(),
-        }
+        Self { feed, scope, cursor: from, position: Position::default() }
     }
 
     /// The next events of this tenant, at least one, waiting for them when there is none.
@@ -83,15 +78,13 @@ impl Subscription {
     fn take(&mut self, followed: Followed) -> Result<Vec<Seen>, Refusal> {
         let mut seen = Vec::with_capacity(followed.records.len());
         for record in followed.records {
-            let mine = self
-                .scope
-                .as_ref()
-                .is_none_or(|scope| scope.covers(record.address.tenant()));
+            let mine = self.scope.as_ref().is_none_or(|scope| scope.covers(record.address.tenant()));
             if mine {
                 seen.push(Seen {
-                    envelope: Arc::new(decode(&record.bytes).map_err(|error| {
-                        Refusal::new("KER-0010", ErrorKind::Internal, error.to_string())
-                    })?),
+                    envelope: Arc::new(
+                        decode(&record.bytes)
+                            .map_err(|error| Refusal::new("KER-0010", ErrorKind::Internal, error.to_string()))?,
+                    ),
                     version: record.version,
                     position: record.position,
                 });

@@ -6,8 +6,8 @@
 use super::{Command, Mesh, span::step};
 use crate::{
     envelope::{
-        Address, CorrelationId, Envelope, ErrorKind, EventId, Headers, IdempotencyKey, Payload, Principal,
-        Refusal, Role, TenantId, TenantScope,
+        Address, CorrelationId, Envelope, ErrorKind, EventId, Headers, IdempotencyKey, Payload, Principal, Refusal,
+        Role, TenantId, TenantScope,
     },
     ports::Credential,
 };
@@ -47,7 +47,11 @@ impl Caller {
             return Ok(self.clone());
         }
         if !self.principal.has(Role::Operator) && !self.principal.has(Role::System) {
-            return Err(Refusal::new("KER-0020", ErrorKind::NotFound, format!("there is no tenant `{tenant}` for you")));
+            return Err(Refusal::new(
+                "KER-0020",
+                ErrorKind::NotFound,
+                format!("there is no tenant `{tenant}` for you"),
+            ));
         }
         Ok(Self { scope: TenantScope::proven(tenant), ..self.clone() })
     }
@@ -167,9 +171,5 @@ fn on_behalf(part: &str, cause: &Envelope) -> Principal {
     if !roles.contains(&Role::System) {
         roles.push(Role::System);
     }
-    Principal {
-        name: format!("system:{part}"),
-        roles,
-        on_behalf_of: Some(caused_by.answerable().to_owned()),
-    }
+    Principal { name: format!("system:{part}"), roles, on_behalf_of: Some(caused_by.answerable().to_owned()) }
 }

@@ -42,7 +42,11 @@ impl Entity {
         }
         for request in wants.effects {
             if !self.asked.contains(&request.key) {
-                self.services.workers.submit(EffectTask { address: self.address.clone(), request, cause: cause.clone() });
+                self.services.workers.submit(EffectTask {
+                    address: self.address.clone(),
+                    request,
+                    cause: cause.clone(),
+                });
             }
         }
         self.asked = wanted;

@@ -5,18 +5,27 @@
 use std::sync::Arc;
 
 use super::{entity::Entity, load, span::step};
-use crate::{actor::Crash, envelope::Envelope, ports::{Position, Wake}};
+use crate::{
+    actor::Crash,
+    envelope::Envelope,
+    ports::{Position, Wake},
+};
 
 impl Entity {
     /// Step 7.
-    pub(super) fn apply(&mut self, command: &Envelope, events: &[Arc<Envelope>], position: Position) -> Result<(), Crash> {
+    pub(super) fn apply(
+        &mut self,
+        command: &Envelope,
+        events: &[Arc<Envelope>],
+        position: Position,
+    ) -> Result<(), Crash> {
         let _span = step!("apply", self.services, &command.trace_id, self.address).entered();
         let mut published = self.published.inner.write();
         for event in events {
             let version = self.version + 1;
-            self.decider.evolve(&mut published.state, event, version).map_err(|source| {
-                super::entity::crash(load::LoadError::Event { version, position, source })
-            })?;
+            self.decider
+                .evolve(&mut published.state, event, version)
+                .map_err(|source| super::entity::crash(load::LoadError::Event { version, position, source }))?;
             if let Some(key) = &event.headers.idempotency_key {
                 self.keys.add(key, version);
             }

@@ -5,17 +5,17 @@
 
 use std::sync::Arc;
 
-use super::{entity::Entity, keys::Span, span::step};
+use super::{entity::Entity, span::step};
 use crate::{
     actor::Crash,
-    entity::Cause,
+    entity::{Cause, KeySpan},
     envelope::{Envelope, ErrorKind, Payload, Refusal},
 };
 
 /// What a command comes to.
 pub(super) enum Verdict {
     /// Done before under the same key.
-    Repeated(Span),
+    Repeated(KeySpan),
     /// Allowed, and nothing happens.
     Nothing,
     /// These events, not yet recorded.
@@ -56,7 +56,11 @@ impl Entity {
             Err(refusal) => Verdict::Refused(refusal),
             Ok(events) if events.is_empty() => Verdict::Nothing,
             Ok(events) => Verdict::Happened(
-                events.into_iter().enumerate().map(|(index, event)| Arc::new(self.event(command, &cause, index, event))).collect(),
+                events
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, event)| Arc::new(self.event(command, &cause, index, event)))
+                    .collect(),
             ),
         })
     }

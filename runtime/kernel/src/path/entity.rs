@@ -4,11 +4,11 @@ use std::{collections::HashSet, sync::Arc};
 
 use parking_lot::RwLock;
 
-use super::{Services, keys::KeyWindow, load};
+use super::{Services, load};
 use crate::{
     BoxFuture,
     actor::{Answered, Behaviour, Crash, Item, SlotHandle, Spawner},
-    entity::{AnyState, ErasedDecider},
+    entity::{AnyState, ErasedDecider, KeySpan, KeyWindow},
     envelope::{Address, Envelope, ErrorKind, IdempotencyKey, Refusal, Timestamp},
     ports::{JournalError, Position, Wake},
 };
@@ -133,8 +133,9 @@ impl Entity {
     }
 
     /// The first answer of a key that was done before.
-    async fn repeated(&self, span: super::keys::Span) -> Result<Answered, Refusal> {
-        let records = self.services.journal.read(&self.address, span.first).await.map_err(|error| unreadable(&error))?;
+    async fn repeated(&self, span: KeySpan) -> Result<Answered, Refusal> {
+        let records =
+            self.services.journal.read(&self.address, span.first).await.map_err(|error| unreadable(&error))?;
         let mut answered = self.unchanged();
         answered.repeated = true;
         answered.version = span.last;
@@ -188,7 +189,9 @@ fn answered(version: u64, position: Position, events: Vec<Arc<Envelope>>) -> Ans
 
 pub(super) fn crash(error: load::LoadError) -> Crash {
     match error {
-        load::LoadError::Journal(error @ (JournalError::Io { .. } | JournalError::Closed)) => Crash::Retry(Box::new(error)),
+        load::LoadError::Journal(error @ (JournalError::Io { .. } | JournalError::Closed)) => {
+            Crash::Retry(Box::new(error))
+        }
         other => Crash::Quarantine { version: other.version(), reason: Box::new(other) },
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Services, keys::KeyWindow};
+use super::Services;
 use crate::{
-    entity::{AnyState, CodecError, ErasedDecider},
+    entity::{AnyState, CodecError, ErasedDecider, KeyWindow},
     envelope::{Address, Envelope, Timestamp, WireError, decode},
     ports::{JournalError, Position, Snapshot},
 };
@@ -35,11 +35,7 @@ pub(crate) enum LoadError {
     },
     /// A version is missing: the journal lost something.
     #[error("event {expected} is missing: the journal answers {found} in its place, at position {position}")]
-    Gap {
-        expected: u64,
-        found: u64,
-        position: Position,
-    },
+    Gap { expected: u64, found: u64, position: Position },
 }
 
 impl LoadError {
@@ -96,9 +92,11 @@ pub(super) async fn load(
             return Err(LoadError::Gap { expected, found: version, position });
         }
         if version == expected {
-            decider
-                .evolve(&mut loaded.state, &envelope, version)
-                .map_err(|source| LoadError::Event { version, position, source })?;
+            decider.evolve(&mut loaded.state, &envelope, version).map_err(|source| LoadError::Event {
+                version,
+                position,
+                source,
+            })?;
             if let Some(key) = &envelope.headers.idempotency_key {
                 loaded.keys.add(key, version);
             }
@@ -113,7 +111,12 @@ pub(super) async fn load(
 }
 
 /// The snapshot's form: length of the keys (u32, little endian), keys as JSON, state.
-pub(super) fn snapshot(decider: &dyn ErasedDecider, state: &AnyState, keys: &KeyWindow, version: u64) -> Option<Snapshot> {
+pub(super) fn snapshot(
+    decider: &dyn ErasedDecider,
+    state: &AnyState,
+    keys: &KeyWindow,
+    version: u64,
+) -> Option<Snapshot> {
     let state = decider.snapshot(state)?;
     let keys = serde_json::to_vec(keys).ok()?;
     let mut bytes = Vec::with_capacity(4 + keys.len() + state.len());

@@ -21,7 +21,6 @@ mod apply;
 mod decide;
 mod deliver;
 mod entity;
-mod keys;
 mod load;
 mod query;
 mod record;
@@ -105,6 +104,7 @@ pub(crate) struct Core {
     pub(crate) policy: Arc<dyn Policy>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) quotas: Quotas,
+    pub(crate) dead_letters: Arc<dyn DeadLetterSink>,
     pub(crate) directory: Arc<Directory>,
 }
 
@@ -113,7 +113,7 @@ pub(crate) struct Core {
 pub struct Mesh(pub(crate) Arc<Core>);
 
 impl Mesh {
-    /// Puts a kernel together. Nothing of the journal runs until [`Mesh::resume`]. Must be called
+    /// Puts a kernel together. Nothing of the journal runs until [`crate::follow::resume`]. Must be called
     /// within the runtime.
     pub fn new(parts: Parts) -> Self {
         let services = Arc::new(Services {
@@ -125,13 +125,14 @@ impl Mesh {
             settings: parts.settings,
         });
         let spawner = Arc::new(entity::EntitySpawner(services.clone()));
-        let directory = Directory::new(parts.actors, parts.tree, spawner, parts.clock, parts.dead_letters);
+        let directory = Directory::new(parts.actors, parts.tree, spawner, parts.clock, parts.dead_letters.clone());
         let mesh = Self(Arc::new(Core {
             services,
             ids: parts.ids,
             policy: parts.policy,
             authenticator: parts.authenticator,
             quotas: parts.quotas,
+            dead_letters: parts.dead_letters,
             directory,
         }));
         parts.workers.connect(Arc::new(mesh.clone()));
@@ -156,6 +157,16 @@ impl Mesh {
     /// The effect workers, for shutdown and for the tree.
     pub fn workers(&self) -> &Workers {
         &self.0.services.workers
+    }
+
+    /// The queue of timers.
+    pub(crate) fn timers(&self) -> &Timers {
+        &self.0.services.timers
+    }
+
+    /// Now, on the kernel's clock.
+    pub fn now(&self) -> crate::envelope::Timestamp {
+        self.0.services.clock.now()
     }
 
     /// Live signals, for observers.

@@ -5,7 +5,12 @@
 
 use std::sync::Arc;
 
-use super::{Caller, Mesh, admit::not_found, entity::{Published, unreadable}, load};
+use super::{
+    Caller, Mesh,
+    admit::not_found,
+    entity::{Published, unreadable},
+    load,
+};
 use crate::{
     envelope::{Address, Envelope, ErrorKind, Refusal, TenantScope, decode},
     follow::Subscription,
@@ -103,7 +108,7 @@ impl Mesh {
     }
 
     /// The last event of an entity.
-    pub(super) async fn last_event(&self, address: &Address) -> Result<Option<Arc<Envelope>>, JournalError> {
+    pub(crate) async fn last_event(&self, address: &Address) -> Result<Option<Arc<Envelope>>, JournalError> {
         if let Some(published) = self.published(address)
             && let Some(last) = published.inner.read().last.clone()
         {

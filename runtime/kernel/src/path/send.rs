@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use super::{Caller, Mesh};
 use crate::{
     BoxFuture,
-    actor::Answered,
-    entity::TimerRequest,
+    actor::{Answered, DeadLetter, DeadReason},
     envelope::{
-        Address, CorrelationId, Envelope, EventId, IdempotencyKey, Payload, ProjectId, Refusal, TenantScope, TraceId,
+        Address, CorrelationId, Envelope, EventId, IdempotencyKey, Payload, ProjectId, Refusal, Retry, TenantScope,
+        TraceId,
     },
-    ports::{Outcome, Position, Wake},
+    ports::{Outcome, Position},
     work::{EffectTask, Outbox},
 };
 
@@ -98,7 +98,8 @@ impl Mesh {
         })
     }
 
-    /// Sends a command because of an event, as a reactor does.
+    /// Sends a command because of an event, as reactors, timers and effect workers do. What is
+    /// refused for good is kept as a dead letter: nobody else would tell of it.
     ///
     /// # Errors
     /// As [`Mesh::send`].
@@ -112,7 +113,23 @@ impl Mesh {
     ) -> Result<(), Refusal> {
         let caller = self.on_behalf(part, &TenantScope::proven(cause.tenant_id.clone()), cause);
         let envelope = self.caused(part, cause, to, command, key);
-        self.pass(&caller, envelope).await.map(drop)
+        let kept = envelope.clone();
+        self.pass(&caller, envelope).await.map(drop).inspect_err(|refusal| {
+            if refusal.retry == Retry::Never {
+                self.bury(kept, refusal);
+            }
+        })
+    }
+
+    fn bury(&self, envelope: Envelope, refusal: &Refusal) {
+        self.0.dead_letters.put(DeadLetter {
+            envelope: Arc::new(envelope),
+            reason: DeadReason::Refused,
+            attempts: 1,
+            at: self.0.services.clock.now(),
+            incarnation: 0,
+            errors: vec![refusal.to_string()],
+        });
     }
 
     /// Delivers a dead letter again, as it was, with a fresh deadline.
@@ -130,94 +147,18 @@ impl Mesh {
 
     /// Steps 2 to 4; the entity does 5 to 8.
     async fn pass(&self, caller: &Caller, mut envelope: Envelope) -> Result<Answered, Refusal> {
-        let admitted =
-            self.admit(caller, &envelope.event_type, &envelope.headers.subject, Some(&envelope.trace_id))?;
+        let admitted = self.admit(caller, &envelope.event_type, &envelope.headers.subject, Some(&envelope.trace_id))?;
         envelope.headers.admitted_by = admitted;
         let lane = self.route(&envelope)?;
         self.deliver(Arc::new(envelope), lane).await
     }
-
-    /// Wakes every entity that waits for work or a timer. Once, at start.
-    ///
-    /// # Errors
-    /// When the journal's index cannot be read.
-    pub async fn resume(&self) -> Result<Resumed, crate::ports::JournalError> {
-        let mut resumed = Resumed::default();
-        for (address, wake) in self.0.services.journal.unfinished().await? {
-            match wake {
-                Wake::Idle => {}
-                Wake::Now => {
-                    resumed.woken += 1;
-                    self.0.directory.wake(&address);
-                }
-                Wake::At(due) => {
-                    resumed.timers += 1;
-                    self.0.services.timers.wake_at(&address, due);
-                }
-            }
-        }
-        Ok(resumed)
-    }
-
-    /// Fires timers as they become due, until dropped.
-    pub async fn run_timers(&self) {
-        loop {
-            self.0.services.timers.wait().await;
-            loop {
-                let due = self.0.services.timers.take_due(256);
-                if due.is_empty() {
-                    break;
-                }
-                let fired = due.into_iter().map(|due| self.fire(due.address, due.timer));
-                futures_util::future::join_all(fired).await;
-            }
-        }
-    }
-
-    async fn fire(&self, address: Address, timer: Option<TimerRequest>) {
-        let Some(timer) = timer else {
-            self.0.directory.wake(&address);
-            return;
-        };
-        let payload = serde_json::json!({ "name": timer.name, "due": timer.due });
-        let command = Payload {
-            name: "FireTimer".into(),
-            schema_version: 1,
-            bytes: bytes::Bytes::from(payload.to_string()),
-        };
-        let key = IdempotencyKey::parse(&format!("timer:{}:{}", timer.due.unix_nanos(), timer_key(&timer.name)));
-        let Ok(last) = self.last_event(&address).await else { return };
-        let (Some(cause), Ok(key)) = (last, key) else { return };
-        if let Err(refusal) = self.react("timers", &cause, address.clone(), command, key).await {
-            tracing::warn!(%address, timer = %timer.name, %refusal, "a timer could not be fired: tried again");
-            // The entity arms it again when it next moves or wakes; meanwhile this keeps it alive.
-            let later = self.0.services.clock.now().plus(Duration::from_secs(1));
-            self.0.services.timers.wake_at(&address, later);
-        }
-    }
-}
-
-/// A timer's name as a part of a key.
-fn timer_key(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-    name.chars().take(80).map(plain).collect()
-}
-
-/// What [`Mesh::resume`] found.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Resumed {
-    /// Entities woken because their work has no outcome yet.
-    pub woken: usize,
-    /// Entities that wait for a timer.
-    pub timers: usize,
 }
 
 impl Outbox for Mesh {
     fn tell<'a>(&'a self, task: &'a EffectTask, outcome: Outcome) -> BoxFuture<'a, Result<(), Refusal>> {
         Box::pin(async move {
-            let key = IdempotencyKey::parse(&format!("{}.outcome", task.request.key)).map_err(|error| {
-                Refusal::new("KER-0060", crate::envelope::ErrorKind::Internal, error.to_string())
-            })?;
+            let key = IdempotencyKey::parse(&format!("{}.outcome", task.request.key))
+                .map_err(|error| Refusal::new("KER-0060", crate::envelope::ErrorKind::Internal, error.to_string()))?;
             self.react(task.request.handler, &task.cause, task.address.clone(), outcome, key).await
         })
     }

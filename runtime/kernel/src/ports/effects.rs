@@ -62,11 +62,7 @@ pub struct Concurrency {
 
 impl Default for Concurrency {
     fn default() -> Self {
-        Self {
-            total: 1024,
-            per_tenant: 512,
-            grace: Duration::from_secs(10),
-        }
+        Self { total: 1024, per_tenant: 512, grace: Duration::from_secs(10) }
     }
 }
 

@@ -29,9 +29,7 @@ pub struct Quantiles {
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self {
-            buckets: [const { AtomicU32::new(0) }; BUCKETS],
-        }
+        Self { buckets: [const { AtomicU32::new(0) }; BUCKETS] }
     }
 }
 
@@ -46,11 +44,7 @@ impl Histogram {
     /// Count, median and 99th percentile as of now; a race with a writer may miss that one.
     pub fn quantiles(&self) -> Quantiles {
         let counts = self.counts();
-        Quantiles {
-            count: counts.iter().sum(),
-            p50: quantile(&counts, 50),
-            p99: quantile(&counts, 99),
-        }
+        Quantiles { count: counts.iter().sum(), p50: quantile(&counts, 50), p99: quantile(&counts, 99) }
     }
 
     /// The count of each bucket; bucket *n* ends at 2ⁿ nanoseconds.
@@ -95,10 +89,7 @@ mod tests {
             let histogram = Histogram::default();
             histogram.record(Duration::from_nanos(nanos));
             let told = histogram.quantiles().p50.as_nanos() as u64;
-            assert!(
-                told >= nanos && told <= nanos * 2,
-                "{nanos} was told as {told}"
-            );
+            assert!(told >= nanos && told <= nanos * 2, "{nanos} was told as {told}");
         }
     }
 

@@ -42,8 +42,7 @@ impl Meter {
         let counter = if failed { &self.failed } else { &self.handled };
         counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         let average = self.average.load(Ordering::Relaxed);
-        self.average
-            .store(average - average / 8 + nanos(took) / 8, Ordering::Relaxed);
+        self.average.store(average - average / 8 + nanos(took) / 8, Ordering::Relaxed);
         self.wait.record(waited);
         self.handle.record(took);
     }

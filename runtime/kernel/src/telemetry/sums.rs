@@ -95,14 +95,8 @@ impl Meters {
 
     /// All sums, by platform, kind and tenant.
     pub fn sums(&self) -> Vec<KindSums> {
-        let mut sums: Vec<_> = self
-            .kinds
-            .iter()
-            .map(|entry| sums(entry.key(), entry.value()))
-            .collect();
-        sums.sort_by(|a, b| {
-            (&a.platform, &a.kind, &a.tenant).cmp(&(&b.platform, &b.kind, &b.tenant))
-        });
+        let mut sums: Vec<_> = self.kinds.iter().map(|entry| sums(entry.key(), entry.value())).collect();
+        sums.sort_by(|a, b| (&a.platform, &a.kind, &a.tenant).cmp(&(&b.platform, &b.kind, &b.tenant)));
         sums
     }
 }
@@ -134,10 +128,7 @@ mod tests {
         of("zeta/control-plane/run/run-1").restarted();
         let sums = meters.sums();
         assert_eq!(sums.len(), 2);
-        assert_eq!(
-            (sums[0].handled, sums[0].failed, sums[0].restarts),
-            (1, 1, 0)
-        );
+        assert_eq!((sums[0].handled, sums[0].failed, sums[0].restarts), (1, 1, 0));
         assert_eq!((sums[1].handled, sums[1].restarts), (0, 1));
     }
 }

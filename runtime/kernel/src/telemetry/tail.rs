@@ -103,11 +103,7 @@ struct Pending {
 
 impl Queue {
     fn offer(&self, signal: &Signal) {
-        if self
-            .tenant
-            .as_ref()
-            .is_some_and(|tenant| tenant != signal.address.tenant())
-        {
+        if self.tenant.as_ref().is_some_and(|tenant| tenant != signal.address.tenant()) {
             return;
         }
         let mut pending = self.signals.lock();
@@ -150,12 +146,7 @@ impl Signals {
 
     fn offer(&self, signal: &Signal) {
         // Collected first: a queue's own lock is never taken under the list's.
-        let queues: Vec<_> = self
-            .listeners
-            .lock()
-            .iter()
-            .filter_map(Weak::upgrade)
-            .collect();
+        let queues: Vec<_> = self.listeners.lock().iter().filter_map(Weak::upgrade).collect();
         for queue in queues {
             queue.offer(signal);
         }
@@ -164,21 +155,13 @@ impl Signals {
     /// A listener for one tenant, or for all of them (an operator's right, checked by the caller),
     /// that holds at most `len_max` signals between two fetches.
     pub fn listen(self: &Arc<Self>, tenant: Option<TenantId>, len_max: usize) -> Listener {
-        let queue = Arc::new(Queue {
-            tenant,
-            len_max: len_max.max(1),
-            signals: Mutex::default(),
-            came: Notify::new(),
-        });
+        let queue = Arc::new(Queue { tenant, len_max: len_max.max(1), signals: Mutex::default(), came: Notify::new() });
         let mut listeners = self.listeners.lock();
         listeners.retain(|old| old.strong_count() > 0);
         listeners.push(Arc::downgrade(&queue));
         drop(listeners);
         self.listening.fetch_add(1, Ordering::Relaxed);
-        Listener {
-            signals: self.clone(),
-            queue,
-        }
+        Listener { signals: self.clone(), queue }
     }
 }
 
@@ -207,11 +190,7 @@ impl Listener {
     pub fn poll(&mut self) -> Tailed {
         let mut pending = self.queue.signals.lock();
         let signals: Vec<_> = pending.queue.drain(..).collect();
-        Tailed {
-            missed: std::mem::take(&mut pending.missed),
-            first: pending.next - signals.len() as u64,
-            signals,
-        }
+        Tailed { missed: std::mem::take(&mut pending.missed), first: pending.next - signals.len() as u64, signals }
     }
 }
 
@@ -253,10 +232,7 @@ mod tests {
             signals.tell(|| signal("acme/p/k/i", &format!("E{n}")));
         }
         let tailed = slow.poll();
-        assert_eq!(
-            (tailed.missed, tailed.first, tailed.signals.len()),
-            (7, 7, 3)
-        );
+        assert_eq!((tailed.missed, tailed.first, tailed.signals.len()), (7, 7, 3));
         assert_eq!(tailed.signals[0].event_type.as_deref(), Some("E7"));
         assert_eq!(slow.poll().missed, 0);
     }
@@ -270,10 +246,7 @@ mod tests {
         }
         signals.tell(|| signal("acme/p/k/i", "E"));
         let tailed = acme.poll();
-        assert_eq!(
-            (tailed.missed, tailed.first, tailed.signals.len()),
-            (0, 0, 1)
-        );
+        assert_eq!((tailed.missed, tailed.first, tailed.signals.len()), (0, 0, 1));
     }
 
     #[tokio::test]

@@ -74,7 +74,10 @@ impl Quotas {
         Err(Refusal::new(
             "TEN-0001",
             ErrorKind::ResourceExhausted,
-            format!("the tenant's quota of {} requests per second is used up: wait, then repeat", self.quota.per_second),
+            format!(
+                "the tenant's quota of {} requests per second is used up: wait, then repeat",
+                self.quota.per_second
+            ),
         )
         .after(Duration::from_secs_f64(wait.clamp(0.001, 60.0))))
     }

@@ -157,8 +157,7 @@ mod tests {
         timers.arm(&b, &[timer(20, "middle")]);
         assert!(timers.take_due(9).is_empty());
         hand.0.store(20, Ordering::Relaxed);
-        let names: Vec<String> =
-            timers.take_due(9).into_iter().filter_map(|due| due.timer).map(|t| t.name).collect();
+        let names: Vec<String> = timers.take_due(9).into_iter().filter_map(|due| due.timer).map(|t| t.name).collect();
         assert_eq!(names, ["early", "middle"]);
         assert_eq!(timers.len(), 1);
     }

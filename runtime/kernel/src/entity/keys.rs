@@ -12,26 +12,26 @@ const KEYS_MAX: usize = 256;
 
 /// The versions of the first and the last event that a key caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Span {
-    pub(super) first: u64,
-    pub(super) last: u64,
+pub(crate) struct KeySpan {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
 }
 
 /// The last keys that an entity has done, bounded.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct KeyWindow {
+pub(crate) struct KeyWindow {
     order: VecDeque<IdempotencyKey>,
-    spans: HashMap<IdempotencyKey, Span>,
+    spans: HashMap<IdempotencyKey, KeySpan>,
 }
 
 impl KeyWindow {
     /// The events that this key caused, when it is remembered.
-    pub(super) fn get(&self, key: &IdempotencyKey) -> Option<Span> {
+    pub(crate) fn get(&self, key: &IdempotencyKey) -> Option<KeySpan> {
         self.spans.get(key).copied()
     }
 
     /// Remembers that the event with this version was caused under this key.
-    pub(super) fn add(&mut self, key: &IdempotencyKey, version: u64) {
+    pub(crate) fn add(&mut self, key: &IdempotencyKey, version: u64) {
         if let Some(span) = self.spans.get_mut(key) {
             span.last = version;
             return;
@@ -42,7 +42,7 @@ impl KeyWindow {
             self.spans.remove(&oldest);
         }
         self.order.push_back(key.clone());
-        self.spans.insert(key.clone(), Span { first: version, last: version });
+        self.spans.insert(key.clone(), KeySpan { first: version, last: version });
     }
 }
 
@@ -58,8 +58,8 @@ mod tests {
             window.add(&key(n), n as u64 + 1);
         }
         assert_eq!(window.get(&key(0)), None);
-        assert_eq!(window.get(&key(1)), Some(Span { first: 2, last: 2 }));
+        assert_eq!(window.get(&key(1)), Some(KeySpan { first: 2, last: 2 }));
         window.add(&key(1), 300);
-        assert_eq!(window.get(&key(1)), Some(Span { first: 2, last: 300 }));
+        assert_eq!(window.get(&key(1)), Some(KeySpan { first: 2, last: 300 }));
     }
 }

@@ -32,8 +32,17 @@ pub struct LogRef {
 /// disk. A log that cannot be written is given up with one warning: no step fails because of it.
 #[derive(Clone)]
 pub struct LogWriter {
-    open: Option<Arc<Open>>,
+    to: To,
 }
+
+#[derive(Clone)]
+enum To {
+    Nowhere,
+    File(Arc<Open>),
+    Listener(Arc<Listener>),
+}
+
+type Listener = dyn Fn(&str, Option<Progress>) + Send + Sync;
 
 struct Open {
     id: LogId,
@@ -50,7 +59,12 @@ struct State {
 impl LogWriter {
     /// A writer whose lines go nowhere.
     pub fn silent() -> Self {
-        Self { open: None }
+        Self { to: To::Nowhere }
+    }
+
+    /// A writer whose lines go to a function: for work that several attempts wait for.
+    pub fn telling(listener: impl Fn(&str, Option<Progress>) + Send + Sync + 'static) -> Self {
+        Self { to: To::Listener(Arc::new(listener)) }
     }
 
     pub(super) fn new(
@@ -61,9 +75,7 @@ impl LogWriter {
         topic: Arc<Topic>,
     ) -> Self {
         let state = Mutex::new(State { file: Some(file), so_far });
-        Self {
-            open: Some(Arc::new(Open { id, clock, topic, state })),
-        }
+        Self { to: To::File(Arc::new(Open { id, clock, topic, state })) }
     }
 
     /// The skill itself says something.
@@ -83,13 +95,18 @@ impl LogWriter {
 
     /// How much was logged so far.
     pub fn so_far(&self) -> LogRef {
-        self.open
-            .as_ref()
-            .map_or_else(LogRef::default, |open| open.state.lock().so_far)
+        match &self.to {
+            To::File(open) => open.state.lock().so_far,
+            To::Nowhere | To::Listener(_) => LogRef::default(),
+        }
     }
 
     fn put(&self, kind: LineKind, text: &str, progress: Option<Progress>) {
-        let Some(open) = &self.open else { return };
+        let open = match &self.to {
+            To::Nowhere => return,
+            To::Listener(listener) => return listener(&clean(text), progress),
+            To::File(open) => open,
+        };
         let line = LogLine {
             at: open.clock.now(),
             kind,
@@ -104,9 +121,10 @@ impl LogWriter {
 
 impl std::fmt::Debug for LogWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.open {
-            Some(open) => f.debug_tuple("LogWriter").field(&open.id).finish(),
-            None => f.write_str("LogWriter(silent)"),
+        match &self.to {
+            To::File(open) => f.debug_tuple("LogWriter").field(&open.id).finish(),
+            To::Listener(_) => f.write_str("LogWriter(telling)"),
+            To::Nowhere => f.write_str("LogWriter(silent)"),
         }
     }
 }

@@ -3,10 +3,12 @@
 //!
 //! Never here: schemas of skills, or any knowledge of what a blueprint means.
 
+pub mod cargo;
 pub mod git;
 pub mod http;
 pub mod layout;
 pub mod process;
 pub mod runner;
+pub mod seed;
 pub mod toolchain;
 pub mod tree;

@@ -227,6 +227,16 @@ impl Journal for EmbeddedJournal {
         Ok(Box::new(LogFeed::new(self.shared.clone(), shard, from)?))
     }
 
+    // Only in memory so far (and so in the next checkpoint): to be written along with the next batch,
+    // see the port's documentation.
+    fn settle(&self, address: &Address, version: u64, wake: Wake) {
+        if let Some(entry) = self.shared.index.write().get_mut(address)
+            && entry.version == version
+        {
+            entry.wake = wake;
+        }
+    }
+
     fn durable(&self) -> Position {
         self.shared.end().last
     }

@@ -6,6 +6,7 @@
 
 mod error;
 mod file;
+mod folder;
 mod form;
 mod keys;
 mod layers;
@@ -14,6 +15,8 @@ mod setting;
 mod typed;
 
 pub use error::{ConfigError, Mistake, Place};
+pub use folder::{DataFolder, Running};
+pub(crate) use form::time as read_time;
 pub use form::{Form, Value};
 pub use keys::{KEYS, Key};
 pub use layers::{Layers, Settings};

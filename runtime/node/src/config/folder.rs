@@ -1,0 +1,150 @@
+//! What lies where in the data folder, and how a client finds the node that runs on it.
+
+use std::{
+    fs, io,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// The data folder of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFolder(PathBuf);
+
+/// Where a running node answers, as `node.json` in its data folder says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// Address of gRPC, `http://…`.
+    pub grpc: String,
+    /// Address of the pages, `http://…`.
+    pub http: String,
+    /// The process.
+    pub pid: u32,
+}
+
+impl DataFolder {
+    /// The folder at this path; nothing is made.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The read models: made anew when deleted.
+    pub fn read_model(&self) -> PathBuf {
+        self.0.join("readmodel.sqlite")
+    }
+
+    /// What the node of a `mesh run` writes about itself.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("node.log")
+    }
+
+    /// The key of the first start, readable by its owner alone.
+    pub fn operator_key(&self) -> PathBuf {
+        self.0.join("operator.key")
+    }
+
+    fn running_file(&self) -> PathBuf {
+        self.0.join("node.json")
+    }
+
+    /// Where the node that runs here answers; `None` when no node said so.
+    ///
+    /// A killed node leaves its file behind: whoever reads it must be ready to find nobody there.
+    ///
+    /// # Errors
+    /// When the file exists and cannot be read.
+    pub fn running(&self) -> io::Result<Option<Running>> {
+        match fs::read(self.running_file()) {
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Says where this node answers. Readers see the old file or the new one, never half of it.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn say_running(&self, running: &Running) -> io::Result<()> {
+        let next = self.0.join("node.json.next");
+        fs::write(&next, serde_json::to_vec(running)?)?;
+        fs::rename(next, self.running_file())
+    }
+
+    /// Takes the word back; done when the node has ended.
+    pub fn say_stopped(&self) {
+        if let Err(error) = fs::remove_file(self.running_file())
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "node.json cannot be removed: clients will find nobody at its addresses");
+        }
+    }
+
+    /// The key that the first start left here; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or others than its owner can read it.
+    pub fn read_operator_key(&self) -> io::Result<Option<String>> {
+        let path = self.operator_key();
+        let mode = match fs::metadata(&path) {
+            Ok(metadata) => metadata.permissions().mode(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if mode & 0o077 != 0 {
+            let message = format!(
+                "`{}` can be read by others than its owner: `chmod 600` it, and revoke the key if anybody did",
+                path.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+        }
+        Ok(Some(fs::read_to_string(path)?.trim().to_owned()))
+    }
+
+    /// Keeps the key of the first start, readable by its owner alone from the first byte on.
+    ///
+    /// # Errors
+    /// When there is one already, or the folder cannot be written.
+    pub fn keep_operator_key(&self, secret: &str) -> io::Result<()> {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.operator_key())?;
+        io::Write::write_all(&mut file, format!("{secret}\n").as_bytes())?;
+        file.sync_all()?;
+        fs::File::open(&self.0)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_finds_what_the_node_said_until_it_takes_it_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataFolder::at(folder.path());
+        assert_eq!(data.running().unwrap(), None);
+        let running = Running { grpc: "http://127.0.0.1:1".into(), http: "http://127.0.0.1:2".into(), pid: 7 };
+        data.say_running(&running).unwrap();
+        assert_eq!(data.running().unwrap(), Some(running));
+        data.say_stopped();
+        assert_eq!(data.running().unwrap(), None);
+    }
+
+    #[test]
+    fn the_first_key_is_its_owners_alone_and_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataFolder::at(folder.path());
+        assert_eq!(data.read_operator_key().unwrap(), None);
+        data.keep_operator_key("secret").unwrap();
+        assert_eq!(fs::metadata(data.operator_key()).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(data.read_operator_key().unwrap().as_deref(), Some("secret"));
+        assert!(data.keep_operator_key("other").is_err());
+        fs::set_permissions(data.operator_key(), fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(data.read_operator_key().unwrap_err().to_string().contains("chmod 600"));
+    }
+}

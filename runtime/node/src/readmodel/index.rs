@@ -1,0 +1,97 @@
+//! The projection: events into rows, with the cursor in the same transaction.
+
+use std::{path::Path, sync::Arc};
+
+use mesh_kernel::{
+    follow::{Projection, ProjectionError, Seen},
+    ports::{Cursor, Position},
+};
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use super::{
+    keys::KeyRing,
+    lists::{ReadModel, Standing},
+    store::{StoreError, empty, open_writer},
+    tables::{Batch, apply, tenants},
+};
+
+/// Opens the read model: the projection that writes it, and the handle that reads it.
+///
+/// **Cost**: reads every page of the file once, to find out whether it is whole.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be opened, nor made anew.
+pub fn open(path: &Path) -> Result<(Index, ReadModel), StoreError> {
+    let failed = |source| StoreError::Sqlite { path: path.to_owned(), source };
+    let connection = open_writer(path)?;
+    let standing = standing(&connection).map_err(failed)?;
+    let ring = Arc::new(KeyRing::default());
+    ring.change(tenants::ring(&connection).map_err(failed)?);
+    let (moved, _) = watch::channel(standing);
+    let read = ReadModel::new(path.to_owned(), moved.clone(), ring.clone());
+    Ok((Index { connection, moved, ring }, read))
+}
+
+fn standing(connection: &Connection) -> rusqlite::Result<Standing> {
+    connection.query_row("SELECT cursor, position FROM standing", [], |row| {
+        let cursor: Option<Vec<u8>> = row.get(0)?;
+        let position: i64 = row.get(1)?;
+        Ok(Standing {
+            cursor: cursor.map(|bytes| Cursor(bytes.into())),
+            position: Position(u64::try_from(position).unwrap_or(0)),
+        })
+    })
+}
+
+/// The one writer of the read models.
+pub struct Index {
+    connection: Connection,
+    moved: watch::Sender<Standing>,
+    ring: Arc<KeyRing>,
+}
+
+impl Index {
+    fn write(&mut self, batch: &[Seen], standing: &Standing) -> rusqlite::Result<Batch> {
+        let mut beside = Batch::default();
+        let transaction = self.connection.transaction()?;
+        for seen in batch {
+            apply(&transaction, seen, &mut beside)?;
+        }
+        let cursor = standing.cursor.as_ref().map(|cursor| cursor.0.as_ref());
+        let position = i64::try_from(standing.position.0).unwrap_or(i64::MAX);
+        transaction
+            .prepare_cached("UPDATE standing SET cursor = ?1, position = ?2")?
+            .execute((cursor, position))?;
+        transaction.commit()?;
+        Ok(beside)
+    }
+}
+
+impl Projection for Index {
+    fn name(&self) -> &'static str {
+        "lists"
+    }
+
+    fn cursor(&self) -> Option<Cursor> {
+        self.moved.borrow().cursor.clone()
+    }
+
+    fn apply(&mut self, batch: &[Seen], cursor: &Cursor, reflects: Position) -> Result<(), ProjectionError> {
+        let standing = Standing { cursor: Some(cursor.clone()), position: reflects };
+        let beside = self.write(batch, &standing).map_err(|error| ProjectionError::Store(Box::new(error)))?;
+        // The ring before the position: whoever waited for a new key's position can use the key.
+        self.ring.change(beside.keys);
+        self.moved.send_replace(standing);
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        if let Err(error) = empty(&mut self.connection) {
+            // Stale rows are shown until then, never another tenant's; the next start finds out.
+            tracing::error!(%error, "the lists cannot be emptied: stop the node and delete `readmodel.sqlite`");
+        }
+        self.ring.clear();
+        self.moved.send_replace(Standing::default());
+    }
+}

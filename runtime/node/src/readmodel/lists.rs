@@ -1,0 +1,191 @@
+//! The lists as the gateway reads them.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use mesh_kernel::{
+    BoxFuture,
+    envelope::{ErrorKind, Refusal, TenantScope},
+    ports::{Cursor, Position},
+};
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use super::{
+    keys::KeyRing,
+    query::{QueryError, Rows},
+    store::open_reader,
+    tables::{approvals, blueprints, definitions, products, runs, tenants},
+};
+use crate::gateway::lists::{
+    ApprovalFilter, ApprovalRow, BlueprintRow, DefinitionRow, KeyRow, Lists, Page, PageRequest, ProductRow, RunFilter,
+    RunRow, TenantFilter, TenantRow,
+};
+
+/// Connections kept open for the next query; more are opened when needed and closed afterwards.
+const IDLE_READERS_MAX: usize = 8;
+
+/// How far the read models have come.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Standing {
+    pub(super) cursor: Option<Cursor>,
+    pub(super) position: Position,
+}
+
+/// The handle that reads. Cheap to clone.
+#[derive(Clone)]
+pub struct ReadModel(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    moved: watch::Sender<Standing>,
+    ring: Arc<KeyRing>,
+}
+
+impl ReadModel {
+    pub(super) fn new(path: PathBuf, moved: watch::Sender<Standing>, ring: Arc<KeyRing>) -> Self {
+        Self(Arc::new(Inner { path, idle: Mutex::new(Vec::new()), moved, ring }))
+    }
+
+    /// The keys that are accepted now, for [`Keys`](super::Keys).
+    pub fn ring(&self) -> Arc<KeyRing> {
+        self.0.ring.clone()
+    }
+
+    /// Runs a query on a thread that may wait for the disk, and says how far its rows had come.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<Rows<T>, QueryError> + Send + 'static,
+    ) -> Result<Page<T>, Refusal> {
+        let inner = self.0.clone();
+        let task = tokio::task::spawn_blocking(move || inner.page(query));
+        match task.await {
+            Ok(answer) => answer.map_err(Refusal::from),
+            Err(_) => Err(Refusal::new("LST-0003", ErrorKind::Internal, "reading a list has failed: see the node's log")),
+        }
+    }
+}
+
+impl Inner {
+    fn page<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<Rows<T>, QueryError>,
+    ) -> Result<Page<T>, QueryError> {
+        let idle = self.idle.lock().pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => open_reader(&self.path)?,
+        };
+        // One snapshot for the rows and the position that they reflect.
+        let transaction = connection.transaction()?;
+        let position: i64 = transaction.query_row("SELECT position FROM standing", [], |row| row.get(0))?;
+        let (rows, next) = query(&transaction)?;
+        transaction.finish()?;
+        let mut idle = self.idle.lock();
+        if idle.len() < IDLE_READERS_MAX {
+            idle.push(connection);
+        }
+        Ok(Page { rows, next, position: Position(u64::try_from(position).unwrap_or(0)) })
+    }
+}
+
+impl Lists for ReadModel {
+    fn runs<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        filter: RunFilter,
+        page: PageRequest,
+    ) -> BoxFuture<'a, Result<Page<RunRow>, Refusal>> {
+        let scope = scope.clone();
+        Box::pin(self.read(move |connection| runs::page(connection, &scope, &filter, &page)))
+    }
+
+    fn approvals<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        filter: ApprovalFilter,
+        page: PageRequest,
+    ) -> BoxFuture<'a, Result<Page<ApprovalRow>, Refusal>> {
+        let scope = scope.clone();
+        Box::pin(self.read(move |connection| approvals::page(connection, &scope, &filter, &page)))
+    }
+
+    fn definitions<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        name: Option<String>,
+        page: PageRequest,
+    ) -> BoxFuture<'a, Result<Page<DefinitionRow>, Refusal>> {
+        let scope = scope.clone();
+        Box::pin(self.read(move |connection| definitions::page(connection, &scope, name, &page)))
+    }
+
+    fn blueprints<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        name: Option<String>,
+        page: PageRequest,
+    ) -> BoxFuture<'a, Result<Page<BlueprintRow>, Refusal>> {
+        let scope = scope.clone();
+        Box::pin(self.read(move |connection| blueprints::page(connection, &scope, name, &page)))
+    }
+
+    fn products<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        name: Option<String>,
+        page: PageRequest,
+    ) -> BoxFuture<'a, Result<Page<ProductRow>, Refusal>> {
+        let scope = scope.clone();
+        Box::pin(self.read(move |connection| products::page(connection, &scope, name, &page)))
+    }
+
+    fn tenants<'a>(
+        &'a self,
+        scope: Option<&'a TenantScope>,
+        filter: TenantFilter,
+        page: PageRequest,
+    ) -> BoxFuture<'a, Result<Page<TenantRow>, Refusal>> {
+        let scope = scope.cloned();
+        Box::pin(self.read(move |connection| tenants::page(connection, scope.as_ref(), &filter, &page)))
+    }
+
+    fn keys<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        include_revoked: bool,
+        page: PageRequest,
+    ) -> BoxFuture<'a, Result<Page<KeyRow>, Refusal>> {
+        let scope = scope.clone();
+        Box::pin(self.read(move |connection| tenants::keys_page(connection, &scope, include_revoked, &page)))
+    }
+
+    fn position(&self) -> Position {
+        self.0.moved.borrow().position
+    }
+
+    fn cursor(&self) -> Option<Cursor> {
+        self.0.moved.borrow().cursor.clone()
+    }
+
+    fn wait_for<'a>(&'a self, position: Position, timeout: Duration) -> BoxFuture<'a, Result<Position, Refusal>> {
+        let mut moved = self.0.moved.subscribe();
+        Box::pin(async move {
+            let reached = moved.wait_for(|standing| standing.position >= position);
+            match tokio::time::timeout(timeout, reached).await {
+                Ok(Ok(standing)) => Ok(standing.position),
+                Ok(Err(_)) | Err(_) => Err(late(position)),
+            }
+        })
+    }
+}
+
+fn late(position: Position) -> Refusal {
+    Refusal::new(
+        "LST-0004",
+        ErrorKind::Unavailable,
+        format!("the lists have not come to position {position} in time: ask again, or read the entity by its id"),
+    )
+    .after(Duration::from_millis(500))
+}

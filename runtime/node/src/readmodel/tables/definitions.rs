@@ -1,0 +1,75 @@
+//! The list of definitions, the latest version of each.
+
+use mesh_kernel::{envelope::TenantScope, follow::Seen};
+use rusqlite::{Connection, Row, Transaction, named_params};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::decoded;
+use crate::{
+    gateway::lists::{DefinitionRow, PageRequest},
+    readmodel::query::{Query, QueryError, Rows, instant, unsigned},
+};
+
+/// What a definition announces, as far as the list shows it.
+#[derive(Debug, Deserialize)]
+enum DefinitionEvent {
+    DefinitionPublished {
+        version: u32,
+        digest: String,
+        #[serde(default)]
+        definition: Value,
+    },
+}
+
+pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {
+    let Some(event) = decoded::<DefinitionEvent>(&seen.envelope) else { return Ok(()) };
+    let DefinitionEvent::DefinitionPublished { version, digest, definition } = event;
+    published(tx, seen, version, &digest, title(&definition))
+}
+
+fn title(definition: &Value) -> &str {
+    definition.get("title").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn published(tx: &Transaction<'_>, seen: &Seen, number: u32, digest: &str, title: &str) -> rusqlite::Result<()> {
+    let subject = &seen.envelope.headers.subject;
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO definitions (tenant, name, number, digest, title, published, published_by, version)
+         VALUES (:tenant, :name, :number, :digest, :title, :published, :published_by, :version)",
+    )?
+    .execute(named_params! {
+        ":tenant": subject.tenant().as_str(),
+        ":name": subject.id(),
+        ":number": number,
+        ":digest": digest,
+        ":title": title,
+        ":published": seen.envelope.occurred_at.unix_nanos(),
+        ":published_by": seen.envelope.headers.principal.answerable(),
+        ":version": seen.version,
+    })
+    .map(drop)
+}
+
+pub(in crate::readmodel) fn page(
+    connection: &Connection,
+    scope: &TenantScope,
+    name: Option<String>,
+    page: &PageRequest,
+) -> Result<Rows<DefinitionRow>, QueryError> {
+    Query::of("*", "definitions", scope)
+        .and_text("name", name)
+        .by_name(connection, "name", page, read, |row| row.name.clone())
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<DefinitionRow> {
+    Ok(DefinitionRow {
+        name: row.get("name")?,
+        version: row.get("number")?,
+        digest: row.get("digest")?,
+        title: row.get("title")?,
+        published_at: instant(row, "published")?,
+        published_by: row.get("published_by")?,
+        entity_version: unsigned(row, "version")?,
+    })
+}

@@ -2,12 +2,18 @@
 //!
 //! | room | what lives there |
 //! | --- | --- |
-//! | [`expression`] | CEL in `${ … }`: compiled, analysed, evaluated |
+//! | [`run`] | one execution of a definition, as a durable entity |
+//! | [`catalogue`] | published definitions, as entities that hold their versions |
+//! | [`limit`] | concurrency limits, as entities that grant slots |
+//! | [`definition`] | definitions read from YAML or JSON, mistakes told with their places, JSON Schema |
 //! | [`plan`] | a definition compiled to indices and expressions, and everything that can be wrong with one |
-//! | [`definition`] | definitions read from YAML or JSON, told mistakes with their places, JSON Schema |
+//! | [`expression`] | CEL in `${ … }`: compiled, analysed, evaluated |
 //!
 //! INVARIANT: nothing here does I/O, reads a clock or draws a random number.
 
+pub mod catalogue;
 pub mod definition;
 pub mod expression;
+pub mod limit;
 pub mod plan;
+pub mod run;

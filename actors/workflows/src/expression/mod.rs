@@ -12,6 +12,7 @@ mod template;
 
 pub use analyse::Reads;
 pub use evaluate::{EvaluateError, RunFacts, Scope, StepFacts};
+pub(crate) use evaluate::is_reference;
 pub use template::{Template, TemplateError};
 
 use std::sync::{Arc, OnceLock};

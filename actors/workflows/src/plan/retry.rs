@@ -58,6 +58,11 @@ impl Default for RetryPlan {
 }
 
 impl RetryPlan {
+    /// No failure is retried.
+    pub(super) fn never() -> Self {
+        Self { external: NEVER, timeout: NEVER, resource: NEVER, internal: NEVER }
+    }
+
     /// The rules that a definition gives, over the defaults.
     pub(super) fn compile(retry: Option<&Retry>, at: &str, faults: &mut Vec<Fault>) -> Self {
         let mut plan = Self::default();

@@ -86,7 +86,11 @@ pub(super) fn compile(step: &Step, needs: Vec<StepIndex>, context: &mut Context<
     let with = context.template(&with, "/with", allowed);
     check_fields(step, context);
     let pointer = context.pointer("/retry");
-    let retry = RetryPlan::compile(step.retry.as_ref(), &pointer, context.faults);
+    let retry = match (&step.retry, calls_skill(step)) {
+        // A child has retries of its own; people, signals and instants have none.
+        (None, false) => RetryPlan::never(),
+        (retry, _) => RetryPlan::compile(retry.as_ref(), &pointer, context.faults),
+    };
     let compensate = step.compensate.as_ref().and_then(|undo| compensate(undo, context));
     let title = if step.title.is_empty() { &step.id } else { &step.title };
     Some(PlanStep {
@@ -289,9 +293,7 @@ fn compensate(undo: &Compensation, context: &mut Context<'_>) -> Option<Compensa
 
 /// Fields that mean nothing for this kind of step.
 fn check_fields(step: &Step, context: &mut Context<'_>) {
-    let calls_skill = matches!(&step.kind, Some(Kind::Skill(_)))
-        || matches!(&step.kind, Some(Kind::ForEach(each)) if matches!(each.body, Some(for_each_step::Body::Skill(_))));
-    let calls = calls_skill || matches!(&step.kind, Some(Kind::ForEach(_) | Kind::Workflow(_)));
+    let calls = calls_skill(step) || matches!(&step.kind, Some(Kind::ForEach(_) | Kind::Workflow(_)));
     if step.kind.is_none() {
         return;
     }
@@ -306,5 +308,13 @@ fn check_fields(step: &Step, context: &mut Context<'_>) {
     }
     if step.timeout.is_some() && matches!(&step.kind, Some(Kind::Timer(_))) {
         context.fault("/timeout", "a timer has no time limit of its own", "remove it");
+    }
+}
+
+fn calls_skill(step: &Step) -> bool {
+    match &step.kind {
+        Some(Kind::Skill(_)) => true,
+        Some(Kind::ForEach(each)) => matches!(each.body, Some(for_each_step::Body::Skill(_))),
+        _ => false,
     }
 }

@@ -1,0 +1,105 @@
+//! A run: one execution of a definition, as a durable entity.
+//!
+//! Commands come in ([`messages`]), a pure decision is made ([`decide`]), events come out and move
+//! the state ([`evolve`]). What the state still wants (skills without an outcome, instants) is a
+//! function of it ([`wants`]), so after a crash exactly that is asked for again. Others are told by
+//! reactions ([`reactions`]): children, parents, concurrency limits.
+//!
+//! INVARIANT: a run that has not ended waits for something that is named: a skill's outcome, an
+//! instant, a signal, an approval, a child, a slot, or the person who paused it.
+
+mod decide;
+mod error;
+mod evolve;
+pub mod history;
+mod ids;
+mod messages;
+pub mod reactions;
+mod state;
+mod view;
+mod wants;
+
+pub use decide::check_input;
+pub use error::Error;
+pub use ids::run_id;
+pub use messages::{ChildResult, Command, DefinitionRef, End, Event, Parent, SkipReason, SubmitRun};
+pub use state::{Run, Slot, Status, Step, StepStatus, Wait, Work};
+
+use std::sync::Arc;
+
+use mesh_kernel::{
+    entity::{Cause, Decider, Recorded, Wants},
+    envelope::{Address, Kind},
+};
+use serde_json::Value;
+
+use crate::plan::{Plan, Plans};
+use evolve::Moment;
+
+/// The kind of a run's address.
+pub const KIND: Kind = Kind { platform: "control-plane", name: "run" };
+
+/// Decides for all runs. Holds nothing but compiled definitions.
+#[derive(Debug, Clone, Default)]
+pub struct RunDecider {
+    plans: Plans,
+}
+
+impl RunDecider {
+    /// A decider that shares its compiled definitions with others.
+    pub fn new(plans: Plans) -> Self {
+        Self { plans }
+    }
+
+    /// The plan of a run; found again by its digest when the state comes from a snapshot.
+    fn plan(&self, run: &Run) -> Option<Arc<Plan>> {
+        if let Some(plan) = run.plan.get() {
+            return Some(plan.clone());
+        }
+        let head = run.head.as_ref()?;
+        let plan = self.plans.get(head.definition.digest, &head.workflow).ok()?;
+        // Lost races set the same plan.
+        drop(run.plan.set(plan.clone()));
+        Some(plan)
+    }
+}
+
+impl Decider for RunDecider {
+    type State = Run;
+    type Command = Command;
+    type Event = Event;
+    type Error = Error;
+
+    const KIND: Kind = KIND;
+
+    fn initial(&self, _address: &Address) -> Run {
+        Run::default()
+    }
+
+    fn decide(&self, run: &Run, command: Command, cause: &Cause) -> Result<Vec<Event>, Error> {
+        decide::decide(&self.plans, run, command, cause)
+    }
+
+    fn evolve(&self, run: &mut Run, event: Event, recorded: &Recorded<'_>) {
+        if let Event::RunSubmitted { submit, submitted_by } = &event {
+            let moment =
+                Moment { address: recorded.address, trace_id: recorded.trace_id, at: recorded.at };
+            evolve::submitted(run, submit, submitted_by, moment);
+        }
+        if let Some(plan) = self.plan(run) {
+            evolve::apply(run, &plan, &event, recorded.at);
+        }
+    }
+
+    fn wants(&self, run: &Run) -> Wants {
+        self.plan(run).map(|plan| wants::wants(run, &plan)).unwrap_or_default()
+    }
+
+    fn view(&self, run: &Run, what: &str) -> Value {
+        view::view(run, self.plan(run).as_deref(), what)
+    }
+
+    fn size_hint(&self, run: &Run) -> usize {
+        2048 + run.steps.len() * 512 + run.signals.len() * 256
+    }
+}

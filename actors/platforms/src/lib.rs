@@ -17,7 +17,9 @@ pub mod templates;
 #[cfg(test)]
 mod table;
 
-use mesh_kernel::entity::Kinds;
+use std::sync::Arc;
+
+use mesh_kernel::{entity::Kinds, follow::Reactor};
 
 /// Adds every kind of entity that the rooms own.
 pub fn kinds(kinds: Kinds) -> Kinds {
@@ -30,6 +32,22 @@ pub fn kinds(kinds: Kinds) -> Kinds {
         .with(product::machines::product::ProductMachine)
 }
 
+/// The reactors of the rooms, each with the platform under which it runs.
+pub fn reactors() -> Vec<(&'static str, Arc<dyn Reactor>)> {
+    let mut reactors: Vec<(&'static str, Arc<dyn Reactor>)> = vec![
+        ("governance", Arc::new(governance::reactions::Reactions)),
+        ("devops", Arc::new(devops::reactions::Reactions)),
+        ("runtime-cloud", Arc::new(runtime_cloud::reactions::Reactions)),
+        ("product", Arc::new(product::reactions::Reactions)),
+    ];
+    match control_plane::reactions::Reactions::shipped() {
+        Ok(control_plane) => reactors.push(("control-plane", Arc::new(control_plane))),
+        // The text is a part of the binary and a test reads it, so this says that the test was not run.
+        Err(mistakes) => tracing::error!(?mistakes, "the shipped definition cannot be read: no products are made"),
+    }
+    reactors
+}
+
 /// The five planes and the tokens of their platforms, as the tree of supervisors shows them.
 ///
 /// A platform without entities yet stands in the tree all the same: it is part of the map.
@@ -37,15 +55,9 @@ pub fn planes() -> &'static [(&'static str, &'static [&'static str])] {
     &[
         ("experience", &["studio"]),
         ("control", &["control-plane"]),
-        (
-            "work",
-            &["agent-mesh", "knowledge", "templates", "marketplace"],
-        ),
+        ("work", &["agent-mesh", "knowledge", "templates", "marketplace"]),
         ("delivery-runtime", &["devops", "runtime-cloud", "product"]),
-        (
-            "cross-cutting",
-            &["observability", "governance", "integration"],
-        ),
+        ("cross-cutting", &["observability", "governance", "integration"]),
     ]
 }
 
@@ -54,12 +66,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_room_that_reacts_is_wired_under_its_own_platform() {
+        let platforms: Vec<&str> = planes().iter().flat_map(|(_, names)| *names).copied().collect();
+        let reactors = reactors();
+        assert_eq!(reactors.len(), 5);
+        for (platform, reactor) in reactors {
+            assert!(platforms.contains(&platform), "{platform} is on no plane");
+            assert_eq!(reactor.name(), platform);
+        }
+    }
+
+    #[test]
     fn every_kind_belongs_to_a_platform_of_the_map() {
-        let platforms: Vec<&str> = planes()
-            .iter()
-            .flat_map(|(_, names)| *names)
-            .copied()
-            .collect();
+        let platforms: Vec<&str> = planes().iter().flat_map(|(_, names)| *names).copied().collect();
         assert_eq!((planes().len(), platforms.len()), (5, 12));
         for kind in kinds(Kinds::default()).all() {
             assert!(platforms.contains(&kind.platform), "{kind} is on no plane");

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use mesh_kernel::{
     entity::{Cause, Decider, Recorded, TimerRequest, Wants, decode_tagged, encode_tagged},
-    envelope::{
-        Address, CorrelationId, EventId, Payload, Principal, Refusal, Role, Timestamp, TraceId,
-    },
+    envelope::{Address, CorrelationId, EventId, Payload, Principal, Refusal, Role, Timestamp, TraceId},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -18,22 +16,12 @@ pub(crate) const START: Timestamp = Timestamp::from_unix_nanos(1_800_000_000_000
 pub(crate) type Expected<'a> = Result<&'a [&'a str], &'a str>;
 
 /// What is tried, the command, and the names of the events or the code of the refusal.
-pub(crate) type Row<C> = (
-    &'static str,
-    C,
-    Result<&'static [&'static str], &'static str>,
-);
+pub(crate) type Row<C> = (&'static str, C, Result<&'static [&'static str], &'static str>);
 
 /// Compares an answer with a row of a table.
 pub(crate) fn check(what: &str, answer: Result<Vec<String>, String>, expected: Expected<'_>) {
-    let expected = expected
-        .map(|names| {
-            names
-                .iter()
-                .map(|name| (*name).to_owned())
-                .collect::<Vec<_>>()
-        })
-        .map_err(str::to_owned);
+    let expected =
+        expected.map(|names| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).map_err(str::to_owned);
     assert_eq!(answer, expected, "{what}");
 }
 
@@ -57,26 +45,15 @@ where
         let address: Address = address.parse().unwrap();
         assert!(address.is(D::KIND), "{address} is no {}", D::KIND);
         let state = machine.initial(&address);
-        let mut table = Self {
-            machine,
-            address,
-            state,
-            log: Vec::new(),
-            principal: Principal::system("test"),
-            at: START,
-            sent: 0,
-        };
+        let mut table =
+            Self { machine, address, state, log: Vec::new(), principal: Principal::system("test"), at: START, sent: 0 };
         table.by("alice", &[Role::Developer]);
         table
     }
 
     /// Who sends from now on.
     pub(crate) fn by(&mut self, name: &str, roles: &[Role]) -> &mut Self {
-        self.principal = Principal {
-            name: name.to_owned(),
-            roles: roles.to_vec(),
-            on_behalf_of: None,
-        };
+        self.principal = Principal { name: name.to_owned(), roles: roles.to_vec(), on_behalf_of: None };
         self
     }
 
@@ -113,22 +90,13 @@ where
             key: None,
             version: self.log.len() as u64,
         };
-        let events = self
-            .machine
-            .decide(&self.state, command, &cause)
-            .map_err(|error| Refusal::from(&error))?;
+        let events = self.machine.decide(&self.state, command, &cause).map_err(|error| Refusal::from(&error))?;
         let mut names = Vec::new();
         for event in events {
             let payload = encode_tagged(&event, D::SCHEMA_VERSION).unwrap();
             names.push(payload.name.to_string());
             self.log.push((payload, self.principal.clone(), self.at));
-            apply(
-                &self.machine,
-                &self.address,
-                &mut self.state,
-                self.log.len(),
-                &self.log,
-            );
+            apply(&self.machine, &self.address, &mut self.state, self.log.len(), &self.log);
         }
         self.replay_equals_live();
         Ok(names)
@@ -150,11 +118,7 @@ where
 
     /// The payload of the last event of this name.
     pub(crate) fn last(&self, name: &str) -> Value {
-        let found = self
-            .log
-            .iter()
-            .rev()
-            .find(|(payload, ..)| payload.name.as_ref() == name);
+        let found = self.log.iter().rev().find(|(payload, ..)| payload.name.as_ref() == name);
         let (payload, ..) = found.unwrap_or_else(|| panic!("no event `{name}`"));
         serde_json::from_slice(&payload.bytes).unwrap()
     }
@@ -172,36 +136,14 @@ where
     fn replay_equals_live(&self) {
         let mut replayed = self.machine.initial(&self.address);
         for version in 1..=self.log.len() {
-            apply(
-                &self.machine,
-                &self.address,
-                &mut replayed,
-                version,
-                &self.log,
-            );
+            apply(&self.machine, &self.address, &mut replayed, version, &self.log);
         }
         let json = |state: &D::State| serde_json::to_value(state).unwrap();
-        assert_eq!(
-            json(&replayed),
-            json(&self.state),
-            "replay differs from live"
-        );
-        assert_eq!(
-            self.machine.wants(&replayed),
-            self.wants(),
-            "replay wants something else"
-        );
+        assert_eq!(json(&replayed), json(&self.state), "replay differs from live");
+        assert_eq!(self.machine.wants(&replayed), self.wants(), "replay wants something else");
         let restored: D::State = serde_json::from_value(json(&self.state)).unwrap();
-        assert_eq!(
-            json(&restored),
-            json(&self.state),
-            "a snapshot loses something"
-        );
-        assert_eq!(
-            self.machine.wants(&restored),
-            self.wants(),
-            "a snapshot wants something else"
-        );
+        assert_eq!(json(&restored), json(&self.state), "a snapshot loses something");
+        assert_eq!(self.machine.wants(&restored), self.wants(), "a snapshot wants something else");
     }
 }
 
@@ -213,9 +155,7 @@ fn apply<D: Decider>(
     log: &[(Payload, Principal, Timestamp)],
 ) {
     let (payload, principal, at) = &log[version - 1];
-    let event = machine
-        .upcast(&payload.name, payload.schema_version, &payload.bytes)
-        .unwrap();
+    let event = machine.upcast(&payload.name, payload.schema_version, &payload.bytes).unwrap();
     let recorded = Recorded {
         address,
         event_id: &EventId::parse(&format!("evt-e{version}")).unwrap(),

@@ -37,9 +37,7 @@ pub enum TenantError {
         tenant: String,
     },
     /// A key without roles.
-    #[error(
-        "a key without roles can do nothing: name at least one of admin, developer, approver, viewer"
-    )]
+    #[error("a key without roles can do nothing: name at least one of admin, developer, approver, viewer")]
     NoRoles,
     /// A role that the caller cannot give.
     #[error("the role `{role}` cannot be given: {why}")]
@@ -103,9 +101,7 @@ impl Refuse for TenantError {
             Self::Exists { .. } | Self::KeyExists { .. } => ErrorKind::AlreadyExists,
             Self::Name { .. } | Self::NoRoles => ErrorKind::InvalidArgument,
             Self::Role { .. } => ErrorKind::PermissionDenied,
-            Self::Disabled { .. } | Self::KeySpent | Self::LastKey { .. } => {
-                ErrorKind::FailedPrecondition
-            }
+            Self::Disabled { .. } | Self::KeySpent | Self::LastKey { .. } => ErrorKind::FailedPrecondition,
             Self::TooManyKeys { .. } => ErrorKind::ResourceExhausted,
         }
     }
@@ -116,10 +112,7 @@ impl Refuse for TenantError {
             Self::NoRoles | Self::Role { .. } => "roles",
             _ => return Vec::new(),
         };
-        vec![FieldViolation {
-            field: field.to_owned(),
-            description: self.to_string(),
-        }]
+        vec![FieldViolation { field: field.to_owned(), description: self.to_string() }]
     }
 }
 
@@ -145,9 +138,7 @@ pub enum BlueprintError {
         bytes_max: usize,
     },
     /// The digest is not the text's.
-    #[error(
-        "the digest `{given}` is not that of the blueprint, `{actual}`: compute it of the text that is sent"
-    )]
+    #[error("the digest `{given}` is not that of the blueprint, `{actual}`: compute it of the text that is sent")]
     Digest {
         /// What the command says.
         given: String,
@@ -155,9 +146,7 @@ pub enum BlueprintError {
         actual: String,
     },
     /// The text cannot be read.
-    #[error(
-        "the blueprint has {count} mistakes, the first: {first}; `blueprints validate` shows all"
-    )]
+    #[error("the blueprint has {count} mistakes, the first: {first}; `blueprints validate` shows all")]
     Mistakes {
         /// How many.
         count: usize,
@@ -209,10 +198,9 @@ impl Refuse for BlueprintError {
 
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Misaddressed { .. }
-            | Self::TooLarge { .. }
-            | Self::Digest { .. }
-            | Self::Mistakes { .. } => ErrorKind::InvalidArgument,
+            Self::Misaddressed { .. } | Self::TooLarge { .. } | Self::Digest { .. } | Self::Mistakes { .. } => {
+                ErrorKind::InvalidArgument
+            }
             Self::Incompatible { .. } | Self::Busy { .. } => ErrorKind::FailedPrecondition,
             Self::BaseMoved => ErrorKind::Aborted,
             Self::Unknown { .. } => ErrorKind::NotFound,
@@ -233,10 +221,7 @@ impl Refuse for BlueprintError {
             description: description.to_owned(),
         };
         match self {
-            Self::Incompatible { reasons, .. } => reasons
-                .iter()
-                .map(|reason| at("blueprint", reason))
-                .collect(),
+            Self::Incompatible { reasons, .. } => reasons.iter().map(|reason| at("blueprint", reason)).collect(),
             Self::Mistakes { first, .. } => vec![at("source", first)],
             _ => Vec::new(),
         }

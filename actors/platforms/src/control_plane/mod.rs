@@ -13,5 +13,14 @@
 mod error;
 pub mod machines;
 pub mod messages;
+pub mod reactions;
 
 pub use error::{BlueprintError, TenantError};
+pub use messages::{BlueprintCommand, TenantCommand};
+
+use mesh_kernel::{entity::Decider, envelope::Kind};
+
+/// The kind of a tenant's address.
+pub const TENANT: Kind = machines::tenant::TenantMachine::KIND;
+/// The kind of a blueprint's address.
+pub const BLUEPRINT: Kind = machines::blueprint::BlueprintMachine::KIND;

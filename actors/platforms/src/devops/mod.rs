@@ -12,5 +12,6 @@
 mod error;
 pub mod machines;
 pub mod messages;
+pub mod reactions;
 
 pub use error::Error;

@@ -12,9 +12,7 @@ pub enum Error {
         approval: String,
     },
     /// Another digest is asked for now.
-    #[error(
-        "what you saw (`{seen}`) is not what is asked now (`{asked}`): look at it again, then decide"
-    )]
+    #[error("what you saw (`{seen}`) is not what is asked now (`{asked}`): look at it again, then decide")]
     DigestChanged {
         /// The digest in the command.
         seen: String,
@@ -85,10 +83,7 @@ impl Refuse for Error {
     fn fields(&self) -> Vec<FieldViolation> {
         match self {
             Self::DigestChanged { .. } => {
-                vec![FieldViolation {
-                    field: "digest".to_owned(),
-                    description: self.to_string(),
-                }]
+                vec![FieldViolation { field: "digest".to_owned(), description: self.to_string() }]
             }
             _ => Vec::new(),
         }
@@ -96,9 +91,5 @@ impl Refuse for Error {
 }
 
 fn names(roles: &[Role]) -> String {
-    roles
-        .iter()
-        .map(|role| role.as_str())
-        .collect::<Vec<_>>()
-        .join(" or ")
+    roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ")
 }

@@ -104,9 +104,9 @@ pub enum ApprovalEvent {
         /// Why.
         comment: String,
     },
-    /// Nobody decided in time: admins may decide as well from now on.
+    /// Nobody decided in time: admins are asked as well from now on.
     ApprovalEscalated {
-        /// The roles that may decide now.
+        /// The roles that are asked now.
         roles: Vec<Role>,
     },
     /// Enough people said yes.

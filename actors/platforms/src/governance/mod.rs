@@ -14,6 +14,7 @@ pub mod config;
 mod error;
 pub mod machines;
 pub mod messages;
+pub mod reactions;
 
 pub use config::Config;
 pub use error::Error;

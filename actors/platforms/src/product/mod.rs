@@ -11,3 +11,4 @@
 
 pub mod machines;
 pub mod messages;
+pub mod reactions;

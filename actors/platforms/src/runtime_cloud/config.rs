@@ -38,9 +38,7 @@ impl Config {
     /// How long to wait after that many failures in a row.
     pub(super) fn backoff(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(20);
-        self.backoff_initial
-            .saturating_mul(1 << doublings)
-            .min(self.backoff_max)
+        self.backoff_initial.saturating_mul(1 << doublings).min(self.backoff_max)
     }
 }
 
@@ -51,9 +49,8 @@ mod tests {
     #[test]
     fn the_wait_doubles_up_to_its_bound() {
         let config = Config::default();
-        let waits: Vec<u64> = [0, 1, 2, 3, 6, 7, 8, u32::MAX]
-            .map(|failures| config.backoff(failures).as_secs())
-            .to_vec();
+        let waits: Vec<u64> =
+            [0, 1, 2, 3, 6, 7, 8, u32::MAX].map(|failures| config.backoff(failures).as_secs()).to_vec();
         assert_eq!(waits, [1, 1, 2, 4, 32, 60, 60, 60]);
     }
 }

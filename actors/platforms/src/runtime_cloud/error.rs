@@ -12,9 +12,7 @@ pub enum Error {
         product: String,
     },
     /// An outcome of a start that is over.
-    #[error(
-        "the outcome of start {incarnation} of `{product}` comes too late: it is at start {current}"
-    )]
+    #[error("the outcome of start {incarnation} of `{product}` comes too late: it is at start {current}")]
     Late {
         /// The product.
         product: String,

@@ -1,30 +1,18 @@
 //! What a workload is told, and what it announces.
 
 use mesh_kernel::envelope::Timestamp;
+use mesh_skills::{contract::WorkloadSpec, product::process::ProcessId};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-/// What shall run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What shall run, and because of which run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Spec {
-    /// The commit that it was built from.
-    pub commit: String,
     /// The run that asked for it.
     #[serde(default)]
     pub run: String,
-    /// How to start it; only the performer of the effect reads it.
-    pub launch: Value,
-}
-
-/// A process, told from every later one with the same number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Process {
-    /// Its number.
-    pub pid: u32,
-    /// When it began, in the system's own ticks since boot.
-    pub start_time: u64,
+    /// How to start it.
+    pub launch: WorkloadSpec,
 }
 
 /// How a process ended, or why none began.
@@ -72,7 +60,7 @@ pub enum WorkloadCommand {
         /// Which start this is the outcome of.
         incarnation: u32,
         /// The process.
-        process: Process,
+        process: ProcessId,
         /// Where it answers.
         url: String,
         /// Whether it ran already.
@@ -121,7 +109,7 @@ pub enum WorkloadEvent {
         /// Which start.
         incarnation: u32,
         /// The process.
-        process: Process,
+        process: ProcessId,
         /// Where it answers.
         url: String,
     },
@@ -130,7 +118,7 @@ pub enum WorkloadEvent {
         /// Which start.
         incarnation: u32,
         /// The process.
-        process: Process,
+        process: ProcessId,
         /// Where it answers.
         url: String,
     },

@@ -10,9 +10,12 @@
 //! **Never** does a machine here touch a process: it wants effects, and `effects.rs` performs them.
 
 pub mod config;
+pub mod effects;
 mod error;
 pub mod machines;
 pub mod messages;
+pub mod reactions;
 
 pub use config::Config;
+pub use effects::{OnShutdown, ProcessEffects, WorkloadsPort};
 pub use error::Error;

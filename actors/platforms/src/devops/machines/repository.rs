@@ -45,16 +45,10 @@ impl Decider for RepositoryMachine {
     type Event = Event;
     type Error = Error;
 
-    const KIND: Kind = Kind {
-        platform: "devops",
-        name: "repository",
-    };
+    const KIND: Kind = Kind { platform: "devops", name: "repository" };
 
     fn initial(&self, address: &Address) -> State {
-        State {
-            product: address.id().to_owned(),
-            ..State::default()
-        }
+        State { product: address.id().to_owned(), ..State::default() }
     }
 
     fn decide(&self, state: &State, command: Command, _cause: &Cause) -> Result<Vec<Event>, Error> {
@@ -63,18 +57,12 @@ impl Decider for RepositoryMachine {
             Command::RecordBuild(build) => {
                 let known = find(state, &build.commit)?;
                 let new = known.build.as_ref() != Some(&build);
-                Ok(new
-                    .then_some(Event::BuildRecorded(build))
-                    .into_iter()
-                    .collect())
+                Ok(new.then_some(Event::BuildRecorded(build)).into_iter().collect())
             }
             Command::RecordTests(tests) => {
                 let known = find(state, &tests.commit)?;
                 let new = known.tests.as_ref() != Some(&tests);
-                Ok(new
-                    .then_some(Event::TestsRecorded(tests))
-                    .into_iter()
-                    .collect())
+                Ok(new.then_some(Event::TestsRecorded(tests)).into_iter().collect())
             }
         }
     }
@@ -83,12 +71,7 @@ impl Decider for RepositoryMachine {
         match event {
             Event::CommitRecorded(commit) => {
                 state.repository.clone_from(&commit.repository);
-                let known = Known {
-                    commit,
-                    at: recorded.at,
-                    build: None,
-                    tests: None,
-                };
+                let known = Known { commit, at: recorded.at, build: None, tests: None };
                 state.commits.push(known);
                 let surplus = state.commits.len().saturating_sub(COMMITS_MAX);
                 state.commits.drain(..surplus);
@@ -115,14 +98,9 @@ impl Decider for RepositoryMachine {
 fn record_commit(state: &State, commit: Commit) -> Result<Vec<Event>, Error> {
     let hex = commit.commit.bytes().all(|b| b.is_ascii_hexdigit());
     if !hex || !(7..=64).contains(&commit.commit.len()) {
-        return Err(Error::NoCommit {
-            text: commit.commit.chars().take(80).collect(),
-        });
+        return Err(Error::NoCommit { text: commit.commit.chars().take(80).collect() });
     }
-    let head = state
-        .commits
-        .last()
-        .map(|known| known.commit.commit.as_str());
+    let head = state.commits.last().map(|known| known.commit.commit.as_str());
     if head == Some(commit.commit.as_str()) {
         return Ok(Vec::new());
     }
@@ -130,11 +108,7 @@ fn record_commit(state: &State, commit: Commit) -> Result<Vec<Event>, Error> {
 }
 
 fn find<'a>(state: &'a State, commit: &str) -> Result<&'a Known, Error> {
-    let known = state
-        .commits
-        .iter()
-        .rev()
-        .find(|known| known.commit.commit == commit);
+    let known = state.commits.iter().rev().find(|known| known.commit.commit == commit);
     known.ok_or_else(|| Error::UnknownCommit {
         commit: commit.chars().take(80).collect(),
         repository: state.product.clone(),
@@ -142,11 +116,7 @@ fn find<'a>(state: &'a State, commit: &str) -> Result<&'a Known, Error> {
 }
 
 fn find_mut<'a>(state: &'a mut State, commit: &str) -> Option<&'a mut Known> {
-    state
-        .commits
-        .iter_mut()
-        .rev()
-        .find(|known| known.commit.commit == commit)
+    state.commits.iter_mut().rev().find(|known| known.commit.commit == commit)
 }
 
 #[cfg(test)]
@@ -167,21 +137,12 @@ mod tests {
     }
 
     fn build(commit: &str, succeeded: bool) -> Command {
-        Command::RecordBuild(Build {
-            commit: commit.into(),
-            run: "run-1".into(),
-            succeeded,
-        })
+        Command::RecordBuild(Build { commit: commit.into(), run: "run-1".into(), succeeded })
     }
 
     fn tests(commit: &str, failed: u32) -> Command {
         let run = "run-1".into();
-        Command::RecordTests(Tests {
-            commit: commit.into(),
-            run,
-            passed: 20,
-            failed,
-        })
+        Command::RecordTests(Tests { commit: commit.into(), run, passed: 20, failed })
     }
 
     fn table() -> Table<RepositoryMachine> {
@@ -227,14 +188,7 @@ mod tests {
         for n in 0..=COMMITS_MAX {
             table.send(commit(&format!("{n:07x}"))).unwrap();
         }
-        assert_eq!(
-            table.view()["commits"].as_array().unwrap().len(),
-            COMMITS_MAX
-        );
-        check(
-            "forgotten",
-            table.send(build("0000000", true)),
-            Err("DEV-0002"),
-        );
+        assert_eq!(table.view()["commits"].as_array().unwrap().len(), COMMITS_MAX);
+        check("forgotten", table.send(build("0000000", true)), Err("DEV-0002"));
     }
 }

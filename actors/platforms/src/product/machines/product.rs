@@ -24,6 +24,8 @@ pub struct State {
     deliveries: u32,
     /// Where it answers now; absent while it does not.
     url: Option<String>,
+    /// Whether its process ever told; from then on the process knows better than a delivery.
+    told: bool,
 }
 
 /// Facts are never refused.
@@ -47,16 +49,10 @@ impl Decider for ProductMachine {
     type Event = Event;
     type Error = Never;
 
-    const KIND: Kind = Kind {
-        platform: "product",
-        name: "product",
-    };
+    const KIND: Kind = Kind { platform: "product", name: "product" };
 
     fn initial(&self, address: &Address) -> State {
-        State {
-            product: address.id().to_owned(),
-            ..State::default()
-        }
+        State { product: address.id().to_owned(), ..State::default() }
     }
 
     fn decide(&self, state: &State, command: Command, _cause: &Cause) -> Result<Vec<Event>, Never> {
@@ -64,9 +60,7 @@ impl Decider for ProductMachine {
             Command::RecordDelivery(delivery) if state.delivery.as_ref() != Some(&delivery) => {
                 Event::ProductDelivered(delivery)
             }
-            Command::RecordServing { url } if state.url.as_ref() != Some(&url) => {
-                Event::ProductServed { url }
-            }
+            Command::RecordServing { url } if state.url.as_ref() != Some(&url) => Event::ProductServed { url },
             Command::RecordStop {} if state.url.is_some() => Event::ProductStopped {},
             _ => return Ok(Vec::new()),
         };
@@ -76,13 +70,21 @@ impl Decider for ProductMachine {
     fn evolve(&self, state: &mut State, event: Event, recorded: &Recorded<'_>) {
         match event {
             Event::ProductDelivered(delivery) => {
-                state.url = Some(delivery.url.clone());
+                if !state.told {
+                    state.url = Some(delivery.url.clone());
+                }
                 state.delivery = Some(delivery);
                 state.delivered_at = Some(recorded.at);
                 state.deliveries += 1;
             }
-            Event::ProductServed { url } => state.url = Some(url),
-            Event::ProductStopped {} => state.url = None,
+            Event::ProductServed { url } => {
+                state.url = Some(url);
+                state.told = true;
+            }
+            Event::ProductStopped {} => {
+                state.url = None;
+                state.told = true;
+            }
         }
     }
 
@@ -122,10 +124,7 @@ mod tests {
             repository: "products/helpdesk/repository".into(),
             commit: "1111111".into(),
             blueprint_digest: "sha256:00".into(),
-            tests: Tests {
-                passed: 20,
-                failed: 0,
-            },
+            tests: Tests { passed: 20, failed: 0 },
             logins: json!([{ "tenant": "alpha" }]),
         })
     }
@@ -138,41 +137,15 @@ mod tests {
     fn a_product_tells_its_latest_delivery_and_where_it_answers_now() {
         let mut table = Table::new(ProductMachine, "acme/product/product/helpdesk");
         let rows: [(Row<Command>, Value); 8] = [
-            (
-                ("nothing to stop", Command::RecordStop {}, Ok(&[])),
-                Value::Null,
-            ),
-            (
-                (
-                    "served before it is delivered",
-                    serve("u0"),
-                    Ok(&["ProductServed"]),
-                ),
-                json!("u0"),
-            ),
-            (
-                (
-                    "delivered",
-                    deliver("run-1", "u1"),
-                    Ok(&["ProductDelivered"]),
-                ),
-                json!("u1"),
-            ),
+            (("nothing to stop", Command::RecordStop {}, Ok(&[])), Value::Null),
+            (("delivered", deliver("run-1", "u1"), Ok(&["ProductDelivered"])), json!("u1")),
             (("told again", deliver("run-1", "u1"), Ok(&[])), json!("u1")),
             (("moved", serve("u2"), Ok(&["ProductServed"])), json!("u2")),
             (("stays", serve("u2"), Ok(&[])), json!("u2")),
-            (
-                ("stopped", Command::RecordStop {}, Ok(&["ProductStopped"])),
-                Value::Null,
-            ),
-            (
-                (
-                    "delivered anew",
-                    deliver("run-2", "u3"),
-                    Ok(&["ProductDelivered"]),
-                ),
-                json!("u3"),
-            ),
+            // The process was restarted while its run was still going: it knows better.
+            (("delivered anew", deliver("run-2", "u1"), Ok(&["ProductDelivered"])), json!("u2")),
+            (("stopped", Command::RecordStop {}, Ok(&["ProductStopped"])), Value::Null),
+            (("served again", serve("u3"), Ok(&["ProductServed"])), json!("u3")),
         ];
         for ((what, command, expected), url) in rows {
             check(what, table.send(command), expected);

@@ -1,17 +1,18 @@
 //! The blueprint: numbered versions of one text, and the run that makes each of them.
 
+mod change;
+
 use mesh_kernel::{
     entity::{Cause, Decider, Recorded},
     envelope::{Address, Kind, Timestamp},
-    ports::{Digest, content::INLINE_MAX},
+    ports::Digest,
 };
+use mesh_workflows::run::run_id;
 use serde::{Deserialize, Serialize};
 
 use crate::control_plane::{
     BlueprintError as Error,
-    messages::{
-        BlueprintCommand as Command, BlueprintEvent as Event, ChangeKind, RunState, Source,
-    },
+    messages::{BlueprintCommand as Command, BlueprintEvent as Event, ChangeKind, RunState, Source},
 };
 
 /// Versions that the state remembers; the journal keeps all.
@@ -69,31 +70,18 @@ impl Decider for BlueprintMachine {
     type Event = Event;
     type Error = Error;
 
-    const KIND: Kind = Kind {
-        platform: "control-plane",
-        name: "blueprint",
-    };
+    const KIND: Kind = Kind { platform: "control-plane", name: "blueprint" };
 
     fn initial(&self, address: &Address) -> State {
-        State {
-            name: address.id().to_owned(),
-            ..State::default()
-        }
+        State { name: address.id().to_owned(), ..State::default() }
     }
 
     fn decide(&self, state: &State, command: Command, cause: &Cause) -> Result<Vec<Event>, Error> {
         match command {
-            Command::ApplyBlueprint {
-                name,
-                digest,
-                source,
-                base,
-            } => {
+            Command::ApplyBlueprint { name, digest, source, base } => {
                 check_name(state, &name)?;
                 match state.versions.last() {
-                    Some(latest) if latest.digest == digest => {
-                        Ok(apply_again(state, latest, source, cause))
-                    }
+                    Some(latest) if latest.digest == digest => Ok(apply_again(state, latest, source, cause)),
                     latest => apply(state, latest, digest, source, base, cause),
                 }
             }
@@ -103,35 +91,21 @@ impl Decider for BlueprintMachine {
 
     fn evolve(&self, state: &mut State, event: Event, recorded: &Recorded<'_>) {
         match event {
-            Event::BlueprintApplied {
-                version,
-                digest,
-                source,
-                change,
-                ..
-            } => {
+            Event::BlueprintApplied { version, digest, source, change, .. } => {
                 add_version(state, version, digest, change, recorded);
                 state.source = Some(source);
             }
             Event::ProductRunRequested { version, run, .. } => {
                 if let Some(found) = state.versions.iter_mut().find(|v| v.number == version) {
                     found.runs += 1;
-                    found.run = Some(Run {
-                        id: run,
-                        state: RunState::Running,
-                        since: recorded.at,
-                    });
+                    found.run = Some(Run { id: run, state: RunState::Running, since: recorded.at });
                 }
             }
             Event::ProductRunRetryRequested { run, .. } => {
                 run_moved(state, &run, RunState::Running, recorded.at);
             }
             Event::ProductServingRequested { .. } => {}
-            Event::ProductRunRecorded {
-                run,
-                state: now,
-                at,
-            } => run_moved(state, &run, now, at),
+            Event::ProductRunRecorded { run, state: now, at } => run_moved(state, &run, now, at),
         }
     }
 
@@ -163,10 +137,7 @@ impl Decider for BlueprintMachine {
         };
         512 + state.versions.len() * 256
             + state.source.as_ref().map_or(0, text)
-            + state
-                .released
-                .as_ref()
-                .map_or(0, |released| text(&released.source))
+            + state.released.as_ref().map_or(0, |released| text(&released.source))
     }
 }
 
@@ -174,43 +145,22 @@ fn check_name(state: &State, name: &str) -> Result<(), Error> {
     if name == state.name {
         return Ok(());
     }
-    Err(Error::Misaddressed {
-        name: name.chars().take(80).collect(),
-        id: state.name.clone(),
-    })
+    Err(Error::Misaddressed { name: name.chars().take(80).collect(), id: state.name.clone() })
 }
 
 /// The latest version once more: go on with its run, wherever that stands.
 fn apply_again(state: &State, latest: &Version, source: Source, cause: &Cause) -> Vec<Event> {
     let (name, version) = (state.name.clone(), latest.number);
     let Some(run) = &latest.run else {
-        return vec![request_run(
-            state,
-            latest.number,
-            latest.digest,
-            source,
-            0,
-            cause,
-        )];
+        return vec![request_run(state, latest.number, latest.digest, source, 0, cause)];
     };
     let id = run.id.clone();
     match run.state {
         RunState::Running => Vec::new(),
         RunState::Failed => vec![Event::ProductRunRetryRequested { version, run: id }],
-        RunState::Succeeded => vec![Event::ProductServingRequested {
-            name,
-            version,
-            run: id,
-        }],
+        RunState::Succeeded => vec![Event::ProductServingRequested { name, version, run: id }],
         RunState::Cancelled => {
-            vec![request_run(
-                state,
-                version,
-                latest.digest,
-                source,
-                latest.runs,
-                cause,
-            )]
+            vec![request_run(state, version, latest.digest, source, latest.runs, cause)]
         }
     }
 }
@@ -223,111 +173,37 @@ fn apply(
     base: Option<Digest>,
     cause: &Cause,
 ) -> Result<Vec<Event>, Error> {
-    if let Some(Version {
-        number,
-        run: Some(run),
-        ..
-    }) = latest
+    if let Some(Version { number, run: Some(run), .. }) = latest
         && run.state == RunState::Running
     {
-        return Err(Error::Busy {
-            version: *number,
-            run: run.id.clone(),
-        });
+        return Err(Error::Busy { version: *number, run: run.id.clone() });
     }
-    check_source(&source, digest)?;
-    let change = check_change(state, &source, base)?;
+    let change = change::check(state, digest, &source, base)?;
     let version = latest.map_or(1, |latest| latest.number + 1);
     let name = state.name.clone();
     let run = request_run(state, version, digest, source.clone(), 0, cause);
-    Ok(vec![
-        Event::BlueprintApplied {
-            version,
-            name,
-            digest,
-            source,
-            change,
-        },
-        run,
-    ])
+    Ok(vec![Event::BlueprintApplied { version, name, digest, source, change }, run])
 }
 
-fn check_source(source: &Source, _digest: Digest) -> Result<(), Error> {
-    match source {
-        Source::Inline(text) if text.len() > INLINE_MAX => Err(Error::TooLarge {
-            bytes: text.len(),
-            bytes_max: INLINE_MAX,
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// Whether what was released can follow the change.
-fn check_change(
-    state: &State,
-    _source: &Source,
-    base: Option<Digest>,
-) -> Result<ChangeKind, Error> {
-    let Some(released) = &state.released else {
-        return Ok(ChangeKind::New);
-    };
-    if base != Some(released.digest) {
-        return Err(Error::BaseMoved);
-    }
-    Ok(ChangeKind::Additive)
-}
-
-fn request_run(
-    state: &State,
-    version: u32,
-    digest: Digest,
-    source: Source,
-    runs_before: u32,
-    cause: &Cause,
-) -> Event {
+fn request_run(state: &State, version: u32, digest: Digest, source: Source, runs_before: u32, cause: &Cause) -> Event {
     // The same version and number always name the same run, so a repeated request makes no second.
     let request_id = format!("blueprint:{}:{version}:{}", state.name, runs_before + 1);
-    let run = run_id(cause.address.tenant().as_str(), &request_id);
-    Event::ProductRunRequested {
-        name: state.name.clone(),
-        version,
-        digest,
-        source,
-        run,
-        request_id,
-    }
-}
-
-fn run_id(tenant: &str, request_id: &str) -> String {
-    let hex = Digest::of(format!("{tenant}:{request_id}").as_bytes()).hex();
-    format!("run-{}", hex.get(..26).unwrap_or_default())
+    let run = run_id(cause.address.tenant(), &request_id);
+    Event::ProductRunRequested { name: state.name.clone(), version, digest, source, run, request_id }
 }
 
 /// What a run says of itself is taken as it comes; runs that are not ours say nothing here.
 fn record_run(state: &State, run: String, now: RunState, cause: &Cause) -> Vec<Event> {
-    let known = state
-        .versions
-        .iter()
-        .filter_map(|version| version.run.as_ref());
+    let known = state.versions.iter().filter_map(|version| version.run.as_ref());
     match known.into_iter().find(|known| known.id == run) {
         Some(known) if known.state != now => {
-            vec![Event::ProductRunRecorded {
-                run,
-                state: now,
-                at: cause.at,
-            }]
+            vec![Event::ProductRunRecorded { run, state: now, at: cause.at }]
         }
         _ => Vec::new(),
     }
 }
 
-fn add_version(
-    state: &mut State,
-    number: u32,
-    digest: Digest,
-    change: ChangeKind,
-    recorded: &Recorded<'_>,
-) {
+fn add_version(state: &mut State, number: u32, digest: Digest, change: ChangeKind, recorded: &Recorded<'_>) {
     state.versions.push(Version {
         number,
         digest,
@@ -345,21 +221,13 @@ fn run_moved(state: &mut State, run: &str, now: RunState, at: Timestamp) {
     let latest = state.versions.last().map(|version| version.number);
     let Some((version, found)) = state.versions.iter_mut().find_map(|version| {
         let head = (version.number, version.digest);
-        version
-            .run
-            .as_mut()
-            .filter(|known| known.id == run)
-            .map(|known| (head, known))
+        version.run.as_mut().filter(|known| known.id == run).map(|known| (head, known))
     }) else {
         return;
     };
     (found.state, found.since) = (now, at);
     if now == RunState::Succeeded && latest == Some(version.0) {
-        state.released = state.source.clone().map(|source| Released {
-            version: version.0,
-            digest: version.1,
-            source,
-        });
+        state.released = state.source.clone().map(|source| Released { version: version.0, digest: version.1, source });
     }
 }
 

@@ -59,32 +59,22 @@ impl Decider for TenantMachine {
     type Event = Event;
     type Error = Error;
 
-    const KIND: Kind = Kind {
-        platform: "control-plane",
-        name: "tenant",
-    };
+    const KIND: Kind = Kind { platform: "control-plane", name: "tenant" };
 
     fn initial(&self, address: &Address) -> State {
-        State {
-            tenant: address.id().to_owned(),
-            ..State::default()
-        }
+        State { tenant: address.id().to_owned(), ..State::default() }
     }
 
     fn decide(&self, state: &State, command: Command, cause: &Cause) -> Result<Vec<Event>, Error> {
         // A tenant lies in its own tenant, or an admin of one could make another.
         if cause.address.tenant().as_str() != state.tenant {
-            return Err(Error::Unknown {
-                tenant: state.tenant.clone(),
-            });
+            return Err(Error::Unknown { tenant: state.tenant.clone() });
         }
         if let Command::CreateTenant { name } = command {
             return create(state, name);
         }
         if state.name.is_empty() {
-            return Err(Error::Unknown {
-                tenant: state.tenant.clone(),
-            });
+            return Err(Error::Unknown { tenant: state.tenant.clone() });
         }
         match command {
             Command::CreateTenant { .. } => Ok(Vec::new()),
@@ -102,31 +92,13 @@ impl Decider for TenantMachine {
                 state.created_at = recorded.at;
             }
             Event::TenantDisabled { reason } => {
-                state.disabled = Some(Disabled {
-                    at: recorded.at,
-                    reason,
-                });
+                state.disabled = Some(Disabled { at: recorded.at, reason });
             }
             Event::TenantEnabled {} => state.disabled = None,
-            Event::KeyIssued {
-                key,
-                name,
-                hash,
-                roles,
-            } => {
+            Event::KeyIssued { key, name, hash, roles } => {
                 let issued_by = recorded.principal.answerable().to_owned();
                 let issued_at = recorded.at;
-                state.keys.insert(
-                    key,
-                    Key {
-                        name,
-                        hash,
-                        roles,
-                        issued_at,
-                        issued_by,
-                        revoked_at: None,
-                    },
-                );
+                state.keys.insert(key, Key { name, hash, roles, issued_at, issued_by, revoked_at: None });
             }
             Event::KeyRevoked { key, .. } => {
                 if let Some(key) = state.keys.get_mut(&key) {
@@ -139,11 +111,7 @@ impl Decider for TenantMachine {
 
     /// The tenant and its keys, never a hash.
     fn view(&self, state: &State, _what: &str) -> serde_json::Value {
-        let keys: Vec<_> = state
-            .keys
-            .iter()
-            .map(|(id, key)| key_view(id, key))
-            .collect();
+        let keys: Vec<_> = state.keys.iter().map(|(id, key)| key_view(id, key)).collect();
         serde_json::json!({
             "tenant": state.tenant,
             "name": state.name,
@@ -164,19 +132,12 @@ fn create(state: &State, name: String) -> Result<Vec<Event>, Error> {
         return Ok(Vec::new());
     }
     if !state.name.is_empty() {
-        return Err(Error::Exists {
-            tenant: state.tenant.clone(),
-            name: state.name.clone(),
-        });
+        return Err(Error::Exists { tenant: state.tenant.clone(), name: state.name.clone() });
     }
     let shown = !name.trim().is_empty() && !name.chars().any(char::is_control);
     if !shown || name.chars().count() > NAME_LEN_MAX {
         let rule = "1 to 64 characters, none of them a control character";
-        return Err(Error::Name {
-            what: "tenant's name",
-            text: cut(&name),
-            rule,
-        });
+        return Err(Error::Name { what: "tenant's name", text: cut(&name), rule });
     }
     Ok(vec![Event::TenantCreated { name }])
 }
@@ -184,9 +145,7 @@ fn create(state: &State, name: String) -> Result<Vec<Event>, Error> {
 fn disable(state: &State, reason: String) -> Vec<Event> {
     match state.disabled {
         Some(_) => Vec::new(),
-        None => vec![Event::TenantDisabled {
-            reason: reason.chars().take(500).collect(),
-        }],
+        None => vec![Event::TenantDisabled { reason: reason.chars().take(500).collect() }],
     }
 }
 
@@ -197,17 +156,9 @@ fn enable(state: &State) -> Vec<Event> {
     }
 }
 
-fn issue(
-    state: &State,
-    name: String,
-    hash: Digest,
-    mut roles: Vec<Role>,
-    cause: &Cause,
-) -> Result<Vec<Event>, Error> {
+fn issue(state: &State, name: String, hash: Digest, mut roles: Vec<Role>, cause: &Cause) -> Result<Vec<Event>, Error> {
     if state.disabled.is_some() {
-        return Err(Error::Disabled {
-            tenant: state.tenant.clone(),
-        });
+        return Err(Error::Disabled { tenant: state.tenant.clone() });
     }
     check_key_name(&name)?;
     roles.sort();
@@ -228,12 +179,7 @@ fn issue(
     if living(state).count() >= KEYS_MAX {
         return Err(Error::TooManyKeys { keys_max: KEYS_MAX });
     }
-    Ok(vec![Event::KeyIssued {
-        key,
-        name,
-        hash,
-        roles,
-    }])
+    Ok(vec![Event::KeyIssued { key, name, hash, roles }])
 }
 
 /// The same secret again: the same key when nothing differs.
@@ -244,9 +190,7 @@ fn same_key(known: &Key, name: &str, roles: &[Role]) -> Result<Vec<Event>, Error
     if known.name == name && known.roles == roles {
         return Ok(Vec::new());
     }
-    Err(Error::KeyExists {
-        name: known.name.clone(),
-    })
+    Err(Error::KeyExists { name: known.name.clone() })
 }
 
 /// A key can give what it is above of, and never the node's own role.
@@ -262,12 +206,7 @@ fn may_give(principal: &Principal, role: Role) -> Result<(), Error> {
 }
 
 fn revoke(state: &State, key: &str) -> Result<Vec<Event>, Error> {
-    let by_name = || {
-        state
-            .keys
-            .iter()
-            .find(|(_, k)| k.name == key && k.revoked_at.is_none())
-    };
+    let by_name = || state.keys.iter().find(|(_, k)| k.name == key && k.revoked_at.is_none());
     let by_id = state.keys.iter().find(|(id, _)| id.as_str() == key);
     let Some((id, found)) = by_id.or_else(by_name) else {
         return Err(Error::KeyUnknown { key: cut(key) });
@@ -276,21 +215,12 @@ fn revoke(state: &State, key: &str) -> Result<Vec<Event>, Error> {
         return Ok(Vec::new());
     }
     for role in [Role::Operator, Role::Admin] {
-        let holders = living(state)
-            .filter(|key| key.roles.contains(&role))
-            .count();
+        let holders = living(state).filter(|key| key.roles.contains(&role)).count();
         if found.roles.contains(&role) && holders == 1 {
-            return Err(Error::LastKey {
-                name: found.name.clone(),
-                role,
-            });
+            return Err(Error::LastKey { name: found.name.clone(), role });
         }
     }
-    Ok(vec![Event::KeyRevoked {
-        key: id.clone(),
-        name: found.name.clone(),
-        hash: found.hash,
-    }])
+    Ok(vec![Event::KeyRevoked { key: id.clone(), name: found.name.clone(), hash: found.hash }])
 }
 
 fn living(state: &State) -> impl Iterator<Item = &Key> {
@@ -299,11 +229,8 @@ fn living(state: &State) -> impl Iterator<Item = &Key> {
 
 /// Revoked keys stay in the journal for good; the state remembers the newest ones.
 fn forget_oldest_revoked(state: &mut State) {
-    let mut revoked: Vec<_> = state
-        .keys
-        .iter()
-        .filter_map(|(id, key)| key.revoked_at.map(|at| (at, id.clone())))
-        .collect();
+    let mut revoked: Vec<_> =
+        state.keys.iter().filter_map(|(id, key)| key.revoked_at.map(|at| (at, id.clone()))).collect();
     revoked.sort();
     for (_, id) in revoked.iter().take(revoked.len().saturating_sub(KEYS_MAX)) {
         state.keys.remove(id);
@@ -312,18 +239,12 @@ fn forget_oldest_revoked(state: &mut State) {
 
 /// INVARIANT: a key's name never equals another living one's, for approvals tell people apart by it.
 fn check_key_name(name: &str) -> Result<(), Error> {
-    let allowed = |b: u8| {
-        b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.' | b'@')
-    };
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.' | b'@');
     if !name.is_empty() && name.len() <= NAME_LEN_MAX && name.bytes().all(allowed) {
         return Ok(());
     }
     let rule = "1 to 64 lower-case letters, digits, `-`, `_`, `.`, `@`";
-    Err(Error::Name {
-        what: "key's name",
-        text: cut(name),
-        rule,
-    })
+    Err(Error::Name { what: "key's name", text: cut(name), rule })
 }
 
 fn key_view(id: &KeyId, key: &Key) -> serde_json::Value {

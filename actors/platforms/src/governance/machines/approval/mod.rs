@@ -92,17 +92,10 @@ impl Decider for ApprovalMachine {
     type Event = Event;
     type Error = Error;
 
-    const KIND: Kind = Kind {
-        platform: "governance",
-        name: "approval",
-    };
-    const EPHEMERAL: bool = true;
+    const KIND: Kind = Kind { platform: "governance", name: "approval" };
 
     fn initial(&self, address: &Address) -> State {
-        State {
-            approval: address.id().to_owned(),
-            ..State::default()
-        }
+        State { approval: address.id().to_owned(), ..State::default() }
     }
 
     fn decide(&self, state: &State, command: Command, cause: &Cause) -> Result<Vec<Event>, Error> {
@@ -110,17 +103,11 @@ impl Decider for ApprovalMachine {
             return self.request(state, request, cause);
         }
         let Some(question) = &state.question else {
-            return Err(Error::Unknown {
-                approval: state.approval.clone(),
-            });
+            return Err(Error::Unknown { approval: state.approval.clone() });
         };
         match command {
             Command::RequestApproval(_) => Ok(Vec::new()),
-            Command::DecideApproval {
-                decision,
-                digest,
-                comment,
-            } => {
+            Command::DecideApproval { decision, digest, comment } => {
                 let who = may_decide(state, question, &digest, &cause.principal)?;
                 Ok(vote(question, decision, who, cut(&comment)))
             }
@@ -131,11 +118,7 @@ impl Decider for ApprovalMachine {
 
     fn evolve(&self, state: &mut State, event: Event, recorded: &Recorded<'_>) {
         match event {
-            Event::ApprovalOpened {
-                request,
-                requested_by,
-                round,
-            } => {
+            Event::ApprovalOpened { request, requested_by, round } => {
                 open(state, request, requested_by, round, recorded.at);
             }
             Event::ApprovalVoided { .. } => {
@@ -145,11 +128,7 @@ impl Decider for ApprovalMachine {
             }
             Event::ApprovalVoteCast { by, comment, .. } => {
                 if let Some(question) = &mut state.question {
-                    question.votes.push(Vote {
-                        by,
-                        at: recorded.at,
-                        comment,
-                    });
+                    question.votes.push(Vote { by, at: recorded.at, comment });
                 }
             }
             Event::ApprovalEscalated { roles } => {
@@ -165,13 +144,7 @@ impl Decider for ApprovalMachine {
                 close(state, Status::Rejected, vec![by], comment, recorded.at);
             }
             Event::ApprovalExpired { .. } => {
-                close(
-                    state,
-                    Status::Expired,
-                    Vec::new(),
-                    String::new(),
-                    recorded.at,
-                );
+                close(state, Status::Expired, Vec::new(), String::new(), recorded.at);
             }
             Event::ApprovalCancelled { reason } => {
                 close(state, Status::Cancelled, Vec::new(), reason, recorded.at);
@@ -184,19 +157,10 @@ impl Decider for ApprovalMachine {
         let Some(question) = state.question.as_ref().filter(|_| state.status.is_open()) else {
             return Wants::default();
         };
-        let timer = |name: &str, due: Option<Timestamp>| {
-            due.map(|due| TimerRequest {
-                due,
-                name: name.to_owned(),
-            })
-        };
-        let escalate = timer(ESCALATE, question.request.escalate_at)
-            .filter(|_| state.status == Status::Pending);
+        let timer = |name: &str, due: Option<Timestamp>| due.map(|due| TimerRequest { due, name: name.to_owned() });
+        let escalate = timer(ESCALATE, question.request.escalate_at).filter(|_| state.status == Status::Pending);
         let expire = timer(EXPIRE, question.request.expire_at);
-        Wants {
-            effects: Vec::new(),
-            timers: escalate.into_iter().chain(expire).collect(),
-        }
+        Wants { effects: Vec::new(), timers: escalate.into_iter().chain(expire).collect() }
     }
 
     fn view(&self, state: &State, _what: &str) -> serde_json::Value {
@@ -208,13 +172,8 @@ impl Decider for ApprovalMachine {
             "decidedBy": state.decided_by,
             "comment": state.comment,
         });
-        let question = state
-            .question
-            .as_ref()
-            .and_then(|q| serde_json::to_value(q).ok());
-        if let (Some(view), Some(serde_json::Value::Object(question))) =
-            (view.as_object_mut(), question)
-        {
+        let question = state.question.as_ref().and_then(|q| serde_json::to_value(q).ok());
+        if let (Some(view), Some(serde_json::Value::Object(question))) = (view.as_object_mut(), question) {
             view.extend(question);
         }
         view
@@ -223,10 +182,7 @@ impl Decider for ApprovalMachine {
 
 impl ApprovalMachine {
     fn request(&self, state: &State, request: Request, cause: &Cause) -> Result<Vec<Event>, Error> {
-        let asked = state
-            .question
-            .as_ref()
-            .map(|question| &question.request.digest);
+        let asked = state.question.as_ref().map(|question| &question.request.digest);
         if asked == Some(&request.digest) {
             return Ok(Vec::new());
         }
@@ -236,29 +192,19 @@ impl ApprovalMachine {
             requested_by: cause.principal.answerable().to_owned(),
             round: state.round + 1,
         };
-        let voided = asked.map(|digest| Event::ApprovalVoided {
-            digest: digest.clone(),
-        });
+        let voided = asked.map(|digest| Event::ApprovalVoided { digest: digest.clone() });
         Ok(voided.into_iter().chain([opened]).collect())
     }
 
     /// The request with every default filled in, so that later settings change nothing about it.
     fn with_defaults(&self, mut request: Request, now: Timestamp) -> Result<Request, Error> {
-        let wrong = |reason: String| Error::Request {
-            step: request.step.clone(),
-            reason,
-        };
+        let wrong = |reason: String| Error::Request { step: request.step.clone(), reason };
         if request.digest.is_empty() {
-            return Err(wrong(
-                "it names no digest, so nobody could say what they saw".to_owned(),
-            ));
+            return Err(wrong("it names no digest, so nobody could say what they saw".to_owned()));
         }
         if request.quorum > self.config.quorum_max {
             let max = self.config.quorum_max;
-            return Err(wrong(format!(
-                "a quorum of {} is more than {max}",
-                request.quorum
-            )));
+            return Err(wrong(format!("a quorum of {} is more than {max}", request.quorum)));
         }
         if request.roles.contains(&Role::System) {
             return Err(wrong("`system` is no role of people".to_owned()));
@@ -270,13 +216,8 @@ impl ApprovalMachine {
         request.title = cut(&request.title);
         request.description = cut(&request.description);
         let soon = now.plus(Duration::from_secs(1));
-        let expire = request
-            .expire_at
-            .unwrap_or(now.plus(self.config.expire_after))
-            .max(soon);
-        let escalate = request
-            .escalate_at
-            .unwrap_or(now.plus(self.config.escalate_after));
+        let expire = request.expire_at.unwrap_or(now.plus(self.config.expire_after)).max(soon);
+        let escalate = request.escalate_at.unwrap_or(now.plus(self.config.escalate_after));
         request.expire_at = Some(expire);
         // One that escalates only when it expires would wake nobody.
         request.escalate_at = Some(escalate.max(soon)).filter(|escalate| *escalate < expire);
@@ -288,47 +229,26 @@ impl ApprovalMachine {
 ///
 /// INVARIANT: a voice counts only for the digest that it saw, from someone with the role who neither
 /// asked for it nor made it.
-fn may_decide(
-    state: &State,
-    question: &Question,
-    digest: &str,
-    principal: &Principal,
-) -> Result<String, Error> {
+fn may_decide(state: &State, question: &Question, digest: &str, principal: &Principal) -> Result<String, Error> {
     let who = principal.answerable().to_owned();
     if !state.status.is_open() {
-        return Err(Error::Closed {
-            state: state.status.as_str(),
-        });
+        return Err(Error::Closed { state: state.status.as_str() });
     }
     if digest != question.request.digest {
         let asked = question.request.digest.clone();
-        return Err(Error::DigestChanged {
-            seen: cut(digest),
-            asked,
-        });
+        return Err(Error::DigestChanged { seen: cut(digest), asked });
     }
-    if !question
-        .request
-        .roles
-        .iter()
-        .any(|role| principal.has(*role))
-    {
-        return Err(Error::Role {
-            who,
-            roles: question.request.roles.clone(),
-        });
+    // An admin owns the tenant and everything in it.
+    let asked = |role: &Role| principal.has(*role);
+    if !principal.has(Role::Admin) && !question.request.roles.iter().any(asked) {
+        return Err(Error::Role { who, roles: question.request.roles.clone() });
     }
-    let made_it = |name: &str| {
-        name == question.requested_by || question.request.barred.iter().any(|b| b == name)
-    };
+    let made_it = |name: &str| name == question.requested_by || question.request.barred.iter().any(|b| b == name);
     if made_it(&who) || made_it(&principal.name) {
         return Err(Error::SelfApproval { who });
     }
     if question.votes.iter().any(|vote| vote.by == who) {
-        return Err(Error::VotedAlready {
-            who,
-            missing: missing(question),
-        });
+        return Err(Error::VotedAlready { who, missing: missing(question) });
     }
     Ok(who)
 }
@@ -342,45 +262,19 @@ fn vote(question: &Question, decision: Decision, by: String, comment: String) ->
     let (run, step) = (question.request.run.clone(), question.request.step.clone());
     let digest = question.request.digest.clone();
     if decision == Decision::Reject {
-        return vec![Event::ApprovalRejected {
-            run,
-            step,
-            digest,
-            by,
-            comment,
-        }];
+        return vec![Event::ApprovalRejected { run, step, digest, by, comment }];
     }
-    let cast = Event::ApprovalVoteCast {
-        by: by.clone(),
-        digest: digest.clone(),
-        comment: comment.clone(),
-    };
+    let cast = Event::ApprovalVoteCast { by: by.clone(), digest: digest.clone(), comment: comment.clone() };
     if missing(question) > 1 {
         return vec![cast];
     }
-    let by = question
-        .votes
-        .iter()
-        .map(|vote| vote.by.clone())
-        .chain([by])
-        .collect();
-    vec![
-        cast,
-        Event::ApprovalGranted {
-            run,
-            step,
-            digest,
-            by,
-            comment,
-        },
-    ]
+    let by = question.votes.iter().map(|vote| vote.by.clone()).chain([by]).collect();
+    vec![cast, Event::ApprovalGranted { run, step, digest, by, comment }]
 }
 
 fn cancel(state: &State, reason: &str) -> Vec<Event> {
     if state.status.is_open() {
-        return vec![Event::ApprovalCancelled {
-            reason: cut(reason),
-        }];
+        return vec![Event::ApprovalCancelled { reason: cut(reason) }];
     }
     Vec::new()
 }
@@ -389,11 +283,7 @@ fn fire(state: &State, question: &Question, name: &str, due: Timestamp) -> Vec<E
     let request = &question.request;
     if name == EXPIRE && state.status.is_open() && request.expire_at == Some(due) {
         let (run, step) = (request.run.clone(), request.step.clone());
-        return vec![Event::ApprovalExpired {
-            run,
-            step,
-            digest: request.digest.clone(),
-        }];
+        return vec![Event::ApprovalExpired { run, step, digest: request.digest.clone() }];
     }
     if name == ESCALATE && state.status == Status::Pending && request.escalate_at == Some(due) {
         let mut roles = request.roles.clone();
@@ -411,12 +301,7 @@ fn open(state: &mut State, request: Request, requested_by: String, round: u32, a
     state.decided_at = None;
     state.decided_by.clear();
     state.comment.clear();
-    state.question = Some(Question {
-        request,
-        requested_by,
-        requested_at: at,
-        votes: Vec::new(),
-    });
+    state.question = Some(Question { request, requested_by, requested_at: at, votes: Vec::new() });
 }
 
 fn close(state: &mut State, status: Status, by: Vec<String>, comment: String, at: Timestamp) {

@@ -1,14 +1,17 @@
 //! The workload: one product's process, kept as it is desired.
 
+use std::path::PathBuf;
+
 use mesh_kernel::{
     entity::{Cause, Decider, EffectRequest, Recorded, TimerRequest, Wants},
     envelope::{Address, IdempotencyKey, Kind, Timestamp},
 };
+use mesh_skills::{contract::WorkloadSpec, product::process::ProcessId};
 use serde::{Deserialize, Serialize};
 
 use crate::runtime_cloud::{
     Config, Error,
-    messages::{Exit, ExitKind, Process, Spec, WorkloadCommand as Command, WorkloadEvent as Event},
+    messages::{Exit, ExitKind, Spec, WorkloadCommand as Command, WorkloadEvent as Event},
 };
 
 /// The performer of a workload's effects.
@@ -38,8 +41,6 @@ pub struct State {
     phase: Phase,
     failures: u32,
     last_exit: Option<Exit>,
-    /// Where it answered last; people have it in their address bars.
-    last_url: Option<String>,
     stop_reason: String,
 }
 
@@ -48,11 +49,7 @@ pub struct State {
 /// INVARIANT: a start is wanted only where no process of ours can be left: at the beginning, after
 /// an exit, after a stop.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase",
-    tag = "phase"
-)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "phase")]
 enum Phase {
     #[default]
     Idle,
@@ -61,12 +58,11 @@ enum Phase {
     },
     Running {
         since: Timestamp,
-        process: Process,
+        process: ProcessId,
         url: String,
     },
     Stopping {
         since: Timestamp,
-        process: Option<Process>,
     },
     Waiting {
         since: Timestamp,
@@ -75,41 +71,33 @@ enum Phase {
 }
 
 /// What the performer of [`HANDLER`] is asked; JSON in `EffectRequest.input`.
+///
+/// The incarnation comes back with the outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase",
-    tag = "action"
-)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "action")]
 pub enum Work {
-    /// Start it, or take over the living process of the same generation, and wait until it answers.
+    /// Start it, or take over what runs of it already, and wait until it answers.
     Start {
-        /// A living process of another generation is stopped first.
-        generation: u32,
-        /// Comes back with the outcome.
+        /// Which start.
         incarnation: u32,
         /// What to start.
-        spec: Spec,
-        /// Where it answered before, to come up there again when it can.
-        url: Option<String>,
+        launch: WorkloadSpec,
     },
     /// Watch the process until it ends.
     Watch {
-        /// Comes back with the outcome.
+        /// Which start.
         incarnation: u32,
-        /// What was started.
-        spec: Spec,
         /// The process.
-        process: Process,
-        /// Where it answers.
-        url: String,
+        process: ProcessId,
+        /// Where its lock, its record and its output lie.
+        folder: PathBuf,
     },
-    /// Stop it, and whatever of it is left.
+    /// Stop whatever of it is left.
     Stop {
-        /// Comes back with the outcome.
+        /// Which start.
         incarnation: u32,
-        /// The process; absent when its start had no outcome yet.
-        process: Option<Process>,
+        /// Where its lock, its record and its output lie.
+        folder: PathBuf,
     },
 }
 
@@ -119,16 +107,10 @@ impl Decider for WorkloadMachine {
     type Event = Event;
     type Error = Error;
 
-    const KIND: Kind = Kind {
-        platform: "runtime-cloud",
-        name: "workload",
-    };
+    const KIND: Kind = Kind { platform: "runtime-cloud", name: "workload" };
 
     fn initial(&self, address: &Address) -> State {
-        State {
-            product: address.id().to_owned(),
-            ..State::default()
-        }
+        State { product: address.id().to_owned(), ..State::default() }
     }
 
     fn decide(&self, state: &State, command: Command, cause: &Cause) -> Result<Vec<Event>, Error> {
@@ -136,33 +118,14 @@ impl Decider for WorkloadMachine {
             Command::StartWorkload { spec } => Ok(start(state, spec)),
             Command::ServeWorkload {} => match &state.spec {
                 Some(spec) => Ok(start(state, spec.clone())),
-                None => Err(Error::NeverStarted {
-                    product: state.product.clone(),
-                }),
+                None => Err(Error::NeverStarted { product: state.product.clone() }),
             },
             Command::StopWorkload { reason } => Ok(stop(state, &reason)),
-            Command::RecordProcessStart {
-                incarnation,
-                process,
-                url,
-                adopted,
-            } => {
-                check_current(
-                    state,
-                    incarnation,
-                    matches!(state.phase, Phase::Starting { .. }),
-                )?;
+            Command::RecordProcessStart { incarnation, process, url, adopted } => {
+                check_current(state, incarnation, matches!(state.phase, Phase::Starting { .. }))?;
                 Ok(vec![match adopted {
-                    true => Event::ProcessAdopted {
-                        incarnation,
-                        process,
-                        url,
-                    },
-                    false => Event::ProcessStarted {
-                        incarnation,
-                        process,
-                        url,
-                    },
+                    true => Event::ProcessAdopted { incarnation, process, url },
+                    false => Event::ProcessStarted { incarnation, process, url },
                 }])
             }
             Command::RecordProcessExit { incarnation, exit } => {
@@ -171,11 +134,7 @@ impl Decider for WorkloadMachine {
                 Ok(vec![self.exited(state, exit, cause.at)])
             }
             Command::RecordProcessStop { incarnation } => {
-                check_current(
-                    state,
-                    incarnation,
-                    matches!(state.phase, Phase::Stopping { .. }),
-                )?;
+                check_current(state, incarnation, matches!(state.phase, Phase::Stopping { .. }))?;
                 Ok(vec![Event::ProcessStopped { incarnation }])
             }
             Command::FireTimer { name, due } => Ok(fire(state, &name, due)),
@@ -191,21 +150,10 @@ impl Decider for WorkloadMachine {
                 state.stop_reason = reason;
                 give_up_process(state, at);
             }
-            Event::ProcessStarted { process, url, .. }
-            | Event::ProcessAdopted { process, url, .. } => {
-                state.last_url = Some(url.clone());
-                state.phase = Phase::Running {
-                    since: at,
-                    process,
-                    url,
-                };
+            Event::ProcessStarted { process, url, .. } | Event::ProcessAdopted { process, url, .. } => {
+                state.phase = Phase::Running { since: at, process, url };
             }
-            Event::ProcessExited {
-                exit,
-                failures,
-                restart_at,
-                ..
-            } => {
+            Event::ProcessExited { exit, failures, restart_at, .. } => {
                 state.failures = failures;
                 state.last_exit = Some(exit);
                 match restart_at {
@@ -222,14 +170,9 @@ impl Decider for WorkloadMachine {
     fn wants(&self, state: &State) -> Wants {
         let mut wants = Wants::default();
         if let Phase::Waiting { until, .. } = state.phase {
-            wants.timers.push(TimerRequest {
-                due: until,
-                name: RESTART.to_owned(),
-            });
+            wants.timers.push(TimerRequest { due: until, name: RESTART.to_owned() });
         }
-        wants
-            .effects
-            .extend(work(state).and_then(|work| effect(state, &work)));
+        wants.effects.extend(work(state).and_then(|work| effect(state, &work)));
         wants
     }
 
@@ -237,12 +180,8 @@ impl Decider for WorkloadMachine {
         let (since, url, process, next) = match &state.phase {
             Phase::Idle => (None, None, None, None),
             Phase::Starting { since } => (Some(since), None, None, None),
-            Phase::Running {
-                since,
-                process,
-                url,
-            } => (Some(since), Some(url), Some(process), None),
-            Phase::Stopping { since, process } => (Some(since), None, process.as_ref(), None),
+            Phase::Running { since, process, url } => (Some(since), Some(url), Some(process), None),
+            Phase::Stopping { since } => (Some(since), None, None, None),
             Phase::Waiting { since, until } => (Some(since), None, None, Some(until)),
         };
         serde_json::json!({
@@ -253,7 +192,7 @@ impl Decider for WorkloadMachine {
             "url": url,
             "process": process,
             "nextStart": next,
-            "commit": state.spec.as_ref().map(|spec| &spec.commit),
+            "commit": state.spec.as_ref().map(|spec| &spec.launch.commit),
             "run": state.spec.as_ref().map(|spec| &spec.run),
             "generation": state.generation,
             "incarnation": state.incarnation,
@@ -289,36 +228,23 @@ impl WorkloadMachine {
         let at_once = exit.how == ExitKind::Lost && failures == 1;
         let restart_at = (!at_once).then(|| now.plus(self.config.backoff(failures)));
         exit.message = cut(&exit.message);
-        Event::ProcessExited {
-            incarnation: state.incarnation,
-            exit,
-            failures,
-            restart_at,
-        }
+        Event::ProcessExited { incarnation: state.incarnation, exit, failures, restart_at }
     }
 }
 
 /// A process that is up with the same content goes on; anything else is a new generation.
 fn start(state: &State, spec: Spec) -> Vec<Event> {
-    let same = state
-        .spec
-        .as_ref()
-        .is_some_and(|known| known.launch == spec.launch && known.commit == spec.commit);
+    let same = state.spec.as_ref().is_some_and(|known| known.launch == spec.launch);
     let waits = matches!(state.phase, Phase::Waiting { .. } | Phase::Idle);
     if state.desired && same && !waits {
         return Vec::new();
     }
-    vec![Event::WorkloadRequested {
-        generation: state.generation + 1,
-        spec,
-    }]
+    vec![Event::WorkloadRequested { generation: state.generation + 1, spec }]
 }
 
 fn stop(state: &State, reason: &str) -> Vec<Event> {
     match state.desired {
-        true => vec![Event::WorkloadStopRequested {
-            reason: cut(reason),
-        }],
+        true => vec![Event::WorkloadStopRequested { reason: cut(reason) }],
         false => Vec::new(),
     }
 }
@@ -326,9 +252,7 @@ fn stop(state: &State, reason: &str) -> Vec<Event> {
 fn fire(state: &State, name: &str, due: Timestamp) -> Vec<Event> {
     match state.phase {
         Phase::Waiting { until, .. } if name == RESTART && until == due => {
-            vec![Event::WorkloadRestarted {
-                incarnation: state.incarnation + 1,
-            }]
+            vec![Event::WorkloadRestarted { incarnation: state.incarnation + 1 }]
         }
         _ => Vec::new(),
     }
@@ -338,11 +262,7 @@ fn check_current(state: &State, incarnation: u32, expected: bool) -> Result<(), 
     if incarnation == state.incarnation && expected {
         return Ok(());
     }
-    Err(Error::Late {
-        product: state.product.clone(),
-        incarnation,
-        current: state.incarnation,
-    })
+    Err(Error::Late { product: state.product.clone(), incarnation, current: state.incarnation })
 }
 
 fn requested(state: &mut State, generation: u32, spec: Spec, at: Timestamp) {
@@ -365,44 +285,23 @@ fn begin(state: &mut State, at: Timestamp) {
 }
 
 fn give_up_process(state: &mut State, at: Timestamp) {
-    state.phase = match std::mem::take(&mut state.phase) {
-        Phase::Running { process, .. } => Phase::Stopping {
-            since: at,
-            process: Some(process),
-        },
-        Phase::Starting { .. } => Phase::Stopping {
-            since: at,
-            process: None,
-        },
-        stopping @ Phase::Stopping { .. } => stopping,
-        Phase::Waiting { .. } | Phase::Idle => Phase::Idle,
-    };
+    match state.phase {
+        Phase::Running { .. } | Phase::Starting { .. } => {
+            state.phase = Phase::Stopping { since: at };
+        }
+        Phase::Stopping { .. } => {}
+        Phase::Waiting { .. } | Phase::Idle => state.phase = Phase::Idle,
+    }
 }
 
 fn work(state: &State) -> Option<Work> {
-    let spec = state.spec.clone()?;
-    let incarnation = state.incarnation;
+    let launch = &state.spec.as_ref()?.launch;
+    let (incarnation, folder) = (state.incarnation, launch.state.clone());
     match &state.phase {
         Phase::Idle | Phase::Waiting { .. } => None,
-        Phase::Starting { .. } => {
-            let url = state.last_url.clone();
-            Some(Work::Start {
-                generation: state.generation,
-                incarnation,
-                spec,
-                url,
-            })
-        }
-        Phase::Running { process, url, .. } => Some(Work::Watch {
-            incarnation,
-            spec,
-            process: process.clone(),
-            url: url.clone(),
-        }),
-        Phase::Stopping { process, .. } => Some(Work::Stop {
-            incarnation,
-            process: process.clone(),
-        }),
+        Phase::Starting { .. } => Some(Work::Start { incarnation, launch: launch.clone() }),
+        Phase::Running { process, .. } => Some(Work::Watch { incarnation, process: process.clone(), folder }),
+        Phase::Stopping { .. } => Some(Work::Stop { incarnation, folder }),
     }
 }
 

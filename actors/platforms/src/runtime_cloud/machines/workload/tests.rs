@@ -1,8 +1,9 @@
 //! The table of tests.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use mesh_kernel::envelope::Role;
+use mesh_skills::{contract::WorkloadSpec, product::process::ProcessId};
 use serde_json::{Value, json};
 
 use super::*;
@@ -10,9 +11,18 @@ use crate::table::{Expected, Row, START, Table, check};
 
 fn spec(commit: &str) -> Spec {
     Spec {
-        commit: commit.into(),
         run: "run-1".into(),
-        launch: json!({ "program": "app" }),
+        launch: WorkloadSpec {
+            name: "helpdesk".into(),
+            program: "/p/app".into(),
+            args: Vec::new(),
+            folder: "/p".into(),
+            env: BTreeMap::new(),
+            state: "/p/state".into(),
+            commit: commit.into(),
+            ready_within: Duration::from_secs(30),
+            memory_max: None,
+        },
     }
 }
 
@@ -21,31 +31,20 @@ fn start(commit: &str) -> Command {
 }
 
 fn stop() -> Command {
-    Command::StopWorkload {
-        reason: "asked".into(),
-    }
+    Command::StopWorkload { reason: "asked".into() }
 }
 
 fn started(incarnation: u32) -> Command {
     Command::RecordProcessStart {
         incarnation,
-        process: Process {
-            pid: 40 + incarnation,
-            start_time: 7,
-        },
+        process: ProcessId { pid: 40 + incarnation, started: 7, boot: "b".into() },
         url: "http://127.0.0.1:4000".into(),
         adopted: false,
     }
 }
 
 fn exited(incarnation: u32, how: ExitKind) -> Command {
-    Command::RecordProcessExit {
-        incarnation,
-        exit: Exit {
-            how,
-            message: "code 1".into(),
-        },
-    }
+    Command::RecordProcessExit { incarnation, exit: Exit { how, message: "code 1".into() } }
 }
 
 fn stopped(incarnation: u32) -> Command {
@@ -54,10 +53,7 @@ fn stopped(incarnation: u32) -> Command {
 
 fn fire(table: &mut Table<WorkloadMachine>) -> Result<Vec<String>, String> {
     let timer = table.due(RESTART);
-    table.send(Command::FireTimer {
-        name: timer.name,
-        due: timer.due,
-    })
+    table.send(Command::FireTimer { name: timer.name, due: timer.due })
 }
 
 /// The action and the key of the one effect that is wanted, if any.
@@ -96,10 +92,7 @@ fn waiting() -> Table<WorkloadMachine> {
 }
 
 fn timer() -> Command {
-    Command::FireTimer {
-        name: RESTART.into(),
-        due: START,
-    }
+    Command::FireTimer { name: RESTART.into(), due: START }
 }
 
 type Make = fn() -> Table<WorkloadMachine>;
@@ -137,11 +130,7 @@ fn every_state_answers_every_command() {
             ("stop", stop(), Ok(&["WorkloadStopRequested"])),
             ("started", started(1), Ok(&["ProcessStarted"])),
             ("started late", started(2), late),
-            (
-                "exited",
-                exited(1, ExitKind::NotStarted),
-                Ok(&["ProcessExited"]),
-            ),
+            ("exited", exited(1, ExitKind::NotStarted), Ok(&["ProcessExited"])),
             ("stopped", stopped(1), late),
             ("timer", timer(), nothing),
         ],
@@ -154,11 +143,7 @@ fn every_state_answers_every_command() {
             ("another", start("c2"), asked),
             ("stop", stop(), Ok(&["WorkloadStopRequested"])),
             ("started twice", started(1), late),
-            (
-                "exited",
-                exited(1, ExitKind::Exited),
-                Ok(&["ProcessExited"]),
-            ),
+            ("exited", exited(1, ExitKind::Exited), Ok(&["ProcessExited"])),
             ("exited late", exited(0, ExitKind::Exited), late),
             ("stopped", stopped(1), late),
         ],
@@ -207,10 +192,7 @@ fn a_new_version_starts_only_after_the_old_one_was_stopped() {
     table.send(start("c2")).unwrap();
     assert_eq!(wanted(&table).unwrap().0, "stop");
     table.send(stopped(1)).unwrap();
-    assert_eq!(
-        wanted(&table).unwrap(),
-        (json!("start"), "helpdesk.2.start".to_owned())
-    );
+    assert_eq!(wanted(&table).unwrap(), (json!("start"), "helpdesk.2.start".to_owned()));
     assert_eq!(table.view()["commit"], "c2");
 }
 
@@ -220,11 +202,7 @@ fn what_was_stopped_stays_stopped_until_it_is_asked_for() {
     table.send(stopped(1)).unwrap();
     assert_eq!(table.view()["state"], "Stopped");
     assert_eq!(wanted(&table), None);
-    check(
-        "serve",
-        table.send(Command::ServeWorkload {}),
-        Ok(&["WorkloadRequested"]),
-    );
+    check("serve", table.send(Command::ServeWorkload {}), Ok(&["WorkloadRequested"]));
     assert_eq!(wanted(&table).unwrap().1, "helpdesk.2.start");
 }
 
@@ -241,14 +219,8 @@ fn failures_wait_longer_each_time_and_are_never_given_up() {
     let mut table = starting();
     let mut waits = Vec::new();
     for incarnation in 1..=9 {
-        table
-            .send(exited(incarnation, ExitKind::NotStarted))
-            .unwrap();
-        let until: Timestamp = table.last("ProcessExited")["restartAt"]
-            .as_str()
-            .unwrap()
-            .parse()
-            .unwrap();
+        table.send(exited(incarnation, ExitKind::NotStarted)).unwrap();
+        let until: Timestamp = table.last("ProcessExited")["restartAt"].as_str().unwrap().parse().unwrap();
         let now: Timestamp = table.view()["since"].as_str().unwrap().parse().unwrap();
         waits.push(until.since(now).as_secs());
         check("again", fire(&mut table), Ok(&["WorkloadRestarted"]));
@@ -275,13 +247,4 @@ fn what_was_lost_with_the_machine_starts_again_at_once_but_only_once() {
     assert_eq!(wanted(&table).unwrap().1, "helpdesk.2.start");
     table.send(exited(2, ExitKind::Lost)).unwrap();
     assert_eq!(table.view()["state"], "Waiting");
-}
-
-#[test]
-fn a_restart_asks_for_the_address_that_people_know() {
-    let mut table = running();
-    table.send(exited(1, ExitKind::Lost)).unwrap();
-    let effects = table.wants().effects;
-    let work: Work = serde_json::from_slice(&effects[0].input).unwrap();
-    assert!(matches!(work, Work::Start { url: Some(url), .. } if url.ends_with(":4000")));
 }

@@ -44,10 +44,7 @@ impl FolderStore {
     /// would be left on the disk.
     pub fn open(folder: &Path, free_bytes_min: u64) -> Self {
         let folder: PathBuf = folder.to_owned();
-        Self::open_on(
-            move |tenant| Ok(Arc::new(OsFiles::open(&folder.join(tenant.as_str()))?)),
-            free_bytes_min,
-        )
+        Self::open_on(move |tenant| Ok(Arc::new(OsFiles::open(&folder.join(tenant.as_str()))?)), free_bytes_min)
     }
 
     /// A store over folders that `open` opens, one for each tenant.
@@ -88,9 +85,7 @@ impl Inner {
         let name = digest.hex();
         let fail = |error: io::Error| {
             if is_full(&error) {
-                ContentError::Full {
-                    bytes: body.len() as u64,
-                }
+                ContentError::Full { bytes: body.len() as u64 }
             } else {
                 io_error(tenant, &name, error)
             }
@@ -100,16 +95,12 @@ impl Inner {
             && read_whole(file.as_ref()).is_ok_and(|stored| stored == body)
         {
             // It may have been renamed a moment ago by another, who still waits for its flush.
-            file.fdatasync()
-                .and_then(|()| folder.sync_dir())
-                .map_err(fail)?;
+            file.fdatasync().and_then(|()| folder.sync_dir()).map_err(fail)?;
             return Ok(digest);
         }
         let free = folder.free_space().map_err(fail)?;
         if free < (body.len() as u64).saturating_add(self.free_bytes_min) {
-            return Err(ContentError::Full {
-                bytes: body.len() as u64,
-            });
+            return Err(ContentError::Full { bytes: body.len() as u64 });
         }
         self.write(folder.as_ref(), &name, body).map_err(fail)?;
         Ok(digest)
@@ -136,60 +127,34 @@ impl Inner {
         let fail = |error: io::Error| io_error(tenant, &name, error);
         let folder = self.folder(tenant).map_err(fail)?;
         let file = folder.open(&name).map_err(|error| {
-            if error.kind() == io::ErrorKind::NotFound {
-                ContentError::NotFound(digest)
-            } else {
-                fail(error)
-            }
+            if error.kind() == io::ErrorKind::NotFound { ContentError::NotFound(digest) } else { fail(error) }
         })?;
         let body = read_whole(file.as_ref()).map_err(fail)?;
-        if Digest::of(&body) == digest {
-            Ok(Bytes::from(body))
-        } else {
-            Err(ContentError::Damaged(digest))
-        }
+        if Digest::of(&body) == digest { Ok(Bytes::from(body)) } else { Err(ContentError::Damaged(digest)) }
     }
 }
 
 fn io_error(tenant: &TenantId, name: &str, source: io::Error) -> ContentError {
-    ContentError::Io {
-        path: format!("{tenant}/{name}"),
-        source: Arc::new(source),
-    }
+    ContentError::Io { path: format!("{tenant}/{name}"), source: Arc::new(source) }
 }
 
 /// The task that did the work is gone: the runtime is shutting down.
 fn stopped() -> ContentError {
-    ContentError::Io {
-        path: String::from("."),
-        source: Arc::new(io::Error::other("the node is stopping")),
-    }
+    ContentError::Io { path: String::from("."), source: Arc::new(io::Error::other("the node is stopping")) }
 }
 
 impl ContentStore for FolderStore {
-    fn put<'a>(
-        &'a self,
-        scope: &'a TenantScope,
-        body: Bytes,
-    ) -> BoxFuture<'a, Result<Digest, ContentError>> {
+    fn put<'a>(&'a self, scope: &'a TenantScope, body: Bytes) -> BoxFuture<'a, Result<Digest, ContentError>> {
         let (inner, tenant) = (self.inner.clone(), scope.tenant().clone());
-        Box::pin(async move {
-            spawn_blocking(move || inner.put(&tenant, &body))
-                .await
-                .unwrap_or_else(|_| Err(stopped()))
-        })
+        Box::pin(
+            async move { spawn_blocking(move || inner.put(&tenant, &body)).await.unwrap_or_else(|_| Err(stopped())) },
+        )
     }
 
-    fn get<'a>(
-        &'a self,
-        scope: &'a TenantScope,
-        digest: Digest,
-    ) -> BoxFuture<'a, Result<Bytes, ContentError>> {
+    fn get<'a>(&'a self, scope: &'a TenantScope, digest: Digest) -> BoxFuture<'a, Result<Bytes, ContentError>> {
         let (inner, tenant) = (self.inner.clone(), scope.tenant().clone());
-        Box::pin(async move {
-            spawn_blocking(move || inner.get(&tenant, digest))
-                .await
-                .unwrap_or_else(|_| Err(stopped()))
-        })
+        Box::pin(
+            async move { spawn_blocking(move || inner.get(&tenant, digest)).await.unwrap_or_else(|_| Err(stopped())) },
+        )
     }
 }

@@ -61,18 +61,11 @@ fn check(records: &[Recorded], first: &HashMap<Address, u64>) {
     for record in records {
         let version = versions.entry(record.address.clone()).or_insert(0);
         *version += 1;
-        assert_eq!(
-            record.version, *version,
-            "{} has a gap or a repeat",
-            record.address
-        );
+        assert_eq!(record.version, *version, "{} has a gap or a repeat", record.address);
         let text = format!("{} {}", record.address, record.version);
         assert_eq!(record.bytes, Bytes::from(text));
         let before = positions.insert(record.address.shard(), record.position);
-        assert!(
-            before.is_none_or(|before| before < record.position),
-            "positions do not grow"
-        );
+        assert!(before.is_none_or(|before| before < record.position), "positions do not grow");
     }
 }
 
@@ -85,21 +78,12 @@ async fn a_feed_begins_at_the_beginning_and_goes_on_live(journal: &dyn Journal) 
     assert_eq!(followed.records.len(), 2);
     check(&followed.records, &HashMap::new());
     let end = poll(&mut feed).await;
-    assert!(
-        end.records.is_empty(),
-        "a feed that has caught up answered records"
-    );
+    assert!(end.records.is_empty(), "a feed that has caught up answered records");
     assert_eq!(end.position, journal.durable());
-    assert!(
-        feed.next().now_or_never().is_none(),
-        "a feed that has caught up did not wait"
-    );
+    assert!(feed.next().now_or_never().is_none(), "a feed that has caught up did not wait");
     let (followed, ()) = join(feed.next(), append(journal, &one, 2, 1)).await;
     let followed = followed.unwrap_or_default();
-    assert_eq!(
-        followed.records.first().map(|record| record.version),
-        Some(3)
-    );
+    assert_eq!(followed.records.first().map(|record| record.version), Some(3));
     assert!(followed.position >= journal.durable());
 }
 
@@ -107,13 +91,7 @@ async fn a_cursor_never_skips_and_never_doubles(journal: &dyn Journal) {
     promise!("a cursor never skips and never doubles, wherever one resumes");
     for after in 0..20 {
         for entity in ["a", "b", "c"] {
-            append(
-                journal,
-                &address(&format!("acme/suite/resumed/{entity}")),
-                after,
-                1,
-            )
-            .await;
+            append(journal, &address(&format!("acme/suite/resumed/{entity}")), after, 1).await;
         }
     }
     let (all, _) = everything(journal, None).await;
@@ -146,10 +124,7 @@ async fn a_shard_is_followed_alone(journal: &dyn Journal) {
             }
             count += followed.records.len();
             let own = |record: &Recorded| record.address.shard().number() == number;
-            assert!(
-                followed.records.iter().all(own),
-                "a record of another shard"
-            );
+            assert!(followed.records.iter().all(own), "a record of another shard");
         }
     }
     assert_eq!(count, all.len());
@@ -161,10 +136,7 @@ async fn a_dropped_wait_loses_nothing(journal: &dyn Journal) {
     let (_, cursor) = everything(journal, None).await;
     let mut feed = follow(journal, None, Some(cursor));
     for _ in 0..3 {
-        assert!(
-            poll_immediate(feed.next()).await.is_none(),
-            "records where none are"
-        );
+        assert!(poll_immediate(feed.next()).await.is_none(), "records where none are");
     }
     append(journal, &entity, 0, 1).await;
     // Dropped at the first chance, perhaps with the answer half made.
@@ -177,11 +149,7 @@ async fn a_dropped_wait_loses_nothing(journal: &dyn Journal) {
 }
 
 fn versions(followed: Followed) -> Vec<u64> {
-    followed
-        .records
-        .iter()
-        .map(|record| record.version)
-        .collect()
+    followed.records.iter().map(|record| record.version).collect()
 }
 
 fn strange_cursors_are_refused(journal: &dyn Journal) {
@@ -189,10 +157,7 @@ fn strange_cursors_are_refused(journal: &dyn Journal) {
     for bytes in [&b""[..], b"x", &[1; 42], &[0; 200]] {
         let cursor = Cursor(Bytes::copy_from_slice(bytes));
         let refused = journal.follow(None, Some(cursor));
-        assert!(
-            matches!(refused, Err(JournalError::BadCursor)),
-            "{bytes:?} was taken"
-        );
+        assert!(matches!(refused, Err(JournalError::BadCursor)), "{bytes:?} was taken");
     }
 }
 
@@ -202,13 +167,7 @@ async fn a_cursor_outlives_a_reopen(engine: &dyn Engine, cursor: Cursor) {
     let entity = address("acme/suite/followed/late");
     append(journal.as_ref(), &entity, 0, 1).await;
     let (records, _) = everything(journal.as_ref(), Some(cursor)).await;
-    assert_eq!(
-        records
-            .iter()
-            .map(|record| &record.address)
-            .collect::<Vec<_>>(),
-        [&entity]
-    );
+    assert_eq!(records.iter().map(|record| &record.address).collect::<Vec<_>>(), [&entity]);
     let (all, _) = everything(journal.as_ref(), None).await;
     check(&all, &HashMap::new());
     journal.close().await;

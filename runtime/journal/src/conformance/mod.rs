@@ -61,9 +61,7 @@ fn key(text: &str) -> IdempotencyKey {
 
 /// Events that can be told apart: `<address> <version>`.
 fn events(address: &Address, after: u64, count: u64) -> Vec<Bytes> {
-    (1..=count)
-        .map(|nth| Bytes::from(format!("{address} {}", after + nth)))
-        .collect()
+    (1..=count).map(|nth| Bytes::from(format!("{address} {}", after + nth))).collect()
 }
 
 fn request(journal: &dyn Journal, address: &Address, after: u64, count: u64) -> Append {
@@ -79,9 +77,7 @@ fn request(journal: &dyn Journal, address: &Address, after: u64, count: u64) -> 
 
 /// Appends `count` events after version `after`, which must succeed.
 async fn append(journal: &dyn Journal, address: &Address, after: u64, count: u64) {
-    let outcome = journal
-        .append(request(journal, address, after, count))
-        .await;
+    let outcome = journal.append(request(journal, address, after, count)).await;
     assert!(
         matches!(outcome, AppendOutcome::Appended { version, .. } if version == after + count),
         "{address} at {after}: {outcome:?}"
@@ -102,7 +98,5 @@ async fn read(journal: &dyn Journal, address: &Address, from: u64) -> Vec<(u64, 
 
 /// What a read from version `from` must answer when there are `last` events.
 fn expected(address: &Address, from: u64, last: u64) -> Vec<(u64, Bytes)> {
-    (from..=last)
-        .zip(events(address, from - 1, last + 1 - from))
-        .collect()
+    (from..=last).zip(events(address, from - 1, last + 1 - from)).collect()
 }

@@ -16,8 +16,10 @@ pub(super) async fn run(engine: &dyn Engine) {
     a_snapshot_is_kept(journal.as_ref()).await;
     a_tenant_has_its_own_and_nothing_else(engine, journal.as_ref()).await;
     the_journal_says_how_it_is(journal.as_ref()).await;
-    let unfinished = unfinished(journal.as_ref()).await;
+    let mut unfinished = unfinished(journal.as_ref()).await;
+    let settled = settle(journal.as_ref()).await;
     journal.close().await;
+    unfinished.extend(settled);
     promise!("who is unfinished is known after a reopen");
     let journal = engine.open("waking").await;
     assert_eq!(self::unfinished(journal.as_ref()).await, unfinished);
@@ -26,23 +28,13 @@ pub(super) async fn run(engine: &dyn Engine) {
 
 async fn unfinished(journal: &dyn Journal) -> BTreeSet<String> {
     let unfinished = journal.unfinished().await.unwrap_or_default();
-    let told = unfinished
-        .iter()
-        .map(|(address, wake)| format!("{address} {wake:?}"));
+    let told = unfinished.iter().map(|(address, wake)| format!("{address} {wake:?}"));
     told.collect()
 }
 
 async fn wake(journal: &dyn Journal, entity: &Address, after: u64, wake: Wake) {
-    let outcome = journal
-        .append(Append {
-            wake,
-            ..request(journal, entity, after, 1)
-        })
-        .await;
-    assert!(
-        matches!(outcome, AppendOutcome::Appended { .. }),
-        "{outcome:?}"
-    );
+    let outcome = journal.append(Append { wake, ..request(journal, entity, after, 1) }).await;
+    assert!(matches!(outcome, AppendOutcome::Appended { .. }), "{outcome:?}");
 }
 
 async fn the_unfinished_are_those_whose_last_append_says_so(journal: &dyn Journal) {
@@ -56,9 +48,28 @@ async fn the_unfinished_are_those_whose_last_append_says_so(journal: &dyn Journa
     wake(journal, &later, 1, at).await;
     wake(journal, &done, 0, at).await;
     wake(journal, &done, 1, Wake::Idle).await;
-    let expected: BTreeSet<String> =
-        [format!("{now} {:?}", Wake::Now), format!("{later} {at:?}")].into();
+    let expected: BTreeSet<String> = [format!("{now} {:?}", Wake::Now), format!("{later} {at:?}")].into();
     assert_eq!(unfinished(journal).await, expected);
+}
+
+/// Answers what must be unfinished after a close, beside what is so already.
+async fn settle(journal: &dyn Journal) -> Vec<String> {
+    promise!("a waiting that was settled is known after a close");
+    let later = Wake::At(Timestamp::from_unix_nanos(42));
+    let entity = |name: &str| address(&format!("acme/suite/settled/{name}"));
+    let (woken, idle, old, over) = (entity("woken"), entity("idle"), entity("old"), entity("over"));
+    wake(journal, &woken, 0, Wake::Idle).await;
+    journal.settle(&woken, 1, Wake::Now);
+    journal.settle(&woken, 1, later);
+    wake(journal, &idle, 0, Wake::Now).await;
+    journal.settle(&idle, 1, Wake::Idle);
+    wake(journal, &old, 0, Wake::Idle).await;
+    wake(journal, &old, 1, Wake::Now).await;
+    journal.settle(&old, 1, later);
+    wake(journal, &over, 0, Wake::Idle).await;
+    journal.settle(&over, 1, Wake::Now);
+    wake(journal, &over, 1, Wake::Idle).await;
+    vec![format!("{woken} {later:?}"), format!("{old} {:?}", Wake::Now)]
 }
 
 async fn a_snapshot_is_kept(journal: &dyn Journal) {
@@ -66,27 +77,16 @@ async fn a_snapshot_is_kept(journal: &dyn Journal) {
     let entity = address("acme/suite/woken/shot");
     append(journal, &entity, 0, 5).await;
     assert_eq!(journal.snapshot_get(&entity).await, None);
-    let shot = |version| Snapshot {
-        version,
-        bytes: Bytes::from(format!("state at {version}")),
-    };
+    let shot = |version| Snapshot { version, bytes: Bytes::from(format!("state at {version}")) };
     journal.snapshot_put(&entity, shot(2)).await;
     journal.snapshot_put(&entity, shot(4)).await;
     assert_eq!(journal.snapshot_get(&entity).await, Some(shot(4)));
     journal.snapshot_put(&entity, shot(3)).await;
-    assert_eq!(
-        journal.snapshot_get(&entity).await,
-        Some(shot(4)),
-        "an older one came late"
-    );
+    assert_eq!(journal.snapshot_get(&entity).await, Some(shot(4)), "an older one came late");
     let other = address("acme/suite/woken/other-shot");
     append(journal, &other, 0, 1).await;
     journal.snapshot_put(&other, shot(9)).await;
-    assert_eq!(
-        journal.snapshot_get(&other).await,
-        None,
-        "it knows more than the journal"
-    );
+    assert_eq!(journal.snapshot_get(&other).await, None, "it knows more than the journal");
 }
 
 async fn a_tenant_has_its_own_and_nothing_else(engine: &dyn Engine, journal: &dyn Journal) {
@@ -99,10 +99,7 @@ async fn a_tenant_has_its_own_and_nothing_else(engine: &dyn Engine, journal: &dy
     let scope = engine.scope(tenant);
     let own = journal.addresses(&scope).await.unwrap_or_default();
     let own: BTreeSet<&str> = own.iter().map(Address::as_str).collect();
-    assert_eq!(
-        own,
-        ["globex/suite/woken/one", "globex/suite/woken/two"].into()
-    );
+    assert_eq!(own, ["globex/suite/woken/one", "globex/suite/woken/two"].into());
 }
 
 async fn the_journal_says_how_it_is(journal: &dyn Journal) {

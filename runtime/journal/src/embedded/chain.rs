@@ -11,7 +11,7 @@ use super::{
     index::Entry,
     log::{
         Place,
-        record::{self, Record},
+        record::{self, Kind, Record},
         segment::{self, Segment},
     },
     shared::Shared,
@@ -19,11 +19,7 @@ use super::{
 use crate::files::read_full;
 
 /// The events of an entity from a version on, oldest first.
-pub(super) fn read(
-    shared: &Shared,
-    address: &Address,
-    from_version: u64,
-) -> Result<Vec<Recorded>, JournalError> {
+pub(super) fn read(shared: &Shared, address: &Address, from_version: u64) -> Result<Vec<Recorded>, JournalError> {
     let mut events = Vec::new();
     walk(shared, address, from_version, |record, position| {
         events.push(Recorded {
@@ -76,21 +72,15 @@ fn walk(
     let (mut expected, mut at) = (version, last);
     while expected >= from_version.max(1) {
         let place = Place::from(at);
-        let segment = shared.segment(place.segment).ok_or_else(|| {
-            damaged(
-                &segment::name(place.segment),
-                place.offset,
-                "the segment is missing",
-            )
-        })?;
+        let segment = shared
+            .segment(place.segment)
+            .ok_or_else(|| damaged(&segment::name(place.segment), place.offset, "the segment is missing"))?;
         let bytes = view.record(&segment, place.offset)?;
-        let (record, _) = record::read(bytes, Some(segment.seed))
-            .map_err(|what| segment.damaged(place.offset, what))?;
-        if record.address != address.as_str() || record.version != expected {
-            return Err(segment.damaged(
-                place.offset,
-                "the record belongs to another place of the chain",
-            ));
+        let (record, _) =
+            record::read(bytes, Some(segment.seed)).map_err(|what| segment.damaged(place.offset, what))?;
+        let own = record.kind == Kind::Event && record.address == address.as_str();
+        if !own || record.version != expected {
+            return Err(segment.damaged(place.offset, "the record belongs to another place of the chain"));
         }
         visit(&record, at);
         expected -= 1;
@@ -135,8 +125,7 @@ impl View {
     fn load(&mut self, segment: &Segment, start: u64, end: u64) -> Result<(), JournalError> {
         let end = end.min(segment.len);
         self.bytes.resize(end.saturating_sub(start) as usize, 0);
-        let got = read_full(segment.file.as_ref(), &mut self.bytes, start)
-            .map_err(|error| segment.io(error))?;
+        let got = read_full(segment.file.as_ref(), &mut self.bytes, start).map_err(|error| segment.io(error))?;
         self.bytes.truncate(got);
         self.segment = segment.number;
         self.start = start;

@@ -34,24 +34,13 @@ pub(super) struct Point {
 }
 
 /// Saves the index in place of the one before.
-pub(super) fn save(
-    files: &dyn Files,
-    store: &StoreId,
-    point: Point,
-    entries: &[(Address, Entry)],
-) -> io::Result<()> {
+pub(super) fn save(files: &dyn Files, store: &StoreId, point: Point, entries: &[(Address, Entry)]) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(HEAD + entries.len() * 80);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&FORMAT.to_le_bytes());
     bytes.extend_from_slice(&point.prev_crc.to_le_bytes());
     bytes.extend_from_slice(store);
-    for number in [
-        point.place.segment,
-        point.place.offset,
-        point.next_batch,
-        point.last.0,
-        entries.len() as u64,
-    ] {
+    for number in [point.place.segment, point.place.offset, point.next_batch, point.last.0, entries.len() as u64] {
         bytes.extend_from_slice(&number.to_le_bytes());
     }
     for (address, entry) in entries {
@@ -82,14 +71,9 @@ fn push(bytes: &mut Vec<u8>, address: &Address, entry: &Entry) {
 /// The saved index, when there is one that can be read.
 pub(super) fn load(files: &dyn Files, store: &StoreId) -> Option<(Point, Index)> {
     let file = files.open(NAME).ok()?;
-    let loaded = read_whole(file.as_ref())
-        .ok()
-        .and_then(|bytes| parse(&bytes, store));
+    let loaded = read_whole(file.as_ref()).ok().and_then(|bytes| parse(&bytes, store));
     if loaded.is_none() {
-        tracing::warn!(
-            file = NAME,
-            "the saved index cannot be read: the whole log is read instead"
-        );
+        tracing::warn!(file = NAME, "the saved index cannot be read: the whole log is read instead");
     }
     loaded
 }
@@ -104,10 +88,7 @@ fn parse(bytes: &[u8], store: &StoreId) -> Option<(Point, Index)> {
         return None;
     }
     let point = Point {
-        place: Place {
-            segment: u64_at(bytes, 32)?,
-            offset: u64_at(bytes, 40)?,
-        },
+        place: Place { segment: u64_at(bytes, 32)?, offset: u64_at(bytes, 40)? },
         next_batch: u64_at(bytes, 48)?,
         prev_crc: u32_at(bytes, 12)?,
         last: Position(u64_at(bytes, 56)?),
@@ -124,11 +105,7 @@ fn parse(bytes: &[u8], store: &StoreId) -> Option<(Point, Index)> {
             2 => Wake::At(Timestamp::from_unix_nanos(i64_at(bytes, at + 19)?)),
             _ => return None,
         };
-        let entry = Entry {
-            version: u64_at(bytes, at + 3)?,
-            last: Position(u64_at(bytes, at + 11)?),
-            wake,
-        };
+        let entry = Entry { version: u64_at(bytes, at + 3)?, last: Position(u64_at(bytes, at + 11)?), wake };
         index.insert(address.parse().ok()?, entry);
         at += 27 + len;
     }

@@ -29,12 +29,7 @@ pub(super) fn encode(store: &StoreId, shard: Option<Shard>, stand: Stand) -> Cur
     let mut bytes = Vec::with_capacity(BODY + SEAL);
     bytes.push(FORMAT);
     bytes.push(shard.map_or(ALL_SHARDS, Shard::number));
-    for number in [
-        stand.place.segment,
-        stand.place.offset,
-        stand.next_batch,
-        stand.position.0,
-    ] {
+    for number in [stand.place.segment, stand.place.offset, stand.next_batch, stand.position.0] {
         bytes.extend_from_slice(&number.to_le_bytes());
     }
     let seal = seal(store, &bytes);
@@ -52,20 +47,14 @@ pub(super) fn decode(store: &StoreId, shard: Option<Shard>, cursor: &Cursor) -> 
         return None;
     }
     Some(Stand {
-        place: Place {
-            segment: u64_at(body, 2)?,
-            offset: u64_at(body, 10)?,
-        },
+        place: Place { segment: u64_at(body, 2)?, offset: u64_at(body, 10)? },
         next_batch: u64_at(body, 18)?,
         position: Position(u64_at(body, 26)?),
     })
 }
 
 fn seal(store: &StoreId, body: &[u8]) -> [u8; SEAL] {
-    let digest = Sha256::new()
-        .chain_update(store)
-        .chain_update(body)
-        .finalize();
+    let digest = Sha256::new().chain_update(store).chain_update(body).finalize();
     let mut seal = [0; SEAL];
     for (to, from) in seal.iter_mut().zip(digest.iter()) {
         *to = *from;
@@ -79,32 +68,17 @@ mod tests {
 
     #[test]
     fn a_cursor_is_read_by_the_store_that_made_it_and_by_no_other() {
-        let stand = Stand {
-            place: Place {
-                segment: 3,
-                offset: 4096,
-            },
-            next_batch: 9,
-            position: Position(7),
-        };
+        let stand = Stand { place: Place { segment: 3, offset: 4096 }, next_batch: 9, position: Position(7) };
         for shard in [None, Shard::new(5)] {
             let cursor = encode(&[1; 16], shard, stand);
             assert_eq!(decode(&[1; 16], shard, &cursor), Some(stand));
             assert_eq!(decode(&[2; 16], shard, &cursor), None, "another store's");
-            assert_eq!(
-                decode(&[1; 16], Shard::new(6), &cursor),
-                None,
-                "another shard's"
-            );
+            assert_eq!(decode(&[1; 16], Shard::new(6), &cursor), None, "another shard's");
             for bit in 0..cursor.0.len() * 8 {
                 let mut bytes = cursor.0.to_vec();
                 bytes[bit / 8] ^= 1 << (bit % 8);
                 let forged = Cursor(Bytes::from(bytes));
-                assert_eq!(
-                    decode(&[1; 16], shard, &forged),
-                    None,
-                    "bit {bit} went unseen"
-                );
+                assert_eq!(decode(&[1; 16], shard, &forged), None, "bit {bit} went unseen");
             }
             assert_eq!(decode(&[1; 16], shard, &Cursor::default()), None);
         }

@@ -6,8 +6,7 @@ use mesh_kernel::{
     BoxFuture,
     envelope::{Address, IdempotencyKey, Shard, TenantScope},
     ports::{
-        Append, AppendOutcome, Cursor, Epoch, Feed, Health, Journal, JournalError, Position,
-        Recorded, Snapshot, Wake,
+        Append, AppendOutcome, Cursor, Epoch, Feed, Health, Journal, JournalError, Position, Recorded, Snapshot, Wake,
     },
 };
 use parking_lot::Mutex;
@@ -17,6 +16,7 @@ use tokio::{sync::oneshot, task::spawn_blocking};
 use super::{
     OpenError, Options, chain,
     follow::LogFeed,
+    hints::Hint,
     log::{numbers::u64_at, record},
     recover,
     shared::{End, Shared, WriterState},
@@ -49,8 +49,7 @@ impl EmbeddedJournal {
     /// [`OpenError`] when another process has it, when it is damaged (with file and offset), when
     /// a newer program wrote it, or when the system refuses.
     pub fn open(folder: &Path, options: Options) -> Result<Arc<Self>, OpenError> {
-        let files = OsFiles::open(folder)
-            .map_err(|error| OpenError::io(&folder.display().to_string(), error))?;
+        let files = OsFiles::open(folder).map_err(|error| OpenError::io(&folder.display().to_string(), error))?;
         Self::open_on(Arc::new(files), options)
     }
 
@@ -65,56 +64,27 @@ impl EmbeddedJournal {
             LockError::Io(error) => OpenError::io(LOCK, error),
         })?;
         let mut store = Store::load(files.as_ref())?;
-        let recovered =
-            recover::recover(files.as_ref(), &store.id, &options, store.newest_segment)?;
+        let recovered = recover::recover(files.as_ref(), &store.id, &options, store.newest_segment)?;
         store.epoch = Epoch(store.epoch.0 + 1);
         store.newest_segment = recovered.standing.active.number;
-        store
-            .save(files.as_ref())
-            .map_err(|error| OpenError::io("store", error))?;
-        let end = End {
-            next_batch: recovered.standing.next_batch,
-            last: recovered.last,
-        };
+        store.save(files.as_ref()).map_err(|error| OpenError::io("store", error))?;
+        let end = End { next_batch: recovered.standing.next_batch, last: recovered.last };
         let snapshots = Snapshots::open(files.clone(), &store.id, options.snapshot_bytes_max);
         let queue = Arc::new(Queue::new(options.queue_bytes_max));
-        let shared = Arc::new(Shared::new(
-            store.id,
-            store.epoch,
-            files,
-            options,
-            recovered.index,
-            recovered.segments,
-            end,
-        ));
+        let shared =
+            Arc::new(Shared::new(store.id, store.epoch, files, options, recovered.index, recovered.segments, end));
         let writer = Writer::new(shared.clone(), recovered.standing).start(queue.clone(), lock)?;
-        Ok(Arc::new(Self {
-            shared,
-            queue,
-            snapshots: Arc::new(snapshots),
-            writer: Mutex::new(Some(writer)),
-        }))
+        Ok(Arc::new(Self { shared, queue, snapshots: Arc::new(snapshots), writer: Mutex::new(Some(writer)) }))
     }
 
     async fn submit(&self, append: Append, key: Option<u64>) -> AppendOutcome {
-        let size = append
-            .events
-            .iter()
-            .map(|event| record::len_of(append.address.as_str(), event))
-            .sum();
+        let size = append.events.iter().map(|event| record::len_of(append.address.as_str(), event)).sum();
         if let Some(refusal) = self.refuse(&append, size) {
             return refusal;
         }
         let (answer, outcome) = oneshot::channel();
-        let request = Request {
-            append,
-            key,
-            size,
-            answer,
-        };
-        let closed = || AppendOutcome::Unknown {
-            reason: "the journal is closed".to_owned(),
-        };
+        let request = Request { append, key, size, answer };
+        let closed = || AppendOutcome::Unknown { reason: "the journal is closed".to_owned() };
         if !self.queue.put(request).await {
             return closed();
         }
@@ -124,52 +94,30 @@ impl EmbeddedJournal {
     /// What no state of the log could make right.
     fn refuse(&self, append: &Append, size: usize) -> Option<AppendOutcome> {
         if append.epoch != self.shared.epoch {
-            return Some(AppendOutcome::Fenced {
-                current: self.shared.epoch,
-            });
+            return Some(AppendOutcome::Fenced { current: self.shared.epoch });
         }
         let max = self.shared.options.append_bytes_max;
         let reason = if append.events.is_empty() {
             "an append needs at least one event".to_owned()
         } else if append.events.len() > usize::from(u16::MAX) {
-            format!(
-                "an append holds at most {} events, not {}",
-                u16::MAX,
-                append.events.len()
-            )
+            format!("an append holds at most {} events, not {}", u16::MAX, append.events.len())
         } else if size > max {
-            format!(
-                "an append holds at most {max} bytes, not {size}: put large bodies into the content store"
-            )
+            format!("an append holds at most {max} bytes, not {size}: put large bodies into the content store")
         } else {
             return None;
         };
-        Some(AppendOutcome::Full {
-            free_bytes: self.shared.free_bytes(),
-            reason,
-        })
+        Some(AppendOutcome::Full { free_bytes: self.shared.free_bytes(), reason })
     }
 
     /// Whether an append that met another version is one that was recorded before.
-    async fn tell_repeat(
-        &self,
-        address: Address,
-        expected: u64,
-        key: u64,
-        actual: u64,
-    ) -> AppendOutcome {
+    async fn tell_repeat(&self, address: Address, expected: u64, key: u64, actual: u64) -> AppendOutcome {
         let shared = self.shared.clone();
-        let told =
-            spawn_blocking(move || chain::first_answer(&shared, &address, expected, key)).await;
+        let told = spawn_blocking(move || chain::first_answer(&shared, &address, expected, key)).await;
         match told {
             Ok(Ok(Some(version))) => AppendOutcome::Duplicate { version },
             Ok(Ok(None)) => AppendOutcome::WrongVersion { actual },
-            Ok(Err(error)) => AppendOutcome::Unknown {
-                reason: error.to_string(),
-            },
-            Err(_) => AppendOutcome::Unknown {
-                reason: "the journal is closed".to_owned(),
-            },
+            Ok(Err(error)) => AppendOutcome::Unknown { reason: error.to_string() },
+            Err(_) => AppendOutcome::Unknown { reason: "the journal is closed".to_owned() },
         }
     }
 }
@@ -210,30 +158,17 @@ impl Journal for EmbeddedJournal {
     }
 
     fn version<'a>(&'a self, address: &'a Address) -> BoxFuture<'a, Result<u64, JournalError>> {
-        let version = self
-            .shared
-            .index
-            .read()
-            .get(address)
-            .map_or(0, |entry| entry.version);
+        let version = self.shared.index.read().get(address).map_or(0, |entry| entry.version);
         Box::pin(std::future::ready(Ok(version)))
     }
 
-    fn follow(
-        &self,
-        shard: Option<Shard>,
-        from: Option<Cursor>,
-    ) -> Result<Box<dyn Feed>, JournalError> {
+    fn follow(&self, shard: Option<Shard>, from: Option<Cursor>) -> Result<Box<dyn Feed>, JournalError> {
         Ok(Box::new(LogFeed::new(self.shared.clone(), shard, from)?))
     }
 
-    // Only in memory so far (and so in the next checkpoint): to be written along with the next batch,
-    // see the port's documentation.
     fn settle(&self, address: &Address, version: u64, wake: Wake) {
-        if let Some(entry) = self.shared.index.write().get_mut(address)
-            && entry.version == version
-        {
-            entry.wake = wake;
+        if self.shared.hints.put(address, Hint { version, wake }) {
+            self.queue.nudge();
         }
     }
 
@@ -256,9 +191,7 @@ impl Journal for EmbeddedJournal {
         Box::pin(async move {
             let version = self.version(address).await.ok()?;
             let (snapshots, address) = (self.snapshots.clone(), address.clone());
-            let found = spawn_blocking(move || snapshots.get(&address))
-                .await
-                .ok()??;
+            let found = spawn_blocking(move || snapshots.get(&address)).await.ok()??;
             // A snapshot that knows more than the log is of a log that is no more.
             (found.version <= version).then_some(found)
         })
@@ -276,14 +209,9 @@ impl Journal for EmbeddedJournal {
         Box::pin(std::future::ready(Ok(unfinished)))
     }
 
-    fn addresses<'a>(
-        &'a self,
-        scope: &'a TenantScope,
-    ) -> BoxFuture<'a, Result<Vec<Address>, JournalError>> {
+    fn addresses<'a>(&'a self, scope: &'a TenantScope) -> BoxFuture<'a, Result<Vec<Address>, JournalError>> {
         let index = self.shared.index.read();
-        let own = index
-            .keys()
-            .filter(|address| scope.covers(address.tenant()));
+        let own = index.keys().filter(|address| scope.covers(address.tenant()));
         let own = own.cloned().collect();
         Box::pin(std::future::ready(Ok(own)))
     }
@@ -293,13 +221,7 @@ impl Journal for EmbeddedJournal {
     }
 
     fn health(&self) -> Health {
-        let used_bytes = self
-            .shared
-            .segments
-            .read()
-            .iter()
-            .map(|segment| segment.len)
-            .sum();
+        let used_bytes = self.shared.segments.read().iter().map(|segment| segment.len).sum();
         Health {
             free_bytes: self.shared.free_bytes(),
             durable: self.durable(),

@@ -8,9 +8,7 @@ use mesh_kernel::ports::JournalError;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
-    #[error(
-        "the journal is open in another process (pid {pid}): stop that one first, or use another data folder"
-    )]
+    #[error("the journal is open in another process (pid {pid}): stop that one first, or use another data folder")]
     Locked {
         /// What the other wrote into the lock.
         pid: String,
@@ -50,16 +48,9 @@ impl OpenError {
 }
 
 pub(super) fn io_error(file: &str, source: io::Error) -> JournalError {
-    JournalError::Io {
-        file: file.to_owned(),
-        source: Arc::new(source),
-    }
+    JournalError::Io { file: file.to_owned(), source: Arc::new(source) }
 }
 
 pub(super) fn damaged(file: &str, offset: u64, what: &str) -> JournalError {
-    JournalError::Damaged {
-        file: file.to_owned(),
-        offset,
-        what: what.to_owned(),
-    }
+    JournalError::Damaged { file: file.to_owned(), offset, what: what.to_owned() }
 }

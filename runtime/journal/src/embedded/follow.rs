@@ -17,7 +17,8 @@ use super::{
     cursor::{self, Stand},
     error::{damaged, io_error},
     log::{
-        Place, frame, record,
+        Place, frame,
+        record::{self, Kind},
         segment::{self, Segment},
     },
     shared::{End, Shared, WriterState},
@@ -42,11 +43,7 @@ struct Batch {
 }
 
 impl LogFeed {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        shard: Option<Shard>,
-        from: Option<Cursor>,
-    ) -> Result<Self, JournalError> {
+    pub(super) fn new(shared: Arc<Shared>, shard: Option<Shard>, from: Option<Cursor>) -> Result<Self, JournalError> {
         let stand = match from {
             None => beginning(&shared),
             Some(from) => cursor::decode(&shared.store, shard, &from)
@@ -54,12 +51,7 @@ impl LogFeed {
                 .ok_or(JournalError::BadCursor)?,
         };
         shared.feeds.fetch_add(1, Ordering::AcqRel);
-        Ok(Self {
-            ends: shared.end.subscribe(),
-            shared,
-            shard,
-            stand,
-        })
+        Ok(Self { ends: shared.end.subscribe(), shared, shard, stand })
     }
 
     /// What there is from here on, perhaps nothing; moves on only when it can be answered.
@@ -70,9 +62,9 @@ impl LogFeed {
                 self.stand.position = self.stand.position.max(end.last);
                 return Ok(Vec::new());
             }
-            let mut batches = self.from_memory(end);
+            let mut batches = self.kept_in_memory(end);
             if batches.is_empty() {
-                batches = self.from_disk(end).await?;
+                batches = self.left_on_disk(end).await?;
             }
             let (records, stand) = self.decode(&batches)?;
             self.stand = stand;
@@ -82,7 +74,7 @@ impl LogFeed {
         }
     }
 
-    fn from_memory(&self, end: End) -> Vec<Batch> {
+    fn kept_in_memory(&self, end: End) -> Vec<Batch> {
         let tail = self.shared.tail.lock();
         let mut batches = Vec::new();
         let mut bytes = 0;
@@ -91,15 +83,12 @@ impl LogFeed {
                 break;
             };
             bytes += kept.frame.len();
-            batches.push(Batch {
-                place: kept.place,
-                frame: kept.frame,
-            });
+            batches.push(Batch { place: kept.place, frame: kept.frame });
         }
         batches
     }
 
-    async fn from_disk(&self, end: End) -> Result<Vec<Batch>, JournalError> {
+    async fn left_on_disk(&self, end: End) -> Result<Vec<Batch>, JournalError> {
         let (shared, stand) = (self.shared.clone(), self.stand);
         tokio::task::spawn_blocking(move || read_batches(&shared, stand, end))
             .await
@@ -111,45 +100,34 @@ impl LogFeed {
         let mut records = Vec::new();
         for batch in batches {
             let no = |offset, what| damaged(&segment::name(batch.place.segment), offset, what);
-            let head = frame::peek(&batch.frame)
-                .map_err(|_| no(batch.place.offset, "no batch lies here"))?;
+            let head = frame::peek(&batch.frame).map_err(|_| no(batch.place.offset, "no batch lies here"))?;
             let mut at = frame::HEAD;
             for _ in 0..head.count {
                 let offset = batch.place.offset + at as u64;
-                let bytes = batch
-                    .frame
-                    .get(at..frame::HEAD + head.body_len)
-                    .unwrap_or_default();
+                let bytes = batch.frame.get(at..frame::HEAD + head.body_len).unwrap_or_default();
                 let (record, len) = record::read(bytes, None).map_err(|what| no(offset, what))?;
-                let position = Place {
-                    offset,
-                    ..batch.place
-                }
-                .into();
-                if self
-                    .shard
-                    .is_none_or(|shard| shard.number() == record.shard)
-                {
+                let position = Place { offset, ..batch.place }.into();
+                if self.wants(&record) {
                     records.push(Recorded {
-                        address: record
-                            .address
-                            .parse()
-                            .map_err(|_| no(offset, "the address of a record is none"))?,
+                        address: record.address.parse().map_err(|_| no(offset, "the address of a record is none"))?,
                         version: record.version,
                         position,
                         bytes: batch.frame.slice_ref(record.envelope),
                     });
                 }
-                stand.position = position;
+                if record.kind == Kind::Event {
+                    stand.position = position;
+                }
                 at += len;
             }
             stand.next_batch = head.batch + 1;
-            stand.place = Place {
-                offset: batch.place.offset + head.len as u64,
-                ..batch.place
-            };
+            stand.place = Place { offset: batch.place.offset + head.len as u64, ..batch.place };
         }
         Ok((records, stand))
+    }
+
+    fn wants(&self, record: &record::Record<'_>) -> bool {
+        record.kind == Kind::Event && self.shard.is_none_or(|shard| shard.number() == record.shard)
     }
 
     fn followed(&self, records: Vec<Recorded>) -> Followed {
@@ -195,17 +173,8 @@ impl Drop for LogFeed {
 
 fn beginning(shared: &Shared) -> Stand {
     let segments = shared.segments.read();
-    let (segment, next_batch) = segments
-        .first()
-        .map_or((1, 1), |first| (first.number, first.first_batch));
-    Stand {
-        place: Place {
-            segment,
-            offset: segment::HEAD,
-        },
-        next_batch,
-        position: Default::default(),
-    }
+    let (segment, next_batch) = segments.first().map_or((1, 1), |first| (first.number, first.first_batch));
+    Stand { place: Place { segment, offset: segment::HEAD }, next_batch, position: Default::default() }
 }
 
 /// Reads whole batches from the disk, at least one, each checked.
@@ -217,18 +186,13 @@ fn read_batches(shared: &Shared, stand: Stand, end: End) -> Result<Vec<Batch>, J
     while next_batch < end.next_batch {
         match frame::check(&chunk, segment.seed) {
             Ok(head) if head.batch == next_batch => {
-                batches.push(Batch {
-                    place,
-                    frame: chunk.split_to(head.len),
-                });
+                batches.push(Batch { place, frame: chunk.split_to(head.len) });
                 place.offset += head.len as u64;
                 next_batch += 1;
             }
             // The rest is for the next answer: it may lie in the next segment.
             _ if !batches.is_empty() => break,
-            Err(frame::NoFrame::Longer(len))
-                if chunk.len() < len && place.offset + len as u64 <= segment.len =>
-            {
+            Err(frame::NoFrame::Longer(len)) if chunk.len() < len && place.offset + len as u64 <= segment.len => {
                 chunk = read_chunk(&segment, place.offset, len)?;
                 if chunk.len() < len {
                     return Err(segment.damaged(place.offset, "the batch is longer than the file"));
@@ -245,19 +209,14 @@ fn read_batches(shared: &Shared, stand: Stand, end: End) -> Result<Vec<Batch>, J
 fn locate(shared: &Shared, stand: Stand) -> Result<(Arc<Segment>, Place), JournalError> {
     let mut place = stand.place;
     let find = |number| {
-        shared
-            .segment(number)
-            .ok_or_else(|| io_error(&segment::name(number), std::io::ErrorKind::NotFound.into()))
+        shared.segment(number).ok_or_else(|| io_error(&segment::name(number), std::io::ErrorKind::NotFound.into()))
     };
     let mut segment = find(place.segment)?;
     while let Some(next) = shared.segment(segment.number + 1) {
         if next.first_batch > stand.next_batch {
             break;
         }
-        place = Place {
-            segment: next.number,
-            offset: segment::HEAD,
-        };
+        place = Place { segment: next.number, offset: segment::HEAD };
         segment = next;
     }
     Ok((segment, place))
@@ -266,8 +225,7 @@ fn locate(shared: &Shared, stand: Stand) -> Result<(Arc<Segment>, Place), Journa
 fn read_chunk(segment: &Segment, offset: u64, want: usize) -> Result<Bytes, JournalError> {
     let len = segment.len.saturating_sub(offset).min(want as u64) as usize;
     let mut chunk = BytesMut::zeroed(len);
-    let got =
-        read_full(segment.file.as_ref(), &mut chunk, offset).map_err(|error| segment.io(error))?;
+    let got = read_full(segment.file.as_ref(), &mut chunk, offset).map_err(|error| segment.io(error))?;
     chunk.truncate(got);
     Ok(chunk.freeze())
 }

@@ -6,6 +6,7 @@ mod cursor;
 mod engine;
 mod error;
 mod follow;
+mod hints;
 mod index;
 mod log;
 mod options;

@@ -106,16 +106,10 @@ impl Options {
             return no("append_bytes_max", "an append must fit into a segment");
         }
         if self.queue_bytes_max < 64 * 1024 || self.queue_bytes_max < self.append_bytes_max {
-            return no(
-                "queue_bytes_max",
-                "at least 64 KiB, and at least the largest append",
-            );
+            return no("queue_bytes_max", "at least 64 KiB, and at least the largest append");
         }
         if self.batch_bytes_max == 0 || self.batch_events_max == 0 {
-            return no(
-                "batch_bytes_max",
-                "a batch holds at least one byte and one event",
-            );
+            return no("batch_bytes_max", "a batch holds at least one byte and one event");
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use super::{
     log::{
         Place,
         frame::{self, NoFrame},
-        record,
+        record::{self, Kind},
         segment::{self, Segment, StoreId},
     },
     window::Window,
@@ -103,9 +103,7 @@ fn find_segments(
     }
     numbers.sort_unstable();
     if numbers.is_empty() && newest == 0 {
-        return Ok(vec![Arc::new(
-            first_segment(files, store, options).map_err(io)?,
-        )]);
+        return Ok(vec![Arc::new(first_segment(files, store, options).map_err(io)?)]);
     }
     let expected = 1..=numbers.last().copied().unwrap_or(0).max(newest);
     for number in expected {
@@ -113,17 +111,10 @@ fn find_segments(
             return Err(damaged(&segment::name(number), 0, "the file is missing").into());
         }
     }
-    numbers
-        .into_iter()
-        .map(|number| Segment::open(files, store, number).map(Arc::new))
-        .collect()
+    numbers.into_iter().map(|number| Segment::open(files, store, number).map(Arc::new)).collect()
 }
 
-fn first_segment(
-    files: &dyn Files,
-    store: &StoreId,
-    options: &Options,
-) -> std::io::Result<Segment> {
+fn first_segment(files: &dyn Files, store: &StoreId, options: &Options) -> std::io::Result<Segment> {
     const TMP: &str = "first.tmp";
     let file = files.create(TMP)?;
     zero_fill(file.as_ref(), options.first_segment_bytes, &|| false)?;
@@ -153,18 +144,15 @@ impl Scan {
     fn begin(files: &dyn Files, store: &StoreId, segments: &[Arc<Segment>]) -> Self {
         let first = segments.first().map_or(1, |segment| segment.number);
         let start = Point {
-            place: Place {
-                segment: first,
-                offset: segment::HEAD,
-            },
+            place: Place { segment: first, offset: segment::HEAD },
             next_batch: 1,
             prev_crc: 0,
             last: Position(0),
         };
         let saved = checkpoint::load(files, store).filter(|(point, _)| {
-            segments.iter().any(|segment| {
-                segment.number == point.place.segment && segment.first_batch <= point.next_batch
-            })
+            segments
+                .iter()
+                .any(|segment| segment.number == point.place.segment && segment.first_batch <= point.next_batch)
         });
         let (point, base) = saved.unwrap_or((start, Index::new()));
         Self {
@@ -183,15 +171,9 @@ impl Scan {
     /// Steps to the next segment, which must go on where this one ended.
     fn enter(&mut self, segment: &Segment) -> Result<(), JournalError> {
         if segment.first_batch != self.next_batch || segment.prev_crc != self.prev_crc {
-            return Err(segment.damaged(
-                40,
-                "the segment does not go on where the one before it ends",
-            ));
+            return Err(segment.damaged(40, "the segment does not go on where the one before it ends"));
         }
-        self.place = Place {
-            segment: segment.number,
-            offset: segment::HEAD,
-        };
+        self.place = Place { segment: segment.number, offset: segment::HEAD };
         self.last_frame = None;
         // The last frame of a segment that has a successor was flushed before that was made.
         self.unmarked = false;
@@ -208,10 +190,7 @@ impl Scan {
                 Err(no) => return self.ends_here(segment, until, no),
             };
             if head.batch != self.next_batch || head.prev_crc != self.prev_crc {
-                let what = format!(
-                    "batch {} lies where batch {} belongs",
-                    head.batch, self.next_batch
-                );
+                let what = format!("batch {} lies where batch {} belongs", head.batch, self.next_batch);
                 return Err(segment.damaged(self.place.offset, &what));
             }
             self.absorb(segment, bytes, head)?;
@@ -219,25 +198,16 @@ impl Scan {
         Ok(())
     }
 
-    fn absorb(
-        &mut self,
-        segment: &Segment,
-        frame: &[u8],
-        head: frame::Head,
-    ) -> Result<(), JournalError> {
+    fn absorb(&mut self, segment: &Segment, frame: &[u8], head: frame::Head) -> Result<(), JournalError> {
         let mut at = frame::HEAD;
         let end = frame::HEAD + head.body_len;
+        self.unmarked = false;
         for _ in 0..head.count {
             let offset = self.place.offset + at as u64;
             let bytes = frame.get(at..end).unwrap_or_default();
-            let (record, len) =
-                record::read(bytes, None).map_err(|what| segment.damaged(offset, what))?;
-            let position = Place {
-                segment: segment.number,
-                offset,
-            };
-            self.note(&record, position.into())
-                .map_err(|what| segment.damaged(offset, what))?;
+            let (record, len) = record::read(bytes, None).map_err(|what| segment.damaged(offset, what))?;
+            let position = Place { segment: segment.number, offset };
+            self.note(&record, position.into()).map_err(|what| segment.damaged(offset, what))?;
             at += len;
         }
         self.last_frame = Some((self.place.offset, head.len));
@@ -245,69 +215,62 @@ impl Scan {
         self.read += head.len as u64;
         self.next_batch += 1;
         self.prev_crc = head.crc;
-        self.unmarked = head.count > 0;
         Ok(())
     }
 
-    fn note(
-        &mut self,
-        record: &record::Record<'_>,
-        position: Position,
-    ) -> Result<(), &'static str> {
+    fn note(&mut self, record: &record::Record<'_>, position: Position) -> Result<(), &'static str> {
         let before = match self.over.get(record.address) {
             Some(entry) => Some(*entry),
             None if self.base.is_empty() => None,
             None => {
-                let address = record
-                    .address
-                    .parse()
-                    .map_err(|_| "the address of a record is none")?;
+                let address = record.address.parse().map_err(|_| "the address of a record is none")?;
                 self.base.get(&address).copied()
             }
         };
+        if record.kind == Kind::Wake {
+            self.settle(record, before);
+            return Ok(());
+        }
         let (version, last) = before.map_or((0, 0), |entry| (entry.version, entry.last.0));
         if record.version != version + 1 || record.prev != last {
             return Err("the versions of an entity have a gap");
         }
-        let entry = Entry {
-            version: record.version,
-            last: position,
-            wake: record.wake,
-        };
-        match self.over.get_mut(record.address) {
-            Some(known) => *known = entry,
-            None => {
-                self.over.insert(record.address.into(), entry);
-            }
-        }
+        let entry = Entry { version: record.version, last: position, wake: record.wake };
+        self.put(record.address, entry);
         self.last = position;
+        self.unmarked = true;
         Ok(())
     }
 
+    fn settle(&mut self, record: &record::Record<'_>, before: Option<Entry>) {
+        if let Some(entry) = before.filter(|entry| entry.version == record.version) {
+            let wake = record.wake;
+            self.put(record.address, Entry { wake, ..entry });
+        }
+    }
+
+    fn put(&mut self, address: &str, entry: Entry) {
+        match self.over.get_mut(address) {
+            Some(known) => *known = entry,
+            None => {
+                self.over.insert(address.into(), entry);
+            }
+        }
+    }
+
     /// No good frame lies here: the end of the log, a torn tail, or damage?
-    fn ends_here(
-        &self,
-        segment: &Segment,
-        until: Option<u64>,
-        no: NoFrame,
-    ) -> Result<(), JournalError> {
+    fn ends_here(&self, segment: &Segment, until: Option<u64>, no: NoFrame) -> Result<(), JournalError> {
         let what = match no {
             NoFrame::Zeros => "zeros lie where a batch belongs",
             NoFrame::Longer(_) => "the batch is longer than the file",
             NoFrame::Bad(what) => what,
         };
         if until.is_some() {
-            let what = format!(
-                "{what} (batch {}, and a later segment follows)",
-                self.next_batch
-            );
+            let what = format!("{what} (batch {}, and a later segment follows)", self.next_batch);
             return Err(segment.damaged(self.place.offset, &what));
         }
         if let Some(later) = self.later_frame(segment)? {
-            let what = format!(
-                "{what} (batch {}, and a good one follows at byte {later})",
-                self.next_batch
-            );
+            let what = format!("{what} (batch {}, and a good one follows at byte {later})", self.next_batch);
             return Err(segment.damaged(self.place.offset, &what));
         }
         Ok(())
@@ -368,13 +331,9 @@ impl Scan {
         index.reserve(self.over.len());
         for (address, entry) in self.over {
             let place = Place::from(entry.last);
-            let parsed = address.parse().map_err(|_| {
-                damaged(
-                    &segment::name(place.segment),
-                    place.offset,
-                    "the address of a record is none",
-                )
-            })?;
+            let parsed = address
+                .parse()
+                .map_err(|_| damaged(&segment::name(place.segment), place.offset, "the address of a record is none"))?;
             index.insert(parsed, entry);
         }
         Ok(index)

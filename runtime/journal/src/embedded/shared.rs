@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::{
     Options,
+    hints::Hints,
     index::Index,
     log::segment::{Segment, StoreId},
     tail::Tail,
@@ -43,6 +44,7 @@ pub(super) struct Shared {
     pub(super) tail: Mutex<Tail>,
     pub(super) feeds: AtomicUsize,
     pub(super) state: Mutex<WriterState>,
+    pub(super) hints: Hints,
     last_flush_nanos: AtomicU64,
 }
 
@@ -79,6 +81,7 @@ impl Shared {
             end: watch::Sender::new(end),
             feeds: AtomicUsize::new(0),
             state: Mutex::default(),
+            hints: Hints::default(),
             last_flush_nanos: AtomicU64::new(0),
         }
     }

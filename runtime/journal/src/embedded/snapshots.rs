@@ -67,34 +67,19 @@ impl Snapshots {
             .list()
             .unwrap_or_default()
             .iter()
-            .filter_map(|name| {
-                name.strip_prefix("snap-")?
-                    .strip_suffix(".log")?
-                    .parse()
-                    .ok()
-            })
+            .filter_map(|name| name.strip_prefix("snap-")?.strip_suffix(".log")?.parse().ok())
             .collect();
         numbers.sort_unstable();
         let newest = numbers.pop().unwrap_or(1);
         for old in numbers {
             let _best_effort = files.unlink(&name(old));
         }
-        let mut book = Book {
-            file: files.open(&name(newest)).ok(),
-            number: newest,
-            end: 0,
-            live: HashMap::new(),
-            live_bytes: 0,
-        };
+        let mut book =
+            Book { file: files.open(&name(newest)).ok(), number: newest, end: 0, live: HashMap::new(), live_bytes: 0 };
         if let Err(error) = book.scan(seed) {
             tracing::warn!(%error, file = name(newest), "snapshots cannot be read: entities are replayed");
         }
-        Self {
-            files,
-            seed,
-            bytes_max,
-            book: Mutex::new(book),
-        }
+        Self { files, seed, bytes_max, book: Mutex::new(book) }
     }
 
     /// Keeps a snapshot, unless a newer one is there.
@@ -103,16 +88,10 @@ impl Snapshots {
             return;
         }
         let mut book = self.book.lock();
-        if book
-            .live
-            .get(address)
-            .is_some_and(|at| at.version >= snapshot.version)
-        {
+        if book.live.get(address).is_some_and(|at| at.version >= snapshot.version) {
             return;
         }
-        let kept = self
-            .append(&mut book, address, snapshot)
-            .and_then(|()| self.compact(&mut book));
+        let kept = self.append(&mut book, address, snapshot).and_then(|()| self.compact(&mut book));
         if let Err(error) = kept {
             tracing::debug!(%error, %address, "a snapshot was not kept");
         }
@@ -124,14 +103,13 @@ impl Snapshots {
             let book = self.book.lock();
             (book.file.clone()?, *book.live.get(address)?)
         };
-        let bytes = read_state(file.as_ref(), at, self.seed);
-        if bytes.is_none() {
+        let Some(bytes) = read_state(file.as_ref(), at, self.seed) else {
             tracing::warn!(%address, offset = at.offset, "a snapshot is damaged: the entity is replayed");
-        }
-        Some(Snapshot {
-            version: at.version,
-            bytes: bytes?,
-        })
+            // Forgotten, so that the next one of the same version is kept.
+            self.book.lock().live.remove(address);
+            return None;
+        };
+        Some(Snapshot { version: at.version, bytes })
     }
 
     fn append(&self, book: &mut Book, address: &Address, snapshot: &Snapshot) -> io::Result<()> {
@@ -172,13 +150,7 @@ impl Snapshots {
             end += at.len();
         }
         self.files.unlink(&name(book.number))?;
-        *book = Book {
-            file: Some(file),
-            number,
-            end,
-            live,
-            live_bytes: end,
-        };
+        *book = Book { file: Some(file), number, end, live, live_bytes: end };
         Ok(())
     }
 }
@@ -202,9 +174,7 @@ impl Book {
             // An address has a few hundred bytes at most.
             let want = bytes.get_mut(..1024).unwrap_or_default();
             let got = read_full(file.as_ref(), want, self.end)?;
-            let Some((address, at)) =
-                parse_head(bytes.get(..got).unwrap_or_default(), self.end, seed)
-            else {
+            let Some((address, at)) = parse_head(bytes.get(..got).unwrap_or_default(), self.end, seed) else {
                 return Ok(());
             };
             if self.end + at.len() > len {
@@ -221,11 +191,7 @@ fn encode(address: &Address, snapshot: &Snapshot, seed: u32) -> Vec<u8> {
     let mut bytes = vec![0; HEAD];
     put_at(&mut bytes, 0, &(address.len() as u16).to_le_bytes());
     put_at(&mut bytes, 4, &(snapshot.bytes.len() as u32).to_le_bytes());
-    put_at(
-        &mut bytes,
-        12,
-        &crc32c::crc32c_append(seed, &snapshot.bytes).to_le_bytes(),
-    );
+    put_at(&mut bytes, 12, &crc32c::crc32c_append(seed, &snapshot.bytes).to_le_bytes());
     put_at(&mut bytes, 16, &snapshot.version.to_le_bytes());
     bytes.extend_from_slice(address);
     let crc = head_crc(&bytes, seed);
@@ -246,12 +212,7 @@ fn parse_head(bytes: &[u8], offset: u64, seed: u32) -> Option<(Address, At)> {
         return None;
     }
     let address = std::str::from_utf8(head.get(HEAD..)?).ok()?.parse().ok()?;
-    let at = At {
-        offset,
-        address_len,
-        state_len: u32_at(head, 4)? as usize,
-        version: u64_at(head, 16)?,
-    };
+    let at = At { offset, address_len, state_len: u32_at(head, 4)? as usize, version: u64_at(head, 16)? };
     Some((address, at))
 }
 

@@ -38,15 +38,9 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let names = files.list().map_err(io)?;
                 if names.iter().any(|name| name.ends_with(".log")) {
-                    return Err(
-                        damaged(NAME, 0, "the file is missing, and segments are there").into(),
-                    );
+                    return Err(damaged(NAME, 0, "the file is missing, and segments are there").into());
                 }
-                let store = Self {
-                    id: uuid::Uuid::now_v7().into_bytes(),
-                    epoch: Epoch(0),
-                    newest_segment: 0,
-                };
+                let store = Self { id: uuid::Uuid::now_v7().into_bytes(), epoch: Epoch(0), newest_segment: 0 };
                 store.save(files).map_err(io)?;
                 Ok(store)
             }
@@ -98,10 +92,7 @@ fn parse(bytes: &[u8]) -> Result<Store, OpenError> {
         return Err(bad("the store was made with another number of shards"));
     }
     Ok(Store {
-        id: bytes
-            .get(16..32)
-            .and_then(|id| id.try_into().ok())
-            .ok_or_else(short)?,
+        id: bytes.get(16..32).and_then(|id| id.try_into().ok()).ok_or_else(short)?,
         epoch: Epoch(u64_at(bytes, 32).ok_or_else(short)?),
         newest_segment: u64_at(bytes, 40).ok_or_else(short)?,
     })

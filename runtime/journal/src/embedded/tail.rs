@@ -24,19 +24,11 @@ pub(super) struct Tail {
 
 impl Tail {
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self {
-            kept: VecDeque::new(),
-            bytes: 0,
-            bytes_max,
-        }
+        Self { kept: VecDeque::new(), bytes: 0, bytes_max }
     }
 
     pub(super) fn push(&mut self, kept: Kept) {
-        if self
-            .kept
-            .back()
-            .is_some_and(|last| last.batch + 1 != kept.batch)
-        {
+        if self.kept.back().is_some_and(|last| last.batch + 1 != kept.batch) {
             self.clear();
         }
         self.bytes += kept.frame.len();
@@ -66,14 +58,7 @@ mod tests {
     use super::*;
 
     fn kept(batch: u64, len: usize) -> Kept {
-        Kept {
-            batch,
-            place: Place {
-                segment: 1,
-                offset: 0,
-            },
-            frame: Bytes::from(vec![0; len]),
-        }
+        Kept { batch, place: Place { segment: 1, offset: 0 }, frame: Bytes::from(vec![0; len]) }
     }
 
     #[test]

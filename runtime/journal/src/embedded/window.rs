@@ -16,28 +16,17 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn new() -> Self {
-        Self {
-            start: 0,
-            bytes: Vec::new(),
-        }
+        Self { start: 0, bytes: Vec::new() }
     }
 
     /// At least `want` bytes at `offset`, or as many as the file has.
-    pub(super) fn bytes(
-        &mut self,
-        segment: &Segment,
-        offset: u64,
-        want: usize,
-    ) -> Result<&[u8], JournalError> {
-        let inside = offset
-            .checked_sub(self.start)
-            .is_some_and(|skip| skip as usize + want <= self.bytes.len());
+    pub(super) fn bytes(&mut self, segment: &Segment, offset: u64, want: usize) -> Result<&[u8], JournalError> {
+        let inside = offset.checked_sub(self.start).is_some_and(|skip| skip as usize + want <= self.bytes.len());
         if !inside {
             let left = segment.len.saturating_sub(offset);
             let len = (want.max(STRIDE) as u64).min(left) as usize;
             self.bytes.resize(len, 0);
-            let got = read_full(segment.file.as_ref(), &mut self.bytes, offset)
-                .map_err(|error| segment.io(error))?;
+            let got = read_full(segment.file.as_ref(), &mut self.bytes, offset).map_err(|error| segment.io(error))?;
             self.bytes.truncate(got);
             self.start = offset;
         }
@@ -47,17 +36,12 @@ impl Window {
 
     /// The bytes of the frame at `offset`, as far as the file has them.
     pub(super) fn frame(&mut self, segment: &Segment, offset: u64) -> Result<&[u8], JournalError> {
-        let len = frame::peek(self.bytes(segment, offset, frame::HEAD)?)
-            .map_or(frame::HEAD, |head| head.len);
+        let len = frame::peek(self.bytes(segment, offset, frame::HEAD)?).map_or(frame::HEAD, |head| head.len);
         self.bytes(segment, offset, len)
     }
 
     /// The first 8-byte word from `offset` on that is not zero.
-    pub(super) fn next_nonzero(
-        &mut self,
-        segment: &Segment,
-        mut offset: u64,
-    ) -> Result<Option<u64>, JournalError> {
+    pub(super) fn next_nonzero(&mut self, segment: &Segment, mut offset: u64) -> Result<Option<u64>, JournalError> {
         while offset < segment.len {
             let bytes = self.bytes(segment, offset, 8)?;
             if bytes.is_empty() {

@@ -195,8 +195,5 @@ pub fn zero_fill(file: &dyn File, len: u64, stop: &dyn Fn() -> bool) -> io::Resu
 
 /// Whether the error says that there is no room.
 pub fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::WriteZero
-    )
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::WriteZero)
 }

@@ -27,18 +27,11 @@ impl OsFiles {
         if !folder.is_dir() {
             fs::create_dir_all(folder)?;
             for parent in folder.ancestors().skip(1).take(2) {
-                let parent = if parent.as_os_str().is_empty() {
-                    Path::new(".")
-                } else {
-                    parent
-                };
+                let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
                 fs::File::open(parent)?.sync_all()?;
             }
         }
-        Ok(Self {
-            folder: folder.to_owned(),
-            handle: fs::File::open(folder)?,
-        })
+        Ok(Self { folder: folder.to_owned(), handle: fs::File::open(folder)? })
     }
 
     /// Where it is.
@@ -56,17 +49,12 @@ impl OsFiles {
 
 impl Files for OsFiles {
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let file = Self::options()
-            .create(true)
-            .truncate(true)
-            .open(self.folder.join(name))?;
+        let file = Self::options().create(true).truncate(true).open(self.folder.join(name))?;
         Ok(Arc::new(OsFile(file)))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(OsFile(
-            Self::options().open(self.folder.join(name))?,
-        )))
+        Ok(Arc::new(OsFile(Self::options().open(self.folder.join(name))?)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -100,18 +88,13 @@ impl Files for OsFiles {
     }
 
     fn lock(&self, name: &str) -> Result<Box<dyn Lock>, LockError> {
-        let mut file = Self::options()
-            .create(true)
-            .truncate(false)
-            .open(self.folder.join(name))?;
+        let mut file = Self::options().create(true).truncate(false).open(self.folder.join(name))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut by = String::new();
                 file.read_to_string(&mut by)?;
-                return Err(LockError::Held {
-                    by: by.trim().to_owned(),
-                });
+                return Err(LockError::Held { by: by.trim().to_owned() });
             }
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }

@@ -83,17 +83,11 @@ impl State {
     }
 
     fn used(&self) -> u64 {
-        self.names
-            .values()
-            .filter_map(|id| self.nodes.get(id))
-            .map(|node| node.live.len() as u64)
-            .sum()
+        self.names.values().filter_map(|id| self.nodes.get(id)).map(|node| node.live.len() as u64).sum()
     }
 
     fn node(&mut self, id: u64) -> io::Result<&mut Node> {
-        self.nodes
-            .get_mut(&id)
-            .ok_or_else(|| ErrorKind::NotFound.into())
+        self.nodes.get_mut(&id).ok_or_else(|| ErrorKind::NotFound.into())
     }
 
     fn flush(&mut self, id: u64) -> io::Result<()> {
@@ -101,8 +95,7 @@ impl State {
         let failing = self.failing_flush.filter(|(nth, ..)| *nth == self.flushes);
         if let Some((_, after, seed)) = failing {
             self.failing_flush = None;
-            self.node(id)?
-                .flush_failed(&mut Rng::new(seed), after == AfterFailedFlush::New);
+            self.node(id)?.flush_failed(&mut Rng::new(seed), after == AfterFailedFlush::New);
             return Err(eio());
         }
         if self.failing_flushes {
@@ -118,7 +111,7 @@ impl State {
         let mut taken = len;
         if let Some(nth) = self.short_writes
             && len > 1
-            && self.writes % nth.max(1) == 0
+            && self.writes.is_multiple_of(nth.max(1))
         {
             taken = len / 2;
         }
@@ -151,8 +144,7 @@ impl State {
                 node.crash(&mut rng);
             }
         }
-        self.nodes
-            .retain(|id, _| names.values().any(|named| named == id));
+        self.nodes.retain(|id, _| names.values().any(|named| named == id));
         self.durable_names = names.clone();
         self.names = names;
         self.begin_life();
@@ -242,12 +234,7 @@ impl SimFiles {
 
     /// Flips one bit of a file, on the disk and in what is read. Answers whether there is such a byte.
     pub fn flip(&self, name: &str, offset: usize, bit: u8) -> bool {
-        self.damage(name, |plane| {
-            plane
-                .get_mut(offset)
-                .map(|byte| *byte ^= 1 << (bit % 8))
-                .is_some()
-        })
+        self.damage(name, |plane| plane.get_mut(offset).map(|byte| *byte ^= 1 << (bit % 8)).is_some())
     }
 
     /// Zeros one sector of 512 bytes. Answers whether there is such a sector.
@@ -255,10 +242,7 @@ impl SimFiles {
         self.damage(name, |plane| {
             let start = sector * SECTOR;
             let end = (start + SECTOR).min(plane.len());
-            plane
-                .get_mut(start..end)
-                .map(|bytes| bytes.fill(0))
-                .is_some()
+            plane.get_mut(start..end).map(|bytes| bytes.fill(0)).is_some()
         })
     }
 
@@ -289,9 +273,7 @@ impl SimFiles {
             capacity: state.capacity,
             ..State::default()
         };
-        Self {
-            state: Arc::new(Mutex::new(copy)),
-        }
+        Self { state: Arc::new(Mutex::new(copy)) }
     }
 
     fn damage(&self, name: &str, change: impl Fn(&mut Vec<u8>) -> bool) -> bool {
@@ -307,11 +289,7 @@ impl SimFiles {
     }
 
     fn handle(&self, state: &State, id: u64) -> Arc<dyn File> {
-        Arc::new(SimFile {
-            state: self.state.clone(),
-            id,
-            life: state.life,
-        })
+        Arc::new(SimFile { state: self.state.clone(), id, life: state.life })
     }
 
     fn change(&self, change: NameChange) -> io::Result<()> {
@@ -320,9 +298,7 @@ impl SimFiles {
         state.step(life)?;
         let known = match &change {
             NameChange::Create(..) => true,
-            NameChange::Rename(name, _) | NameChange::Unlink(name) => {
-                state.names.contains_key(name)
-            }
+            NameChange::Rename(name, _) | NameChange::Unlink(name) => state.names.contains_key(name),
         };
         if !known {
             return Err(ErrorKind::NotFound.into());
@@ -383,9 +359,7 @@ impl Files for SimFiles {
 
     fn free_space(&self) -> io::Result<u64> {
         let state = self.state.lock();
-        Ok(state
-            .capacity
-            .map_or(1 << 40, |capacity| capacity.saturating_sub(state.used())))
+        Ok(state.capacity.map_or(1 << 40, |capacity| capacity.saturating_sub(state.used())))
     }
 
     fn lock(&self, _name: &str) -> Result<Box<dyn Lock>, LockError> {
@@ -396,10 +370,7 @@ impl Files for SimFiles {
             return Err(LockError::Held { by: by.clone() });
         }
         state.lock = Some(std::process::id().to_string());
-        Ok(Box::new(SimLock {
-            state: self.state.clone(),
-            life,
-        }))
+        Ok(Box::new(SimLock { state: self.state.clone(), life }))
     }
 }
 
@@ -439,9 +410,7 @@ impl File for SimFile {
             step?;
         }
         let taken = state.room(self.id, bytes.len(), offset)?;
-        state
-            .node(self.id)?
-            .write(bytes.get(..taken).unwrap_or_default(), offset);
+        state.node(self.id)?.write(bytes.get(..taken).unwrap_or_default(), offset);
         Ok(taken)
     }
 

@@ -26,8 +26,7 @@ impl Node {
         let end = offset + bytes.len();
         if self.live.len() < end {
             // The hole between reads as zeros, and is a change of its own.
-            self.dirty
-                .extend(self.live.len() / SECTOR..=(end - 1) / SECTOR);
+            self.dirty.extend(self.live.len() / SECTOR..=(end - 1) / SECTOR);
             self.live.resize(end, 0);
         }
         if let Some(target) = self.live.get_mut(offset..end) {
@@ -78,12 +77,7 @@ impl Node {
             match rng.below(3) {
                 0 => {}
                 1 => copy_sector(&self.live, &mut self.durable, sector, SECTOR),
-                _ => copy_sector(
-                    &self.live,
-                    &mut self.durable,
-                    sector,
-                    rng.below(SECTOR as u64) as usize,
-                ),
+                _ => copy_sector(&self.live, &mut self.durable, sector, rng.below(SECTOR as u64) as usize),
             }
         }
     }

@@ -75,11 +75,7 @@ pub(in crate::embedded) fn end(
 pub(in crate::embedded) fn check(bytes: &[u8], seed: u32) -> Result<Head, NoFrame> {
     let head = peek(bytes)?;
     let frame = bytes.get(..head.len).ok_or(NoFrame::Longer(head.len))?;
-    if checksum(frame, seed) == head.crc {
-        Ok(head)
-    } else {
-        Err(NoFrame::Bad("the checksum of the batch is wrong"))
-    }
+    if checksum(frame, seed) == head.crc { Ok(head) } else { Err(NoFrame::Bad("the checksum of the batch is wrong")) }
 }
 
 /// What the head says, without a look at the checksum.
@@ -129,10 +125,7 @@ mod tests {
             let bytes = frame(&vec![1; len]);
             assert_eq!(bytes.len() % 8, 0);
             let head = check(&bytes, 7).unwrap();
-            assert_eq!(
-                (head.batch, head.prev_crc, head.count, head.body_len),
-                (3, 9, 1, len)
-            );
+            assert_eq!((head.batch, head.prev_crc, head.count, head.body_len), (3, 9, 1, len));
             assert_eq!(head.len, bytes.len());
         }
         assert_eq!(frame(&[]).len() as u64, MARK_LEN);

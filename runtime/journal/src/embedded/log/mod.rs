@@ -34,9 +34,6 @@ impl From<Place> for Position {
 
 impl From<Position> for Place {
     fn from(position: Position) -> Self {
-        Self {
-            segment: position.0 >> 32,
-            offset: position.0 & 0xffff_ffff,
-        }
+        Self { segment: position.0 >> 32, offset: position.0 & 0xffff_ffff }
     }
 }

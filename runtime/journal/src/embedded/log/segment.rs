@@ -36,10 +36,7 @@ pub(in crate::embedded) fn name(number: u64) -> String {
 
 /// The segment that a file name tells of.
 pub(in crate::embedded) fn number(name: &str) -> Option<u64> {
-    name.strip_prefix("seg-")?
-        .strip_suffix(".log")?
-        .parse()
-        .ok()
+    name.strip_prefix("seg-")?.strip_suffix(".log")?.parse().ok()
 }
 
 /// A segment that stands in the log.
@@ -91,11 +88,7 @@ impl Segment {
     }
 
     /// Opens a segment and checks its header.
-    pub(in crate::embedded) fn open(
-        files: &dyn Files,
-        store: &StoreId,
-        number: u64,
-    ) -> Result<Self, OpenError> {
+    pub(in crate::embedded) fn open(files: &dyn Files, store: &StoreId, number: u64) -> Result<Self, OpenError> {
         let name = name(number);
         let io = |source| OpenError::io(&name, source);
         let file = files.open(&name).map_err(io)?;
@@ -104,9 +97,7 @@ impl Segment {
         read_full(file.as_ref(), &mut head, 0).map_err(io)?;
         let fields = check_head(&name, &head)?;
         if head.get(16..32) != Some(store.as_slice()) || fields.number != number {
-            return Err(
-                damaged(&name, 16, "the header belongs to another segment or store").into(),
-            );
+            return Err(damaged(&name, 16, "the header belongs to another segment or store").into());
         }
         Ok(Self {
             number,
@@ -126,10 +117,7 @@ impl Segment {
 
     /// The error of a read that the system refused.
     pub(in crate::embedded) fn io(&self, source: io::Error) -> JournalError {
-        JournalError::Io {
-            file: self.name.clone(),
-            source: Arc::new(source),
-        }
+        JournalError::Io { file: self.name.clone(), source: Arc::new(source) }
     }
 }
 
@@ -151,12 +139,7 @@ fn check_head(name: &str, head: &[u8]) -> Result<Fields, OpenError> {
     let found = u32_at(head, 8).ok_or_else(short)?;
     let min_reader = u32_at(head, 12).ok_or_else(short)?;
     if min_reader > FORMAT {
-        return Err(OpenError::Format {
-            file: name.to_owned(),
-            found,
-            min_reader,
-            ours: FORMAT,
-        });
+        return Err(OpenError::Format { file: name.to_owned(), found, min_reader, ours: FORMAT });
     }
     Ok(Fields {
         number: u64_at(head, 32).ok_or_else(short)?,

@@ -9,7 +9,10 @@ use super::{Request, Writer};
 use crate::{
     embedded::{
         index::Entry,
-        log::{Place, frame, record},
+        log::{
+            Place, frame,
+            record::{self, Kind},
+        },
         shared::WriterState,
         tail::Kept,
     },
@@ -18,7 +21,7 @@ use crate::{
 
 /// Why a frame is not known to be durable.
 #[derive(Debug)]
-enum WriteError {
+pub(super) enum WriteError {
     /// The disk took a part of it: it is no frame.
     NoRoom,
     /// It may be on the disk, whole or in part.
@@ -61,14 +64,8 @@ impl Writer {
             self.verdicts.push(verdict);
         }
         if count > 0 {
-            frame::end(
-                &mut self.buffer,
-                start,
-                self.active.seed,
-                self.next_batch,
-                self.prev_crc,
-                count,
-            );
+            count += self.encode_hints();
+            frame::end(&mut self.buffer, start, self.active.seed, self.next_batch, self.prev_crc, count);
         }
         count
     }
@@ -88,19 +85,13 @@ impl Writer {
         if version == 0 && self.pool.is_low() {
             return self.pool.only_reserve_left();
         }
-        let mut entry = before.unwrap_or(Entry {
-            version: 0,
-            last: Position(0),
-            wake: append.wake,
-        });
+        let mut entry = before.unwrap_or(Entry { version: 0, last: Position(0), wake: append.wake });
         entry.wake = append.wake;
         for (nth, envelope) in append.events.iter().enumerate() {
-            let place = Place {
-                segment: self.active.number,
-                offset: self.offset + self.buffer.len() as u64,
-            };
+            let place = Place { segment: self.active.number, offset: self.offset + self.buffer.len() as u64 };
             entry.version += 1;
             let record = record::Record {
+                kind: Kind::Event,
                 address: append.address.as_str(),
                 shard: append.address.shard().number(),
                 version: entry.version,
@@ -114,21 +105,13 @@ impl Writer {
             entry.last = place.into();
         }
         self.pending.insert(append.address.clone(), entry);
-        AppendOutcome::Appended {
-            version: entry.version,
-            position: entry.last,
-        }
+        AppendOutcome::Appended { version: entry.version, position: entry.last }
     }
 
     /// Writes the buffer and flushes it.
-    fn write(&mut self) -> Result<(), WriteError> {
-        write_all(self.active.file.as_ref(), &self.buffer, self.offset).map_err(|error| {
-            if is_full(&error) {
-                WriteError::NoRoom
-            } else {
-                WriteError::InDoubt(error)
-            }
-        })?;
+    pub(super) fn write(&mut self) -> Result<(), WriteError> {
+        write_all(self.active.file.as_ref(), &self.buffer, self.offset)
+            .map_err(|error| if is_full(&error) { WriteError::NoRoom } else { WriteError::InDoubt(error) })?;
         let started = Instant::now();
         self.active.file.fdatasync().map_err(WriteError::InDoubt)?;
         self.shared.flush_took(started.elapsed());
@@ -140,30 +123,35 @@ impl Writer {
         self.keep_for_followers();
         self.advance();
         self.unmarked = true;
-        let last = self.pending.values().map(|entry| entry.last).max();
-        self.shared.index.write().extend(self.pending.drain());
+        let last = self.publish_index();
         self.shared.end.send_modify(|end| {
             end.next_batch = self.next_batch;
-            end.last = last.unwrap_or(end.last);
+            end.last = end.last.max(last);
         });
     }
 
-    fn keep_for_followers(&self) {
+    /// Moves the index to what the buffer says, and answers the newest position in it.
+    pub(super) fn publish_index(&mut self) -> Position {
+        let last = self.pending.values().map(|entry| entry.last).max();
+        self.shared.index.write().extend(self.pending.drain());
+        self.hints.drain(..self.hints_encoded);
+        self.hints_encoded = 0;
+        last.unwrap_or_default()
+    }
+
+    pub(super) fn keep_for_followers(&self) {
         if self.shared.feeds.load(Ordering::Acquire) == 0 {
             return;
         }
         self.shared.tail.lock().push(Kept {
             batch: self.next_batch,
-            place: Place {
-                segment: self.active.number,
-                offset: self.offset,
-            },
+            place: Place { segment: self.active.number, offset: self.offset },
             frame: Bytes::copy_from_slice(&self.buffer),
         });
     }
 
     /// Takes the frame in the buffer as written.
-    fn advance(&mut self) {
+    pub(super) fn advance(&mut self) {
         let len = self.buffer.len() as u64;
         self.offset += len;
         self.unsaved += len;
@@ -176,10 +164,7 @@ impl Writer {
     fn write_refused(&mut self) {
         const REASON: &str = "the disk of the journal is full: free some space on it";
         self.say_limited(REASON);
-        self.answer_accepted(&AppendOutcome::Full {
-            free_bytes: self.shared.free_bytes(),
-            reason: REASON.to_owned(),
-        });
+        self.answer_accepted(&AppendOutcome::Full { free_bytes: self.shared.free_bytes(), reason: REASON.to_owned() });
     }
 
     /// Nothing is acknowledged on a flush that failed, and the segment is never written to again.
@@ -196,9 +181,7 @@ impl Writer {
             self.say_limited("the disk of the journal fails to write");
             "and nothing can be recorded now"
         };
-        self.answer_accepted(&AppendOutcome::Unknown {
-            reason: format!("the disk failed to write ({error}); {then}"),
-        });
+        self.answer_accepted(&AppendOutcome::Unknown { reason: format!("the disk failed to write ({error}); {then}") });
     }
 
     fn write_anew(&mut self, taken: &[Request]) -> bool {
@@ -225,41 +208,6 @@ impl Writer {
             // A refusal that was judged against a neighbour in this batch is as uncertain as it.
             if !matches!(verdict, AppendOutcome::Full { .. }) {
                 *verdict = outcome.clone();
-            }
-        }
-    }
-
-    /// Writes an empty batch behind the last one: what is followed by a good frame was flushed, so
-    /// damage to it is damage and not a torn tail.
-    pub(super) fn mark(&mut self) {
-        let fits = self.offset + frame::MARK_LEN <= self.active.len;
-        if !self.unmarked || self.must_roll || !fits {
-            return;
-        }
-        self.buffer.clear();
-        let start = frame::begin(&mut self.buffer);
-        frame::end(
-            &mut self.buffer,
-            start,
-            self.active.seed,
-            self.next_batch,
-            self.prev_crc,
-            0,
-        );
-        match self.write() {
-            Ok(()) => {
-                self.keep_for_followers();
-                self.advance();
-                self.unmarked = false;
-                // Nobody needs to wake for a batch without events.
-                self.shared.end.send_if_modified(|end| {
-                    end.next_batch = self.next_batch;
-                    false
-                });
-            }
-            Err(error) => {
-                tracing::error!(segment = %self.active.name, ?error, "a mark could not be flushed");
-                self.must_roll = true;
             }
         }
     }

@@ -5,6 +5,7 @@
 //! timer and no spinning: the window of a batch is the flush before it.
 
 mod commit;
+mod mark;
 mod pool;
 mod queue;
 mod roll;
@@ -23,6 +24,7 @@ use self::{
 };
 use super::{
     error::io_error,
+    hints::Hint,
     index::Entry,
     log::segment::Segment,
     recover::Standing,
@@ -51,6 +53,9 @@ pub(super) struct Writer {
     buffer: Vec<u8>,
     pending: HashMap<Address, Entry>,
     verdicts: Vec<AppendOutcome>,
+    /// Taken and not known to be durable; and how many of them are in the buffer.
+    hints: Vec<(Address, Hint)>,
+    hints_encoded: usize,
 }
 
 impl Writer {
@@ -69,6 +74,8 @@ impl Writer {
             buffer: Vec::new(),
             pending: HashMap::new(),
             verdicts: Vec::new(),
+            hints: Vec::new(),
+            hints_encoded: 0,
         }
     }
 
@@ -80,10 +87,7 @@ impl Writer {
     ) -> Result<thread::JoinHandle<()>, JournalError> {
         self.pool.fill_reserve();
         // A panic in here is a bug; those who wait must hear of it all the same.
-        let closing = CloseAtEnd {
-            queue: queue.clone(),
-            shared: self.shared.clone(),
-        };
+        let closing = CloseAtEnd { queue: queue.clone(), shared: self.shared.clone() };
         thread::Builder::new()
             .name("journal-writer".to_owned())
             .spawn(move || {
@@ -100,20 +104,23 @@ impl Writer {
     }
 
     fn run(&mut self, queue: &Queue) {
-        let limits = Limits {
-            bytes: self.shared.options.batch_bytes_max,
-            events: self.shared.options.batch_events_max,
-        };
+        let limits =
+            Limits { bytes: self.shared.options.batch_bytes_max, events: self.shared.options.batch_events_max };
         let mut taken = Vec::new();
         loop {
-            let idle = self.shared.options.mark_after.filter(|_| self.unmarked);
+            let idle = self.shared.options.mark_after.filter(|_| self.has_loose_ends());
             match queue.take(&mut taken, limits, idle) {
                 Taken::Requests => self.commit(&mut taken),
                 Taken::Idle => self.mark(),
+                // With a hint to write, the wait for idleness begins.
+                Taken::Nudged => {}
                 Taken::Closed => break,
             }
         }
         self.mark();
+        while !self.hints.is_empty() || !self.shared.hints.is_empty() {
+            self.mark();
+        }
         self.save_at_close();
     }
 }

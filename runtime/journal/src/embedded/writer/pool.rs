@@ -43,24 +43,16 @@ enum State {
 
 impl Slot {
     fn find(files: &dyn Files, name: &'static str, len: u64) -> Self {
-        let found = files
-            .open(&zero(name))
-            .and_then(|file| file.len())
-            .is_ok_and(|found| found == len && len > 0);
-        Self {
-            name,
-            len,
-            state: if found { State::Ready } else { State::Empty },
-        }
+        let found = files.open(&zero(name)).and_then(|file| file.len()).is_ok_and(|found| found == len && len > 0);
+        Self { name, len, state: if found { State::Ready } else { State::Empty } }
     }
 
     /// Waits for a filling that is under way.
     fn settle(&mut self) -> io::Result<()> {
         match std::mem::replace(&mut self.state, State::Empty) {
             State::Filling(filling) => {
-                let filled = filling
-                    .join()
-                    .unwrap_or_else(|_| Err(io::Error::other("the filling of a segment panicked")));
+                let filled =
+                    filling.join().unwrap_or_else(|_| Err(io::Error::other("the filling of a segment panicked")));
                 if filled.is_ok() {
                     self.state = State::Ready;
                 }
@@ -134,10 +126,9 @@ impl Pool {
     pub(super) fn only_reserve_left(&self) -> AppendOutcome {
         AppendOutcome::Full {
             free_bytes: self.files.free_space().unwrap_or(0),
-            reason:
-                "the disk of the journal is full; running work goes on from a reserve, new work \
+            reason: "the disk of the journal is full; running work goes on from a reserve, new work \
                      is refused: free some space on it"
-                    .to_owned(),
+                .to_owned(),
         }
     }
 
@@ -167,8 +158,7 @@ impl Pool {
 
     /// Fills the next segment ahead of time, when that is allowed and not done yet.
     pub(super) fn fill_spare(&mut self) {
-        let wanted =
-            self.background && !self.spare_failed && matches!(self.spare.state, State::Empty);
+        let wanted = self.background && !self.spare_failed && matches!(self.spare.state, State::Empty);
         if wanted && self.has_room_for(self.spare.len) {
             let job = self.job(&self.spare);
             self.spare.state = self.begin(job);
@@ -182,23 +172,14 @@ impl Pool {
     }
 
     fn has_room_for(&self, len: u64) -> bool {
-        self.files
-            .free_space()
-            .is_ok_and(|free| free >= len.saturating_add(self.free_bytes_min))
+        self.files.free_space().is_ok_and(|free| free >= len.saturating_add(self.free_bytes_min))
     }
 
     fn begin(&self, job: impl FnOnce() -> io::Result<()> + Send + 'static) -> State {
         if !self.background {
-            return if job().is_ok() {
-                State::Ready
-            } else {
-                State::Empty
-            };
+            return if job().is_ok() { State::Ready } else { State::Empty };
         }
-        thread::Builder::new()
-            .name("journal-fill".to_owned())
-            .spawn(job)
-            .map_or(State::Empty, State::Filling)
+        thread::Builder::new().name("journal-fill".to_owned()).spawn(job).map_or(State::Empty, State::Filling)
     }
 
     fn job(&self, slot: &Slot) -> impl FnOnce() -> io::Result<()> + Send + use<> {
@@ -211,9 +192,7 @@ impl Pool {
             let tmp = format!("{name}.tmp");
             let filled = files
                 .create(&tmp)
-                .and_then(|file| {
-                    zero_fill(file.as_ref(), len, &|| stopping.load(Ordering::Relaxed))
-                })
+                .and_then(|file| zero_fill(file.as_ref(), len, &|| stopping.load(Ordering::Relaxed)))
                 .and_then(|()| files.rename(&tmp, &zero(name)));
             if filled.is_err() {
                 // Half a file of zeros only takes the room that others need.

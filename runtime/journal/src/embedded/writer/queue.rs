@@ -38,6 +38,8 @@ pub(super) enum Taken {
     Requests,
     /// Nothing came for as long as was asked.
     Idle,
+    /// There is something else to look after.
+    Nudged,
     /// Nothing is left, and nothing will come.
     Closed,
 }
@@ -54,6 +56,7 @@ pub(in crate::embedded) struct Queue {
 struct Waiting {
     requests: VecDeque<Request>,
     closed: bool,
+    nudged: bool,
 }
 
 impl Queue {
@@ -86,22 +89,21 @@ impl Queue {
 
     /// Takes everything that is there, within `limits` but at least one; waits when there is
     /// nothing, at most `idle` when that is given.
-    pub(super) fn take(
-        &self,
-        into: &mut Vec<Request>,
-        limits: Limits,
-        idle: Option<Duration>,
-    ) -> Taken {
+    pub(super) fn take(&self, into: &mut Vec<Request>, limits: Limits, idle: Option<Duration>) -> Taken {
         let mut waiting = self.waiting.lock();
         while waiting.requests.is_empty() {
             if waiting.closed {
                 return Taken::Closed;
             }
+            if std::mem::take(&mut waiting.nudged) {
+                return Taken::Nudged;
+            }
             match idle {
                 None => self.arrived.wait(&mut waiting),
                 Some(idle) => {
                     let timed_out = self.arrived.wait_for(&mut waiting, idle).timed_out();
-                    if timed_out && waiting.requests.is_empty() && !waiting.closed {
+                    let quiet = waiting.requests.is_empty() && !waiting.closed;
+                    if timed_out && quiet {
                         return Taken::Idle;
                     }
                 }
@@ -120,6 +122,12 @@ impl Queue {
         drop(waiting);
         self.room.add_permits(permits);
         Taken::Requests
+    }
+
+    /// Tells the writer that there is something beside requests to look after.
+    pub(in crate::embedded) fn nudge(&self) {
+        self.waiting.lock().nudged = true;
+        self.arrived.notify_one();
     }
 
     /// Takes nothing more. What waits is still written.

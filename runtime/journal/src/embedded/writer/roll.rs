@@ -42,13 +42,7 @@ impl Writer {
         let zeros = self.pool.take(segment::HEAD + len + frame::MARK_LEN)?;
         let begun = files.open(&zeros).and_then(|file| {
             let number = self.active.number + 1;
-            Segment::begin(
-                file,
-                &self.shared.store,
-                number,
-                self.next_batch,
-                self.prev_crc,
-            )
+            Segment::begin(file, &self.shared.store, number, self.next_batch, self.prev_crc)
         });
         let next = match begun {
             Ok(next) => Arc::new(next),
@@ -77,25 +71,18 @@ impl Writer {
         if is_full(error) {
             let reason = "the disk of the journal is full: free some space on it";
             self.say_limited(reason);
-            return AppendOutcome::Full {
-                free_bytes: self.shared.free_bytes(),
-                reason: reason.to_owned(),
-            };
+            return AppendOutcome::Full { free_bytes: self.shared.free_bytes(), reason: reason.to_owned() };
         }
         tracing::error!(%error, "the next segment of the journal could not be made");
         self.say_limited("the disk of the journal fails to write");
         AppendOutcome::Unknown {
-            reason: format!(
-                "the next segment of the journal could not be made ({error}); nothing was written"
-            ),
+            reason: format!("the next segment of the journal could not be made ({error}); nothing was written"),
         }
     }
 
     fn say_how_it_is(&self) {
         if self.pool.is_low() {
-            self.say_limited(
-                "the disk is full: running work goes on from a reserve, new work is refused",
-            );
+            self.say_limited("the disk is full: running work goes on from a reserve, new work is refused");
         } else {
             let mut state = self.shared.state.lock();
             if *state != WriterState::Ready {
@@ -113,35 +100,22 @@ impl Writer {
         }
         self.unsaved = 0;
         let point = Point {
-            place: Place {
-                segment: self.active.number,
-                offset: self.offset,
-            },
+            place: Place { segment: self.active.number, offset: self.offset },
             next_batch: self.next_batch,
             prev_crc: self.prev_crc,
             last: self.shared.end().last,
         };
-        let entries: Vec<_> = self
-            .shared
-            .index
-            .read()
-            .iter()
-            .map(|(address, entry)| (address.clone(), *entry))
-            .collect();
+        let entries: Vec<_> =
+            self.shared.index.read().iter().map(|(address, entry)| (address.clone(), *entry)).collect();
         let shared = self.shared.clone();
         let save = move || {
-            if let Err(error) =
-                checkpoint::save(shared.files.as_ref(), &shared.store, point, &entries)
-            {
+            if let Err(error) = checkpoint::save(shared.files.as_ref(), &shared.store, point, &entries) {
                 // It costs only time at the next open.
                 tracing::warn!(%error, "the journal's index could not be saved");
             }
         };
         if self.shared.options.background {
-            self.saving = thread::Builder::new()
-                .name("journal-index".to_owned())
-                .spawn(save)
-                .ok();
+            self.saving = thread::Builder::new().name("journal-index".to_owned()).spawn(save).ok();
         } else {
             save();
         }

@@ -1,5 +1,7 @@
 //! The embedded engine passes the port's suite, on real files and on simulated ones.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests, and what they share")]
+
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use mesh_journal::{
@@ -21,8 +23,7 @@ struct OnDisk {
 
 impl Engine for OnDisk {
     fn open<'a>(&'a self, store: &'a str) -> BoxFuture<'a, Arc<dyn Journal>> {
-        let journal =
-            EmbeddedJournal::open(&self.folder.join(store), self.options.clone()).unwrap();
+        let journal = EmbeddedJournal::open(&self.folder.join(store), self.options.clone()).unwrap();
         Box::pin(std::future::ready(journal as Arc<dyn Journal>))
     }
 
@@ -38,12 +39,7 @@ struct Simulated {
 
 impl Engine for Simulated {
     fn open<'a>(&'a self, store: &'a str) -> BoxFuture<'a, Arc<dyn Journal>> {
-        let files = self
-            .stores
-            .lock()
-            .entry(store.to_owned())
-            .or_default()
-            .clone();
+        let files = self.stores.lock().entry(store.to_owned()).or_default().clone();
         let journal = EmbeddedJournal::open_on(Arc::new(files), Options::simulation()).unwrap();
         Box::pin(std::future::ready(journal as Arc<dyn Journal>))
     }
@@ -56,11 +52,7 @@ impl Engine for Simulated {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_embedded_engine_keeps_the_promises_of_the_port() {
     let folder = tempfile::tempdir().unwrap();
-    conformance::run(&OnDisk {
-        folder: folder.path().to_owned(),
-        options: Options::default(),
-    })
-    .await;
+    conformance::run(&OnDisk { folder: folder.path().to_owned(), options: Options::default() }).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The content store: whole or absent, each tenant its own, damage told.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests, and what they share")]
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -28,11 +30,7 @@ async fn a_body_is_read_back_by_its_tenant_and_by_no_other() {
     let digest = {
         let store = FolderStore::open(folder.path(), 0);
         let digest = store.put(&scope("acme"), body.clone()).await.unwrap();
-        assert_eq!(
-            store.put(&scope("acme"), body.clone()).await.unwrap(),
-            digest,
-            "stored twice"
-        );
+        assert_eq!(store.put(&scope("acme"), body.clone()).await.unwrap(), digest, "stored twice");
         digest
     };
     let store = FolderStore::open(folder.path(), 0);
@@ -41,10 +39,7 @@ async fn a_body_is_read_back_by_its_tenant_and_by_no_other() {
     let other = store.get(&scope("globex"), digest).await;
     assert!(matches!(other, Err(ContentError::NotFound(missing)) if missing == digest));
     // Whether another tenant has it makes no difference to what a put does or answers.
-    assert_eq!(
-        store.put(&scope("globex"), body.clone()).await.unwrap(),
-        digest
-    );
+    assert_eq!(store.put(&scope("globex"), body.clone()).await.unwrap(), digest);
     assert_eq!(store.get(&scope("globex"), digest).await.unwrap(), body);
 }
 
@@ -68,18 +63,8 @@ async fn an_event_never_names_a_missing_body() {
                     "operation {nth}, seed {seed}: half a body: {error}"
                 ),
             }
-            assert_eq!(
-                store.put(&scope("acme"), body.clone()).await.unwrap(),
-                Digest::of(&body)
-            );
-            assert!(
-                !files
-                    .list()
-                    .unwrap()
-                    .iter()
-                    .any(|name| name.ends_with(".tmp")),
-                "a leftover"
-            );
+            assert_eq!(store.put(&scope("acme"), body.clone()).await.unwrap(), Digest::of(&body));
+            assert!(!files.list().unwrap().iter().any(|name| name.ends_with(".tmp")), "a leftover");
         }
     }
 }
@@ -88,22 +73,13 @@ async fn an_event_never_names_a_missing_body() {
 async fn a_flipped_bit_in_a_body_is_told() {
     let files = SimFiles::new();
     let store = on(&files);
-    let digest = store
-        .put(&scope("acme"), Bytes::from_static(b"a body"))
-        .await
-        .unwrap();
+    let digest = store.put(&scope("acme"), Bytes::from_static(b"a body")).await.unwrap();
     assert!(files.flip(&digest.hex(), 3, 5));
     let damaged = store.get(&scope("acme"), digest).await;
     assert!(matches!(damaged, Err(ContentError::Damaged(told)) if told == digest));
     // Storing it again mends it.
-    store
-        .put(&scope("acme"), Bytes::from_static(b"a body"))
-        .await
-        .unwrap();
-    assert_eq!(
-        store.get(&scope("acme"), digest).await.unwrap(),
-        Bytes::from_static(b"a body")
-    );
+    store.put(&scope("acme"), Bytes::from_static(b"a body")).await.unwrap();
+    assert_eq!(store.get(&scope("acme"), digest).await.unwrap(), Bytes::from_static(b"a body"));
 }
 
 #[tokio::test]
@@ -112,14 +88,8 @@ async fn a_full_disk_refuses_a_body_and_leaves_nothing() {
     let store = on(&files);
     files.set_capacity(Some(1000));
     let full = store.put(&scope("acme"), Bytes::from(vec![1; 2000])).await;
-    assert!(
-        matches!(full, Err(ContentError::Full { bytes: 2000 })),
-        "{full:?}"
-    );
+    assert!(matches!(full, Err(ContentError::Full { bytes: 2000 })), "{full:?}");
     assert!(files.list().unwrap().is_empty());
     files.set_capacity(Some(5000));
-    store
-        .put(&scope("acme"), Bytes::from(vec![1; 2000]))
-        .await
-        .unwrap();
+    store.put(&scope("acme"), Bytes::from(vec![1; 2000])).await.unwrap();
 }

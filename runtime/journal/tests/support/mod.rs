@@ -1,0 +1,160 @@
+//! What the fault tests share: a journal on simulated files, and the check after every fault.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests; each binary uses its own part of this"
+)]
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use mesh_journal::{EmbeddedJournal, OpenError, Options, files::SimFiles};
+use mesh_kernel::{
+    envelope::Address,
+    ports::{Append, AppendOutcome, Cursor, Journal, Recorded, Wake},
+};
+
+pub(crate) fn address(name: &str) -> Address {
+    format!("acme/suite/thing/{name}").parse().unwrap()
+}
+
+/// An event whose bytes tell whose it is, which version it has, and how long it is.
+pub(crate) fn event(address: &Address, version: u64, len: usize) -> Bytes {
+    let mut bytes = format!("{address} {version} ").into_bytes();
+    let seed = bytes.len();
+    bytes.extend((0..len).map(|at| (at * 31 + seed + version as usize) as u8));
+    Bytes::from(bytes)
+}
+
+pub(crate) fn open(files: &SimFiles) -> Result<Arc<EmbeddedJournal>, OpenError> {
+    open_with(files, Options::simulation())
+}
+
+pub(crate) fn open_with(files: &SimFiles, options: Options) -> Result<Arc<EmbeddedJournal>, OpenError> {
+    EmbeddedJournal::open_on(Arc::new(files.clone()), options)
+}
+
+pub(crate) fn request(journal: &dyn Journal, address: &Address, after: u64, count: u64, len: usize) -> Append {
+    Append {
+        address: address.clone(),
+        expected_version: after,
+        epoch: journal.epoch(address.shard()),
+        events: (1..=count).map(|nth| event(address, after + nth, len)).collect(),
+        key: None,
+        wake: Wake::Idle,
+    }
+}
+
+/// What a client knows: which versions were acknowledged, and which were asked for without an
+/// answer that says so.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    pub(crate) acknowledged: BTreeMap<Address, u64>,
+    pub(crate) asked: BTreeMap<Address, (u64, u64)>,
+    pub(crate) len: usize,
+}
+
+impl Known {
+    pub(crate) fn version(&self, address: &Address) -> u64 {
+        self.acknowledged.get(address).copied().unwrap_or(0)
+    }
+
+    pub(crate) async fn append(&mut self, journal: &dyn Journal, address: &Address, count: u64) -> AppendOutcome {
+        let after = self.version(address);
+        self.asked.insert(address.clone(), (after, after + count));
+        let outcome = journal.append(request(journal, address, after, count, self.len)).await;
+        self.learn(address, &outcome);
+        outcome
+    }
+
+    /// Appends to several entities at once, so that they share flushes.
+    pub(crate) async fn append_all(&mut self, journal: &dyn Journal, all: &[(Address, u64)]) -> Vec<AppendOutcome> {
+        let mut requests = Vec::new();
+        for (address, count) in all {
+            let after = self.version(address);
+            self.asked.insert(address.clone(), (after, after + count));
+            requests.push(journal.append(request(journal, address, after, *count, self.len)));
+        }
+        let outcomes = join_all(requests).await;
+        for ((address, _), outcome) in all.iter().zip(&outcomes) {
+            self.learn(address, outcome);
+        }
+        outcomes
+    }
+
+    fn learn(&mut self, address: &Address, outcome: &AppendOutcome) {
+        match outcome {
+            AppendOutcome::Appended { version, .. } => {
+                self.acknowledged.insert(address.clone(), *version);
+                self.asked.remove(address);
+            }
+            AppendOutcome::Full { .. } => {
+                self.asked.remove(address);
+            }
+            _ => {}
+        }
+    }
+
+    /// Everything acknowledged is there; what was asked for is whole or absent; nothing else is
+    /// there; feeds and reads agree. Takes what it finds as acknowledged from now on.
+    pub(crate) async fn check(&mut self, journal: &dyn Journal, context: &str) {
+        let mut names: Vec<Address> = self.acknowledged.keys().chain(self.asked.keys()).cloned().collect();
+        names.sort();
+        names.dedup();
+        let mut count = 0;
+        for address in names {
+            let acknowledged = self.version(&address);
+            let found = journal.read(&address, 1).await.unwrap();
+            let last = found.len() as u64;
+            let whole = self.asked.get(&address).is_some_and(|(after, to)| *after == acknowledged && last == *to);
+            assert!(
+                last == acknowledged || whole,
+                "{context}: {address} has {last} events; {acknowledged} were acknowledged, asked {:?}",
+                self.asked.get(&address)
+            );
+            for (version, recorded) in (1..).zip(&found) {
+                assert_eq!(recorded.version, version, "{context}: {address}");
+                assert_eq!(recorded.bytes, event(&address, version, self.len), "{context}: {address}");
+            }
+            assert_eq!(journal.version(&address).await.unwrap(), last, "{context}");
+            count += found.len();
+            self.asked.remove(&address);
+            if last > 0 {
+                self.acknowledged.insert(address, last);
+            }
+        }
+        let fed = everything(journal, None).await.0;
+        assert_eq!(fed.len(), count, "{context}: the feed and the reads disagree");
+        check_order(&fed, context);
+    }
+}
+
+/// Versions of each entity without gaps, positions in order.
+pub(crate) fn check_order(fed: &[Recorded], context: &str) {
+    let mut versions: BTreeMap<&Address, u64> = BTreeMap::new();
+    for pair in fed.windows(2) {
+        assert!(pair[0].position < pair[1].position, "{context}: positions do not grow");
+    }
+    for recorded in fed {
+        let version = versions.entry(&recorded.address).or_insert(0);
+        *version += 1;
+        assert_eq!(recorded.version, *version, "{context}: {}", recorded.address);
+    }
+}
+
+/// All records there are from a cursor on, and the cursor behind them.
+pub(crate) async fn everything(journal: &dyn Journal, from: Option<Cursor>) -> (Vec<Recorded>, Cursor) {
+    let mut feed = journal.follow(None, from).unwrap();
+    let mut records = Vec::new();
+    loop {
+        let followed = feed.poll().await.unwrap();
+        if followed.records.is_empty() {
+            return (records, followed.cursor);
+        }
+        records.extend(followed.records);
+    }
+}

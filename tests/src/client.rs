@@ -1,7 +1,10 @@
 //! A client of the public contract: what a stock gRPC client can do, with a key in its headers.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
 use mesh_proto::v1;
+use prost_types::value::Kind;
 use tonic::{
     Request,
     metadata::MetadataValue,
@@ -56,5 +59,115 @@ impl Client {
             telemetry: v1::telemetry_service_client::TelemetryServiceClient::new(service()),
             dead_letters: v1::dead_letter_service_client::DeadLetterServiceClient::new(service()),
         })
+    }
+}
+
+impl Client {
+    /// Publishes a definition from its YAML text.
+    ///
+    /// # Errors
+    /// The service's status.
+    pub async fn publish(&mut self, yaml: &str) -> Result<()> {
+        let source = v1::DefinitionSource { text: yaml.to_owned(), file_name: "test.yaml".to_owned() };
+        let body = Some(v1::publish_definition_request::Body::Source(source));
+        self.workflows.publish_definition(v1::PublishDefinitionRequest { body, ..Default::default() }).await?;
+        Ok(())
+    }
+
+    /// Submits a run and answers its id.
+    ///
+    /// # Errors
+    /// The service's status.
+    pub async fn submit(&mut self, definition: &str, request_id: &str, input: &serde_json::Value) -> Result<String> {
+        let request = v1::SubmitRunRequest {
+            definition: definition.to_owned(),
+            request_id: request_id.to_owned(),
+            input: Some(object(input)),
+            ..Default::default()
+        };
+        Ok(self.workflows.submit_run(request).await?.into_inner().run.context("no run in the answer")?.run_id)
+    }
+
+    /// A run as it stands.
+    ///
+    /// # Errors
+    /// The service's status.
+    pub async fn run(&mut self, run_id: &str) -> Result<v1::Run> {
+        let request = v1::GetRunRequest { run_id: run_id.to_owned() };
+        self.workflows.get_run(request).await?.into_inner().run.context("no run in the answer")
+    }
+
+    /// Waits until a run has ended; a watchdog, not a measure.
+    ///
+    /// # Errors
+    /// When it has not ended in time; says what it waits for.
+    pub async fn wait_for_end(&mut self, run_id: &str, at_most: Duration) -> Result<v1::Run> {
+        let began = Instant::now();
+        loop {
+            let run = self.run(run_id).await?;
+            let ended = [v1::RunState::Succeeded, v1::RunState::Failed, v1::RunState::Cancelled];
+            if ended.contains(&run.state()) {
+                return Ok(run);
+            }
+            anyhow::ensure!(began.elapsed() < at_most, "`{run_id}` did not end: {run:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The whole history of a run.
+    ///
+    /// # Errors
+    /// The service's status.
+    pub async fn history(&mut self, run_id: &str) -> Result<Vec<v1::RunEvent>> {
+        let (mut events, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request =
+                v1::GetRunHistoryRequest { run_id: run_id.to_owned(), page_token, ..Default::default() };
+            let page = self.workflows.get_run_history(request).await?.into_inner();
+            events.extend(page.events);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(events);
+            }
+        }
+    }
+}
+
+/// A JSON object as a protobuf `Struct`; anything else is an empty one.
+pub fn object(value: &serde_json::Value) -> prost_types::Struct {
+    match proto(value).kind {
+        Some(Kind::StructValue(object)) => object,
+        _ => prost_types::Struct::default(),
+    }
+}
+
+fn proto(value: &serde_json::Value) -> prost_types::Value {
+    use serde_json::Value as Json;
+    let kind = match value {
+        Json::Null => Kind::NullValue(0),
+        Json::Bool(yes) => Kind::BoolValue(*yes),
+        Json::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
+        Json::String(text) => Kind::StringValue(text.clone()),
+        Json::Array(items) => Kind::ListValue(prost_types::ListValue { values: items.iter().map(proto).collect() }),
+        Json::Object(fields) => Kind::StructValue(prost_types::Struct {
+            fields: fields.iter().map(|(name, value)| (name.clone(), proto(value))).collect(),
+        }),
+    };
+    prost_types::Value { kind: Some(kind) }
+}
+
+/// A protobuf `Value` as JSON.
+pub fn json(value: Option<&prost_types::Value>) -> serde_json::Value {
+    use serde_json::Value as Json;
+    match value.and_then(|value| value.kind.as_ref()) {
+        None | Some(Kind::NullValue(_)) => Json::Null,
+        Some(Kind::BoolValue(yes)) => Json::Bool(*yes),
+        Some(Kind::NumberValue(number)) if number.fract() == 0.0 => Json::from(*number as i64),
+        Some(Kind::NumberValue(number)) => Json::from(*number),
+        Some(Kind::StringValue(text)) => Json::String(text.clone()),
+        Some(Kind::ListValue(list)) => Json::Array(list.values.iter().map(|value| json(Some(value))).collect()),
+        Some(Kind::StructValue(object)) => {
+            Json::Object(object.fields.iter().map(|(name, value)| (name.clone(), json(Some(value)))).collect())
+        }
     }
 }

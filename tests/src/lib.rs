@@ -7,6 +7,6 @@ mod client;
 mod node;
 mod recorder;
 
-pub use client::Client;
+pub use client::{Client, json, object};
 pub use node::{Node, NodeOptions};
 pub use recorder::{Recorded, Recorder};

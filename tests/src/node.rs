@@ -46,16 +46,7 @@ impl Node {
     /// # Errors
     /// When it ends or says nothing within 30 s.
     pub fn start(options: &NodeOptions) -> Result<Self> {
-        let mut command = Command::new(&options.binary);
-        command
-            .args(["up", "--output", "json", "--listen", "127.0.0.1:0", "--data"])
-            .arg(&options.data)
-            .envs(options.settings.iter().map(|(name, value)| (name, value)))
-            .env_remove("MESH_API_KEY")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit());
-        let mut child = command.spawn().with_context(|| format!("cannot start {}", options.binary.display()))?;
+        let mut child = command(options).spawn().with_context(|| format!("cannot start {}", options.binary.display()))?;
         let stdout = child.stdout.take().context("no stdout")?;
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
@@ -76,6 +67,18 @@ impl Node {
             Ok(ready.get(name).and_then(|v| v.as_str()).with_context(|| format!("no `{name}` in {line}"))?.to_owned())
         };
         Ok(Self { grpc: address("grpc")?, http: address("http")?, child, options: options.clone() })
+    }
+
+    /// Starts `mesh up` and kills it after a while, ready or not.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_and_kill(options: &NodeOptions, after: Duration) -> Result<()> {
+        let mut child = command(options).stdout(Stdio::null()).spawn()?;
+        std::thread::sleep(after);
+        child.kill()?;
+        child.wait()?;
+        Ok(())
     }
 
     /// The key of the first start: operator and admin of tenant `default`.
@@ -145,6 +148,19 @@ impl Node {
             String::from_utf8_lossy(&output.stderr).into_owned(),
         ))
     }
+}
+
+fn command(options: &NodeOptions) -> Command {
+    let mut command = Command::new(&options.binary);
+    command
+        .args(["up", "--output", "json", "--listen", "127.0.0.1:0", "--data"])
+        .arg(&options.data)
+        .envs(options.settings.iter().map(|(name, value)| (name, value)))
+        .env_remove("MESH_API_KEY")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit());
+    command
 }
 
 impl Drop for Node {

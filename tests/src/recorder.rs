@@ -10,7 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, SystemTime},
 };
 
 use anyhow::Result;
@@ -23,9 +23,9 @@ pub struct Recorded {
     /// Its `Idempotency-Key`.
     pub key: String,
     /// When it came.
-    pub came: Instant,
+    pub came: SystemTime,
     /// When it was answered; `None` when the caller had gone.
-    pub answered: Option<Instant>,
+    pub answered: Option<SystemTime>,
     /// Its body.
     pub body: serde_json::Value,
 }
@@ -109,7 +109,7 @@ async fn effect(
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();
     let index = {
         let mut records = shared.records.lock();
-        records.push(Recorded { key: key.clone(), came: Instant::now(), answered: None, body: body.clone() });
+        records.push(Recorded { key: key.clone(), came: now(), answered: None, body: body.clone() });
         records.len() - 1
     };
     shared.open.fetch_add(1, Ordering::SeqCst);
@@ -117,7 +117,7 @@ async fn effect(
     let delay = *shared.delay.lock();
     tokio::time::sleep(delay).await;
     if let Some(record) = shared.records.lock().get_mut(index) {
-        record.answered = Some(Instant::now());
+        record.answered = Some(now());
     }
     let name = body.get("name").and_then(|name| name.as_str()).unwrap_or_default();
     let mut failures = shared.failures.lock();
@@ -126,4 +126,9 @@ async fn effect(
         return (axum::http::StatusCode::SERVICE_UNAVAILABLE, axum::Json(serde_json::json!({ "error": "not now" })));
     }
     (axum::http::StatusCode::OK, axum::Json(serde_json::json!({ "key": key, "count": index })))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the recorder's times are compared with the history's")]
+fn now() -> SystemTime {
+    SystemTime::now()
 }

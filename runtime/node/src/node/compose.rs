@@ -11,7 +11,7 @@ use mesh_kernel::{
     actor::{ActorConfig, Bounds, Crash, ServiceSpec, Tree},
     entity::Kinds,
     envelope::TenantId,
-    follow::{Projection, Reactor, run_projection, run_reactor},
+    follow::{Projection, Reactor, run_projection, run_reactor, run_timers},
     path::{Mesh, Parts, Settings},
     ports::{Clock, ContentStore, Effects, Journal},
     tenant::{Quota, Quotas},
@@ -19,6 +19,11 @@ use mesh_kernel::{
 };
 use mesh_platforms::runtime_cloud::{OnShutdown, ProcessEffects, WorkloadsPort};
 use mesh_skills::{contract::Registry, logs::LogStore, perform::SkillEffects};
+use mesh_workflows::{
+    catalogue::DefinitionDecider,
+    limit::LimitDecider,
+    run::{RunDecider, reactions::Runs},
+};
 
 use super::{
     bootstrap::{DEFAULT_TENANT, NodeAuthenticator},
@@ -91,7 +96,7 @@ pub async fn compose(config: &Config) -> Result<Whole> {
     let skills = Arc::new(native_skills(config, workloads.clone())?);
     let performers: Vec<Arc<dyn Effects>> = vec![
         Arc::new(
-            SkillEffects::new(skills.clone(), content.clone(), logs.clone())
+            SkillEffects::new(skills.as_ref().clone(), content.clone(), logs.clone())
                 .bounded(config.effects.concurrent_max, config.effects.tenant_concurrent_max),
         ),
         Arc::new(ProcessEffects::new(OnShutdown::Stop)),
@@ -99,7 +104,9 @@ pub async fn compose(config: &Config) -> Result<Whole> {
 
     // The kernel, and the tree that it lives in.
     let tree = Tree::start(mesh_platforms::planes(), clock.clone()).await?;
-    let kinds = mesh_platforms::kinds(mesh_workflows::kinds(Kinds::default()));
+    let workflows =
+        Kinds::default().with(RunDecider::default()).with(DefinitionDecider::default()).with(LimitDecider);
+    let kinds = mesh_platforms::kinds(workflows);
     let mesh = Mesh::new(Parts {
         journal: journal.clone(),
         kinds,
@@ -158,8 +165,10 @@ fn actors(config: &Config) -> ActorConfig {
 
 /// Every reactor, and the platform under which it runs.
 fn reactors() -> Vec<(&'static str, Arc<dyn Reactor>)> {
-    let of_workflows = mesh_workflows::reactors().into_iter().map(|reactor| ("control-plane", reactor));
-    of_workflows.chain(mesh_platforms::reactors()).collect()
+    let runs: Arc<dyn Reactor> = Arc::new(Runs);
+    let mut reactors = mesh_platforms::reactors();
+    reactors.push(("control-plane", runs));
+    reactors
 }
 
 /// The read models' projection, under Observability: it is how people see.
@@ -201,7 +210,7 @@ fn serve_timers(tree: &Tree, mesh: &Mesh, cursors: Arc<FolderCursors>) {
         async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = mesh.run_timers() => {}
+                () = run_timers(&mesh) => {}
             }
             Ok(())
         }

@@ -5,6 +5,7 @@ use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use mesh_kernel::{
     envelope::{Role, TenantId},
+    follow::{Resumed, resume},
     path::Mesh,
     ports::Identity,
 };
@@ -42,7 +43,7 @@ pub struct RunningNode {
     /// The first key: operator and admin of tenant `default`.
     pub key: String,
     /// What the start found unfinished.
-    pub resumed: mesh_kernel::path::Resumed,
+    pub resumed: Resumed,
     mesh: Mesh,
     whole: Whole,
     servers: Servers,
@@ -62,7 +63,7 @@ pub async fn start(config: &Config) -> Result<RunningNode> {
     compose::caught_up(&whole).await?;
     let key = bootstrap::first_start(&whole.mesh, &whole.own, &config.data, secret).await?;
     compose::caught_up(&whole).await?;
-    let resumed = whole.mesh.resume().await?;
+    let resumed = resume(&whole.mesh).await?;
     let stopping = CancellationToken::new();
     let servers = serve::listen(config, &whole, &stopping).await?;
     let node = RunningNode {

@@ -8,7 +8,7 @@
 mod guard;
 mod refs;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Borrow, sync::Arc, time::Duration};
 
 use mesh_kernel::{
     BoxFuture,
@@ -34,9 +34,9 @@ pub struct SkillEffects {
 
 impl SkillEffects {
     /// A performer of these skills.
-    pub fn new(registry: Registry, content: Arc<dyn ContentStore>, logs: Arc<LogStore>) -> Self {
+    pub fn new(registry: impl Borrow<Registry>, content: Arc<dyn ContentStore>, logs: Arc<LogStore>) -> Self {
         Self {
-            registry,
+            registry: registry.borrow().clone(),
             content,
             logs,
             concurrency: Concurrency {

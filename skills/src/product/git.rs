@@ -139,6 +139,18 @@ impl Repository {
         }))
     }
 
+    /// The same, when it is ours.
+    ///
+    /// # Errors
+    /// A validation failure when the branch ends in a commit that is not ours.
+    pub async fn our_head(&self) -> Result<Option<Head>, Failure> {
+        let head = self.head().await?;
+        match &head {
+            Some(found) if found.trailer(OURS).is_none() => Err(foreign(found)),
+            _ => Ok(head),
+        }
+    }
+
     /// Commits what `folder` holds on top of the branch.
     ///
     /// The same content by the same run is the same commit: nothing is made, and the one that
@@ -150,18 +162,14 @@ impl Repository {
     pub async fn commit(&self, folder: &Path, message: &Message<'_>) -> Result<Committed, Failure> {
         self.ensure().await?;
         let tree = self.write_tree(folder).await?;
-        let head = self.head().await?;
-        if let Some(head) = &head {
-            let ours = message.trailers.iter().find(|(key, _)| *key == OURS);
-            match head.trailer(OURS) {
-                None => return Err(foreign(head)),
-                Some(run) if head.tree == tree && ours.is_some_and(|(_, ours)| ours == run) => {
-                    return Ok(Committed { commit: head.commit.clone(), tree, new: false });
-                }
-                Some(_) => {}
+        let head = self.our_head().await?;
+        let run = message.trailers.iter().find(|(key, _)| *key == OURS).map(|(_, run)| run.as_str());
+        let parent = match head {
+            Some(head) if head.tree == tree && head.trailer(OURS) == run => {
+                return Ok(Committed { commit: head.commit, tree, new: false });
             }
-        }
-        let parent = head.map(|head| head.commit);
+            head => head.map(|head| head.commit),
+        };
         let commit = self.write_commit(&tree, parent.as_deref(), message).await?;
         let old = parent.unwrap_or_else(|| "0".repeat(40));
         self.git(&["update-ref", "-m", "commit", &reference(), &commit, &old], &[])

@@ -37,7 +37,10 @@ const LOCK_EVERY: Duration = Duration::from_millis(500);
 /// The least product of a template: what a seed is compiled from.
 pub trait SeedProject: Send + Sync + 'static {
     /// Digest of every file that decides what is compiled.
-    fn digest(&self) -> String;
+    ///
+    /// # Errors
+    /// A [`Failure`] when the template cannot be read.
+    fn digest(&self) -> Result<String, Failure>;
 
     /// Writes the project into an empty folder.
     ///
@@ -210,7 +213,7 @@ impl Seeds {
     async fn digest(&self) -> Result<String, Failure> {
         let mut hash = Sha256::new();
         let version = self.rustc().await?;
-        for part in [LAYOUT, &self.project.digest(), &version] {
+        for part in [LAYOUT, &self.project.digest()?, &version] {
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
@@ -336,8 +339,8 @@ mod tests {
     struct Tiny;
 
     impl SeedProject for Tiny {
-        fn digest(&self) -> String {
-            "tiny".into()
+        fn digest(&self) -> Result<String, Failure> {
+            Ok("tiny".into())
         }
 
         fn write(&self, into: &Path) -> Result<(), Failure> {

@@ -181,9 +181,11 @@ fn beginning(shared: &Shared) -> Stand {
 fn read_batches(shared: &Shared, stand: Stand, end: End) -> Result<Vec<Batch>, JournalError> {
     let (segment, mut place) = locate(shared, stand)?;
     let mut next_batch = stand.next_batch;
+    // From there on this segment is void: its last flush may have failed, and left a good frame.
+    let until = shared.segment(segment.number + 1).map_or(end.next_batch, |next| next.first_batch.min(end.next_batch));
     let mut chunk = read_chunk(&segment, place.offset, ANSWER_BYTES)?;
     let mut batches = Vec::new();
-    while next_batch < end.next_batch {
+    while next_batch < until {
         match frame::check(&chunk, segment.seed) {
             Ok(head) if head.batch == next_batch => {
                 batches.push(Batch { place, frame: chunk.split_to(head.len) });

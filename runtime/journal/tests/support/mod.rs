@@ -8,7 +8,10 @@
     reason = "tests; each binary uses its own part of this"
 )]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -54,7 +57,8 @@ pub(crate) fn request(journal: &dyn Journal, address: &Address, after: u64, coun
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Known {
     pub(crate) acknowledged: BTreeMap<Address, u64>,
-    pub(crate) asked: BTreeMap<Address, (u64, u64)>,
+    /// The versions that an entity may have come to by appends whose fate is not known.
+    pub(crate) asked: BTreeMap<Address, BTreeSet<u64>>,
     pub(crate) len: usize,
 }
 
@@ -65,7 +69,7 @@ impl Known {
 
     pub(crate) async fn append(&mut self, journal: &dyn Journal, address: &Address, count: u64) -> AppendOutcome {
         let after = self.version(address);
-        self.asked.insert(address.clone(), (after, after + count));
+        self.ask(address, after + count);
         let outcome = journal.append(request(journal, address, after, count, self.len)).await;
         self.learn(address, &outcome);
         outcome
@@ -76,7 +80,7 @@ impl Known {
         let mut requests = Vec::new();
         for (address, count) in all {
             let after = self.version(address);
-            self.asked.insert(address.clone(), (after, after + count));
+            self.ask(address, after + count);
             requests.push(journal.append(request(journal, address, after, *count, self.len)));
         }
         let outcomes = join_all(requests).await;
@@ -86,14 +90,20 @@ impl Known {
         outcomes
     }
 
+    fn ask(&mut self, address: &Address, to: u64) {
+        self.asked.entry(address.clone()).or_default().insert(to);
+    }
+
     fn learn(&mut self, address: &Address, outcome: &AppendOutcome) {
         match outcome {
             AppendOutcome::Appended { version, .. } => {
                 self.acknowledged.insert(address.clone(), *version);
                 self.asked.remove(address);
             }
-            AppendOutcome::Full { .. } => {
-                self.asked.remove(address);
+            AppendOutcome::WrongVersion { actual } => {
+                let possible = self.asked.remove(address).unwrap_or_default();
+                assert!(possible.contains(actual), "{address} is at {actual}, of {possible:?}");
+                self.acknowledged.insert(address.clone(), *actual);
             }
             _ => {}
         }
@@ -110,7 +120,7 @@ impl Known {
             let acknowledged = self.version(&address);
             let found = journal.read(&address, 1).await.unwrap();
             let last = found.len() as u64;
-            let whole = self.asked.get(&address).is_some_and(|(after, to)| *after == acknowledged && last == *to);
+            let whole = self.asked.get(&address).is_some_and(|ends| ends.contains(&last));
             assert!(
                 last == acknowledged || whole,
                 "{context}: {address} has {last} events; {acknowledged} were acknowledged, asked {:?}",
@@ -122,8 +132,9 @@ impl Known {
             }
             assert_eq!(journal.version(&address).await.unwrap(), last, "{context}");
             count += found.len();
-            self.asked.remove(&address);
-            if last > 0 {
+            // What was shown stays; what is absent may still come to light at a restart.
+            if last > acknowledged {
+                self.asked.remove(&address);
                 self.acknowledged.insert(address, last);
             }
         }

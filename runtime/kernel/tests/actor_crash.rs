@@ -1,5 +1,14 @@
 //! Crashes: nothing accepted is lost, nothing lives twice, what kills twice is taken away.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that fails shall panic, and its tasks end with it"
+)]
+
 mod actor;
 
 use std::{
@@ -61,9 +70,8 @@ async fn crash_loses_nothing() {
             kills
         }
     });
-    let senders: Vec<_> = (0..SENDERS)
-        .map(|sender| tokio::spawn(send_all(stage.clone(), sender, Dice(dice.roll(u64::MAX)))))
-        .collect();
+    let senders: Vec<_> =
+        (0..SENDERS).map(|sender| tokio::spawn(send_all(stage.clone(), sender, Dice(dice.roll(u64::MAX))))).collect();
     for sender in senders {
         watched(sender).await.unwrap();
     }
@@ -112,9 +120,8 @@ async fn one_incarnation() {
             }
         }
     });
-    let tasks: Vec<_> = (0..8)
-        .map(|_| tokio::spawn(push_park_kill(stage.clone(), Dice(dice.roll(u64::MAX)))))
-        .collect();
+    let tasks: Vec<_> =
+        (0..8).map(|_| tokio::spawn(push_park_kill(stage.clone(), Dice(dice.roll(u64::MAX))))).collect();
     let mut answered = 0;
     for task in tasks {
         answered += watched(task).await.unwrap();
@@ -129,10 +136,7 @@ async fn one_incarnation() {
     assert_eq!(stage.directory.counts().dead, 0);
     assert_eq!(answered, 10_000 / 10);
     // Asleep with an empty mailbox costs nothing at all.
-    until("all sleep", || {
-        stage.directory.tree().iter().all(|line| line.tenant.is_none())
-    })
-    .await;
+    until("all sleep", || stage.directory.tree().iter().all(|line| line.tenant.is_none())).await;
     assert_eq!(stage.directory.counts().live_bytes, 0);
     assert_eq!(stage.log.living(), 0);
     over.store(true, Ordering::Relaxed);
@@ -292,10 +296,8 @@ async fn an_address_on_an_unknown_platform_is_refused() {
     let stage = stage(patient()).await;
     let refused = stage.directory.try_deliver(tell("acme/nowhere/run/run-1", "ok 1 1"), Lane::Work);
     let refusal = refused.unwrap_err().refusal;
-    let expected = NotTaken::NoPlatform {
-        address: "acme/nowhere/run/run-1".to_owned(),
-        platform: "nowhere".to_owned(),
-    };
+    let expected =
+        NotTaken::NoPlatform { address: "acme/nowhere/run/run-1".to_owned(), platform: "nowhere".to_owned() };
     assert_eq!(refusal.message, expected.to_string());
 }
 

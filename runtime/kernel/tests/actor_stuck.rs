@@ -1,5 +1,14 @@
 //! Handlers that take too long: killed when they wait, told of when they never yield.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that fails shall panic, and its tasks end with it"
+)]
+
 mod actor;
 
 use std::{
@@ -37,10 +46,8 @@ async fn stuck() {
     let (spin, spun) = ask(STUCK, "spin 1 1500");
     stage.directory.try_deliver(spin, Lane::Work).unwrap();
     let address = STUCK.parse().unwrap();
-    until("it is wedged", || {
-        stage.directory.slot(&address).is_some_and(|slot| slot.state() == ActorState::Wedged)
-    })
-    .await;
+    until("it is wedged", || stage.directory.slot(&address).is_some_and(|slot| slot.state() == ActorState::Wedged))
+        .await;
     let slot = stage.directory.slot(&address).unwrap();
     let incarnation = slot.incarnation();
     let refusal = stage.call(STUCK, "ok 1 2").await.unwrap_err();

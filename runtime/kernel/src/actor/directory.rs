@@ -292,7 +292,7 @@ impl Directory {
                 let lane = item.lane;
                 let again = self.slot_for(item).map_err(|undelivered| {
                     let Undelivered { item, .. } = *undelivered;
-                    Offer::Refused(item, NotTaken::Stopping)
+                    Offer::Refused(item, Box::new(NotTaken::Stopping))
                 })?;
                 self.offer(again, lane)
             }
@@ -420,8 +420,8 @@ pub struct Counts {
 
 /// Why an offer was not taken.
 enum Offer {
-    Full(Arc<Slot>, Item, NotTaken),
-    Refused(Item, NotTaken),
+    Full(Arc<Slot>, Item, Box<NotTaken>),
+    Refused(Item, Box<NotTaken>),
 }
 
 /// A place in the line for room, which is left when it is dropped.

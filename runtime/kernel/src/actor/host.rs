@@ -144,8 +144,7 @@ impl Awake {
         let floor = self.slot.floor.clone();
         let began = floor.now();
         let mut at = began;
-        loop {
-            let Some(item) = batch.next() else { break };
+        while let Some(item) = batch.next() {
             self.slot.meter.begin(at);
             let waited = at.saturating_sub(item.enqueued_at);
             let handling = AssertUnwindSafe(behaviour.handle(item)).catch_unwind();

@@ -3,7 +3,7 @@
 //! It belongs to the address and outlives each incarnation. Everything here happens under the
 //! slot's lock and waits for nothing; who waits for room waits outside, on a ticket.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::sync::oneshot;
 
@@ -70,6 +70,8 @@ pub(super) struct Mailbox {
     control: VecDeque<Item>,
     control_bytes: usize,
     work: FairQueue<Item>,
+    /// When the oldest message of the batch came that is being handled.
+    batch_since: Option<Duration>,
     /// Work in a batch that is being handled: it keeps its room until it is done.
     held: Room,
     /// Room promised to waiters that were called up.
@@ -98,9 +100,10 @@ impl Mailbox {
         !self.waiters.is_empty() || self.reserved.items > 0
     }
 
-    /// The oldest message that waits.
-    pub(super) fn oldest(&self) -> Option<&Item> {
-        self.control.front().into_iter().chain(self.work.heads()).min_by_key(|item| item.enqueued_at)
+    /// When the oldest message came that waits or is in a batch.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        let waiting = self.control.front().into_iter().chain(self.work.heads());
+        waiting.map(|item| item.enqueued_at).chain(self.batch_since).min()
     }
 
     /// Takes a message in, or gives it back with the reason.
@@ -229,7 +232,7 @@ impl Mailbox {
         self.waiters.clear();
     }
 
-    /// Takes the next batch: control first, then work in turn; and whether it is work.
+    /// Takes the next batch: control first, then work in turn.
     pub(super) fn take(&mut self, most: usize, into: &mut VecDeque<Item>) {
         let hungry = self.control_streak >= CONTROL_STREAK_MAX && !self.work.is_empty();
         while into.len() < most {
@@ -250,12 +253,14 @@ impl Mailbox {
             self.held.add(item.charge);
             into.push_back(item);
         }
+        self.batch_since = into.iter().map(|item| item.enqueued_at).min();
     }
 
-    /// The held message is done: its room is free.
-    pub(super) fn release(&mut self, room: Room) {
-        self.held.items = self.held.items.saturating_sub(room.items);
-        self.held.bytes = self.held.bytes.saturating_sub(room.bytes);
+    /// The batch is over: the room of what was done is free.
+    pub(super) fn release(&mut self, done: Room) {
+        self.batch_since = None;
+        self.held.items = self.held.items.saturating_sub(done.items);
+        self.held.bytes = self.held.bytes.saturating_sub(done.bytes);
     }
 
     /// Puts a message of a batch back to the head of its lane.

@@ -107,9 +107,9 @@ pub(super) enum Pushed {
 
 /// Why a push failed: for the sender, or because the slot is one of the past.
 pub(super) enum NotPushed {
-    Refused(Item, NotTaken),
+    Refused(Item, Box<NotTaken>),
     /// There may be room soon: wait for it, or refuse with this.
-    Full(Item, NotTaken),
+    Full(Item, Box<NotTaken>),
     /// Look the address up again.
     Retired(Item),
 }
@@ -204,7 +204,7 @@ impl Slot {
         item = self.admit(&inner, item, lane)?;
         item.enqueued_at = now;
         if let Err((item, full)) = inner.mailbox.push(item, lane, &self.floor.config) {
-            let why = self.full(&inner, &item, full);
+            let why = Box::new(self.full(&inner, &item, full));
             return Err(match full {
                 Full::Now => NotPushed::Full(item, why),
                 Full::TooLarge | Full::Waiters => NotPushed::Refused(item, why),
@@ -287,7 +287,7 @@ impl Slot {
                 NotTaken::NodeFull { bytes }
             }
         };
-        Err(NotPushed::Refused(item, why))
+        Err(NotPushed::Refused(item, Box::new(why)))
     }
 
     fn full(&self, inner: &Inner, item: &Item, full: Full) -> NotTaken {
@@ -545,7 +545,7 @@ impl Slot {
             restarts: inner.restarts,
             depth: load.items,
             bytes: load.bytes,
-            oldest_age: inner.mailbox.oldest().map(|item| now.saturating_sub(item.enqueued_at)),
+            oldest_age: inner.mailbox.oldest().map(|since| now.saturating_sub(since)),
             handled: self.meter.handled(),
             failed: self.meter.failed(),
             handle_p50: handle.p50,

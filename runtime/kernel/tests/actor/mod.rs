@@ -14,8 +14,8 @@ use std::{
 use mesh_kernel::{
     BoxFuture,
     actor::{
-        ActorConfig, Answer, Answered, Behaviour, Crash, DeadLetter, DeadLetterSink, Directory, Intensity,
-        Item, SlotHandle, Spawner, Tree,
+        ActorConfig, Answer, Answered, Behaviour, Crash, DeadLetter, DeadLetterSink, Directory, Intensity, Item,
+        SlotHandle, Spawner, Tree,
     },
     envelope::{Address, Envelope, EventId, Headers, Principal, Timestamp, TraceId},
     ports::{Clock, Position},
@@ -52,6 +52,8 @@ pub struct Log {
     begun: Mutex<HashMap<String, u32>>,
     pub starts: AtomicU64,
     pub parks: AtomicU64,
+    /// Handlers that were told to block their thread.
+    pub spins: AtomicU64,
     /// Starts that fail before one succeeds.
     pub failing_starts: AtomicI64,
     pub dead: Mutex<Vec<DeadLetter>>,
@@ -129,14 +131,14 @@ impl Puppet {
                 return Err(Crash::Retry(Box::new(Told("the journal is away".to_owned()))));
             }
             "undecodable" => {
-                return Err(Crash::Quarantine {
-                    version: 7,
-                    reason: Box::new(Told("no such variant".to_owned())),
-                });
+                return Err(Crash::Quarantine { version: 7, reason: Box::new(Told("no such variant".to_owned())) });
             }
             "hang" => std::future::pending::<()>().await,
             "hang-once" if times == 1 => std::future::pending::<()>().await,
-            "spin" => std::thread::sleep(Duration::from_millis(seq)),
+            "spin" => {
+                self.log.spins.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(seq));
+            }
             "nap" => tokio::time::sleep(Duration::from_millis(seq)).await,
             "yield" => tokio::task::yield_now().await,
             "silent" => return Ok(()),
@@ -164,6 +166,9 @@ impl Behaviour for Puppet {
         Box::pin(async move {
             self.log.starts.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
+            if self.address.contains("/slow-") {
+                std::future::pending::<()>().await;
+            }
             if self.log.failing_starts.fetch_sub(1, Ordering::Relaxed) > 0 {
                 return Err(Crash::Failed(Box::new(Told("cannot load".to_owned()))));
             }
@@ -194,11 +199,7 @@ struct Puppeteer(Arc<Log>);
 impl Spawner for Puppeteer {
     fn behaviour(&self, address: &Address, slot: &SlotHandle) -> Box<dyn Behaviour> {
         self.0.born(address.as_str());
-        Box::new(Puppet {
-            address: address.to_string(),
-            slot: slot.clone(),
-            log: self.0.clone(),
-        })
+        Box::new(Puppet { address: address.to_string(), slot: slot.clone(), log: self.0.clone() })
     }
 }
 
@@ -213,14 +214,8 @@ pub const TREE: &[(&str, &[&str])] = &[("control", &["control-plane", "governanc
 
 /// A configuration that never quarantines and never puts to sleep by itself.
 pub fn patient() -> ActorConfig {
-    let mut config = ActorConfig {
-        idle_after: Duration::from_secs(3600),
-        ..ActorConfig::default()
-    };
-    config.entity_restart.intensity = Intensity {
-        most: u32::MAX - 1,
-        within: Duration::from_millis(1),
-    };
+    let mut config = ActorConfig { idle_after: Duration::from_secs(3600), ..ActorConfig::default() };
+    config.entity_restart.intensity = Intensity { most: u32::MAX - 1, within: Duration::from_millis(1) };
     config.entity_restart.backoff.base = Duration::from_millis(1);
     config.entity_restart.backoff.cap = Duration::from_millis(5);
     config
@@ -297,9 +292,7 @@ pub fn soon() -> tokio::time::Instant {
 
 /// Waits as long as a watchdog of a test may.
 pub async fn watched<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future)
-        .await
-        .expect("within a minute")
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("within a minute")
 }
 
 /// Looks again and again until it is so.

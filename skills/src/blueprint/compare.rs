@@ -58,17 +58,10 @@ pub fn compare(old: &Blueprint, new: &Blueprint) -> Change {
     for before in &old.entities {
         match new.entity(&before.name) {
             Some(after) => growth.entity(before, after),
-            None => growth.refuse(
-                &before.name,
-                "is gone",
-                "put the entity back, or give the blueprint another `name`",
-            ),
+            None => growth.refuse(&before.name, "is gone", "put the entity back, or give the blueprint another `name`"),
         }
     }
-    let added = new
-        .entities
-        .iter()
-        .filter(|entity| old.entity(&entity.name).is_none());
+    let added = new.entities.iter().filter(|entity| old.entity(&entity.name).is_none());
     growth.entities = added.map(|entity| entity.name.clone()).collect();
     growth.rules(old, new);
     growth.editions(old, new);
@@ -80,9 +73,7 @@ pub fn compare(old: &Blueprint, new: &Blueprint) -> Change {
             transitions: growth.transitions,
         };
     }
-    Change::Refused {
-        reasons: growth.reasons,
-    }
+    Change::Refused { reasons: growth.reasons }
 }
 
 #[derive(Default)]
@@ -126,19 +117,11 @@ impl Growth {
         for field in &before.fields {
             let what = format!("{}.{}", before.name, field.name);
             match after.field(&field.name) {
-                None => self.refuse(
-                    &what,
-                    "is gone, and tenants have values in it",
-                    "put the field back",
-                ),
+                None => self.refuse(&what, "is gone, and tenants have values in it", "put the field back"),
                 Some(now) => self.field(&what, field, now),
             }
         }
-        for field in after
-            .fields
-            .iter()
-            .filter(|field| before.field(&field.name).is_none())
-        {
+        for field in after.fields.iter().filter(|field| before.field(&field.name).is_none()) {
             let what = format!("{}.{}", before.name, field.name);
             if field.required {
                 self.refuse(
@@ -157,8 +140,7 @@ impl Growth {
         if before == after {
             return;
         }
-        if let (FieldKind::Reference { to: old }, FieldKind::Reference { to: new }) =
-            (&before.kind, &after.kind)
+        if let (FieldKind::Reference { to: old }, FieldKind::Reference { to: new }) = (&before.kind, &after.kind)
             && old != new
         {
             self.refuse(
@@ -192,11 +174,7 @@ impl Growth {
             (None, None) => return,
             (Some(before), Some(after)) => (before, after),
             _ => {
-                self.refuse(
-                    &format!("{entity}.states"),
-                    "began or ceased to exist",
-                    "put them back as they were",
-                );
+                self.refuse(&format!("{entity}.states"), "began or ceased to exist", "put them back as they were");
                 return;
             }
         };
@@ -209,13 +187,9 @@ impl Growth {
             }
         }
         for transition in &after.transitions {
-            let known = before
-                .transitions
-                .iter()
-                .any(|old| old.name == transition.name);
+            let known = before.transitions.iter().any(|old| old.name == transition.name);
             if !known {
-                self.transitions
-                    .push(format!("{entity}.{}", transition.name));
+                self.transitions.push(format!("{entity}.{}", transition.name));
             }
         }
     }
@@ -223,11 +197,7 @@ impl Growth {
     fn rules(&mut self, old: &Blueprint, new: &Blueprint) {
         for rule in &old.rules {
             match new.rules.iter().find(|now| now.name == rule.name) {
-                None => self.refuse(
-                    &rule.sentence,
-                    "is gone, and people rely on it",
-                    "put the rule back",
-                ),
+                None => self.refuse(&rule.sentence, "is gone, and people rely on it", "put the rule back"),
                 Some(now) if now != rule => self.changed(&rule.sentence),
                 Some(_) => {}
             }
@@ -241,9 +211,7 @@ impl Growth {
     fn editions(&mut self, old: &Blueprint, new: &Blueprint) {
         let mut after = new.editions.clone();
         for edition in &mut after {
-            edition
-                .limits
-                .retain(|name, _| name == "users" || old.entity(name).is_some());
+            edition.limits.retain(|name, _| name == "users" || old.entity(name).is_some());
         }
         if old.editions != after {
             self.changed("editions");
@@ -259,10 +227,6 @@ impl Growth {
     }
 
     fn refuse(&mut self, what: &str, reason: &str, help: &str) {
-        self.reasons.push(Refusal {
-            what: what.to_owned(),
-            reason: reason.to_owned(),
-            help: help.to_owned(),
-        });
+        self.reasons.push(Refusal { what: what.to_owned(), reason: reason.to_owned(), help: help.to_owned() });
     }
 }

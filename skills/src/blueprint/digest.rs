@@ -13,14 +13,8 @@ use super::Blueprint;
 pub fn digest(blueprint: &Blueprint) -> String {
     let mut bytes = String::new();
     // A blueprint holds nothing that JSON lacks.
-    canonical(
-        &serde_json::to_value(blueprint).unwrap_or_default(),
-        &mut bytes,
-    );
-    let hex: String = Sha256::digest(bytes.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    canonical(&serde_json::to_value(blueprint).unwrap_or_default(), &mut bytes);
+    let hex: String = Sha256::digest(bytes.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }
 

@@ -15,8 +15,8 @@ mod smoke;
 pub use compare::{Change, Refusal, compare};
 pub use digest::digest;
 pub use model::{
-    Blueprint, Choice, Condition, Edition, Entity, Field, FieldKind, Given, Moment, Op, Operand,
-    Permissions, Role, Row, Rule, Sample, SampleRows, SampleTenant, States, Tenancy, Transition,
+    Blueprint, Choice, Condition, Edition, Entity, Field, FieldKind, Given, Moment, Op, Operand, Permissions, Role,
+    Row, Rule, Sample, SampleRows, SampleTenant, States, Tenancy, Transition,
 };
 pub use smoke::{SmokeRequest, smoke_requests};
 
@@ -43,10 +43,7 @@ pub fn parse(source: &str, file_name: &str) -> Result<Blueprint, Vec<Mistake>> {
     }
     mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
     mistakes.dedup();
-    Err(mistakes
-        .into_iter()
-        .map(|mistake| mistake.in_file(file_name))
-        .collect())
+    Err(mistakes.into_iter().map(|mistake| mistake.in_file(file_name)).collect())
 }
 
 #[cfg(test)]

@@ -5,12 +5,11 @@ pub(super) const NAME_LEN_MAX: usize = 40;
 
 /// Names that Rust keeps for itself, or that the product's own code uses in the same places.
 const RUST: &[&str] = &[
-    "abstract", "as", "async", "await", "become", "bool", "box", "break", "char", "const",
-    "continue", "crate", "do", "dyn", "else", "enum", "error", "extern", "false", "final", "fn",
-    "for", "gen", "i64", "if", "impl", "in", "input", "let", "loop", "macro", "match", "mod",
-    "move", "mut", "none", "option", "override", "priv", "pub", "ref", "result", "return", "scope",
-    "self", "some", "static", "str", "string", "struct", "super", "trait", "true", "try", "type",
-    "typeof", "unsafe", "unsized", "use", "value", "vec", "virtual", "where", "while", "yield",
+    "abstract", "as", "async", "await", "become", "bool", "box", "break", "char", "const", "continue", "crate", "do",
+    "dyn", "else", "enum", "error", "extern", "false", "final", "fn", "for", "gen", "i64", "if", "impl", "in", "input",
+    "let", "loop", "macro", "match", "mod", "move", "mut", "none", "option", "override", "priv", "pub", "ref",
+    "result", "return", "scope", "self", "some", "static", "str", "string", "struct", "super", "trait", "true", "try",
+    "type", "typeof", "unsafe", "unsized", "use", "value", "vec", "virtual", "where", "while", "yield",
 ];
 
 /// Names that SQL keeps for itself.
@@ -163,35 +162,25 @@ pub(super) fn wrong(name: &str, usage: Use) -> Option<(String, String)> {
         let separator = if dashes { "`-`" } else { "`_`" };
         return Some((
             format!("`{name}` is not a name"),
-            format!(
-                "use small letters, digits and {separator}, begin with a letter, {NAME_LEN_MAX} at most"
-            ),
+            format!("use small letters, digits and {separator}, begin with a letter, {NAME_LEN_MAX} at most"),
         ));
     }
     let lists: &[(&[&str], &str)] = match usage {
         Use::Product => &[(ENTITIES, "the product's own code")],
-        Use::Entity => &[
-            (RUST, "Rust"),
-            (SQL, "SQL"),
-            (ENTITIES, "the product's own code"),
-            (FIELDS, "the product's own code"),
-        ],
+        Use::Entity => {
+            &[(RUST, "Rust"), (SQL, "SQL"), (ENTITIES, "the product's own code"), (FIELDS, "the product's own code")]
+        }
         Use::Field => &[(RUST, "Rust"), (SQL, "SQL"), (FIELDS, "every record")],
         Use::Path => &[(PATHS, "the product's own pages")],
-        Use::Transition => &[
-            (RUST, "Rust"),
-            (TRANSITIONS, "the product's own pages"),
-            (&["delete"], "the product's own pages"),
-        ],
+        Use::Transition => {
+            &[(RUST, "Rust"), (TRANSITIONS, "the product's own pages"), (&["delete"], "the product's own pages")]
+        }
         Use::Word => &[(&["self", "super", "crate"], "Rust")],
     };
     let (_, whose) = lists.iter().find(|(words, _)| words.contains(&name))?;
     Some((
         format!("the name `{name}` is kept by {whose}"),
-        format!(
-            "choose another, such as `{name}_{}`",
-            if usage == Use::Field { "value" } else { "item" }
-        ),
+        format!("choose another, such as `{name}_{}`", if usage == Use::Field { "value" } else { "item" }),
     ))
 }
 
@@ -201,9 +190,7 @@ fn well_formed(name: &str, dashes: bool) -> bool {
         && name.starts_with(|first: char| first.is_ascii_lowercase())
         && !name.ends_with(separator)
         && !name.contains([separator, separator].iter().collect::<String>().as_str())
-        && name.chars().all(|letter| {
-            letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == separator
-        })
+        && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == separator)
 }
 
 /// `in_progress` as people read it: `In progress`.
@@ -246,11 +233,7 @@ mod tests {
         ] {
             assert!(wrong(name, usage).is_some(), "{name}");
         }
-        for (name, usage) in [
-            ("ticket", Use::Entity),
-            ("my-product", Use::Product),
-            ("due_on", Use::Field),
-        ] {
+        for (name, usage) in [("ticket", Use::Entity), ("my-product", Use::Product), ("due_on", Use::Field)] {
             assert_eq!(wrong(name, usage), None, "{name}");
         }
     }
@@ -258,9 +241,6 @@ mod tests {
     #[test]
     fn names_and_sentences_are_turned_into_each_other() {
         assert_eq!(titled("in_progress"), "In progress");
-        assert_eq!(
-            function_name("A booking ends, after it starts."),
-            "a_booking_ends_after_it_starts"
-        );
+        assert_eq!(function_name("A booking ends, after it starts."), "a_booking_ends_after_it_starts");
     }
 }

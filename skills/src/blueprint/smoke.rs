@@ -22,10 +22,7 @@ pub struct SmokeRequest {
 /// they are sent to `/api/…` as they stand in the sample.
 pub fn smoke_requests(blueprint: &Blueprint) -> Vec<SmokeRequest> {
     let ordered = blueprint.entities_by_need();
-    ordered
-        .into_iter()
-        .map(|entity| request(blueprint, entity))
-        .collect()
+    ordered.into_iter().map(|entity| request(blueprint, entity)).collect()
 }
 
 fn request(blueprint: &Blueprint, entity: &Entity) -> SmokeRequest {
@@ -42,9 +39,5 @@ fn request(blueprint: &Blueprint, entity: &Entity) -> SmokeRequest {
         };
         body.insert(name.clone(), value);
     }
-    SmokeRequest {
-        entity: entity.name.clone(),
-        path: format!("/api/{}", entity.path),
-        body: Value::Object(body),
-    }
+    SmokeRequest { entity: entity.name.clone(), path: format!("/api/{}", entity.path), body: Value::Object(body) }
 }

@@ -31,115 +31,32 @@ fn told(from: &str, to: &str) -> Vec<String> {
 #[test]
 fn each_mistake_is_told_with_place_and_remedy() {
     for (from, to, part) in [
-        (
-            "title: Helpdesk",
-            "titel: Helpdesk",
-            "no key `titel` (did you mean `title`?)",
-        ),
+        ("title: Helpdesk", "titel: Helpdesk", "no key `titel` (did you mean `title`?)"),
         ("kind: Blueprint", "kind: Workflow", "reads `Blueprint`"),
-        (
-            "    label: name",
-            "    label: nmae",
-            "no field `nmae` (did you mean `name`?)",
-        ),
-        (
-            "        to: customer",
-            "        to: custmer",
-            "no entity `custmer` (did you mean `customer`?)",
-        ),
-        (
-            "        type: enum",
-            "        type: enumeration",
-            "`enumeration`, which is not known",
-        ),
-        (
-            "  - name: reply",
-            "  - name: order",
-            "`order` is kept by SQL",
-        ),
-        (
-            "      - name: phone",
-            "      - name: type",
-            "`type` is kept by Rust",
-        ),
-        (
-            "      - name: notes",
-            "      - name: phone",
-            "the field `phone` stands here twice",
-        ),
-        (
-            "create: [admin, agent]",
-            "create: [admin, agnet]",
-            "no role `agnet`",
-        ),
-        (
-            "      initial: open",
-            "      initial: opne",
-            "no state `opne`",
-        ),
-        (
-            "from: [resolved], to: closed",
-            "from: [resolved], to: open",
-            "no record can reach the state `closed`",
-        ),
-        (
-            "entity: ticket\n    when",
-            "entity: tickets\n    when",
-            "no entity `tickets`",
-        ),
-        (
-            "field: priority, equals: urgent",
-            "field: priority, equals: urgnt",
-            "`urgnt` does not fit `priority`",
-        ),
-        (
-            "on: [transition.start,",
-            "on: [transition.begin,",
-            "no moment `begin`",
-        ),
-        (
-            "customer: '@customer:3'",
-            "customer: '@customer:9'",
-            "names row 9 of `customer`, which has 4",
-        ),
-        (
-            "due_on: +1d",
-            "due_on: soon",
-            "`soon` does not fit `due_on`",
-        ),
-        (
-            "    limits: { users: 3,",
-            "    limits: { user: 3,",
-            "no `users` or entity `user`",
-        ),
+        ("    label: name", "    label: nmae", "no field `nmae` (did you mean `name`?)"),
+        ("        to: customer", "        to: custmer", "no entity `custmer` (did you mean `customer`?)"),
+        ("        type: enum", "        type: enumeration", "`enumeration`, which is not known"),
+        ("  - name: reply", "  - name: order", "`order` is kept by SQL"),
+        ("      - name: phone", "      - name: type", "`type` is kept by Rust"),
+        ("      - name: notes", "      - name: phone", "the field `phone` stands here twice"),
+        ("create: [admin, agent]", "create: [admin, agnet]", "no role `agnet`"),
+        ("      initial: open", "      initial: opne", "no state `opne`"),
+        ("from: [resolved], to: closed", "from: [resolved], to: open", "no record can reach the state `closed`"),
+        ("entity: ticket\n    when", "entity: tickets\n    when", "no entity `tickets`"),
+        ("field: priority, equals: urgent", "field: priority, equals: urgnt", "`urgnt` does not fit `priority`"),
+        ("on: [transition.start,", "on: [transition.begin,", "no moment `begin`"),
+        ("customer: '@customer:3'", "customer: '@customer:9'", "names row 9 of `customer`, which has 4"),
+        ("due_on: +1d", "due_on: soon", "`soon` does not fit `due_on`"),
+        ("    limits: { users: 3,", "    limits: { user: 3,", "no `users` or entity `user`"),
         ("edition: team }", "edition: teem }", "no edition `teem`"),
-        (
-            "        max: 80",
-            "        max: eighty",
-            "`max` must be a whole number",
-        ),
-        (
-            "require: { field: assignee, is: set }",
-            "require: { field: assignee }",
-            "nothing is asked of `assignee`",
-        ),
-        (
-            "ticket.state, equals: closed",
-            "ticket.stat, equals: closed",
-            "no field of `ticket` `stat`",
-        ),
-        (
-            "path: tickets",
-            "path: settings",
-            "kept by the product's own pages",
-        ),
+        ("        max: 80", "        max: eighty", "`max` must be a whole number"),
+        ("require: { field: assignee, is: set }", "require: { field: assignee }", "nothing is asked of `assignee`"),
+        ("ticket.state, equals: closed", "ticket.stat, equals: closed", "no field of `ticket` `stat`"),
+        ("path: tickets", "path: settings", "kept by the product's own pages"),
     ] {
         let told = told(from, to);
         assert!(told.iter().any(|one| one.contains(part)), "{to}: {told:#?}");
-        assert!(
-            told.iter().all(|one| one.starts_with("b.yaml:")),
-            "{told:#?}"
-        );
+        assert!(told.iter().all(|one| one.starts_with("b.yaml:")), "{told:#?}");
     }
 }
 
@@ -191,68 +108,40 @@ fn what_only_adds_is_taken_in() {
         "        - { name: reopen,",
         "        - { name: give_up, from: [waiting], to: closed, roles: [admin] }\n        - { name: reopen,",
     );
-    assert!(
-        matches!(transition, Change::Additive { transitions, .. } if transitions == ["ticket.give_up"])
-    );
+    assert!(matches!(transition, Change::Additive { transitions, .. } if transitions == ["ticket.give_up"]));
 }
 
 #[test]
 fn what_tenants_would_lose_is_refused_with_a_reason() {
     for (from, to, what) in [
-        (
-            "      - name: phone\n        type: string\n",
-            "      - name: phone\n        type: text\n",
-            "customer.phone",
-        ),
-        (
-            "      - name: customer_since\n",
-            "      - name: customer_from\n",
-            "customer.customer_since",
-        ),
-        (
-            "        title: Minutes spent\n",
-            "        title: Minutes\n",
-            "reply.minutes_spent",
-        ),
+        ("      - name: phone\n        type: string\n", "      - name: phone\n        type: text\n", "customer.phone"),
+        ("      - name: customer_since\n", "      - name: customer_from\n", "customer.customer_since"),
+        ("        title: Minutes spent\n", "        title: Minutes\n", "reply.minutes_spent"),
         (
             "        title: Only for colleagues\n        type: boolean\n",
             "        title: Only for colleagues\n        type: boolean\n        required: true\n",
             "reply.internal",
         ),
-        (
-            "    price: €29 a month",
-            "    price: €39 a month",
-            "editions",
-        ),
+        ("    price: €29 a month", "    price: €39 a month", "editions"),
         ("  noun: company", "  noun: club", "tenancy"),
     ] {
         let source = HELPDESK.replacen(from, to, 1).replace(
             ", customer_since:",
-            if what.ends_with("since") {
-                ", customer_from:"
-            } else {
-                ", customer_since:"
-            },
+            if what.ends_with("since") { ", customer_from:" } else { ", customer_since:" },
         );
         let new = parse(&source, "b.yaml").unwrap();
         let change = compare(&parse(HELPDESK, "a.yaml").unwrap(), &new);
         let Change::Refused { reasons } = change else {
             panic!("{what}: {change:?}");
         };
-        assert!(
-            reasons.iter().any(|refusal| refusal.what == what),
-            "{reasons:#?}"
-        );
+        assert!(reasons.iter().any(|refusal| refusal.what == what), "{reasons:#?}");
     }
 }
 
 #[test]
 fn a_smoke_test_makes_each_record_after_those_it_names() {
     let requests = smoke_requests(&parse(BOOKING, "b").unwrap());
-    let paths: Vec<&str> = requests
-        .iter()
-        .map(|request| request.path.as_str())
-        .collect();
+    let paths: Vec<&str> = requests.iter().map(|request| request.path.as_str()).collect();
     assert_eq!(paths, ["/api/equipment", "/api/bookings"]);
     assert_eq!(requests[1].body["equipment"], "@equipment");
     assert_eq!(requests[0].body["needs_training"], true);

@@ -17,12 +17,7 @@ impl Check<'_> {
             self.name(&state.name, Use::Word, &format!("{at}/values/{index}"));
             self.one_line(&state.title, &format!("{at}/values/{index}"));
         }
-        self.distinct(
-            "state",
-            &format!("{at}/values"),
-            names.iter().copied(),
-            "name",
-        );
+        self.distinct("state", &format!("{at}/values"), names.iter().copied(), "name");
         self.known("state", &states.initial, &names, &format!("{at}/initial"));
         for (index, transition) in states.transitions.iter().enumerate() {
             let at = format!("{at}/transitions/{index}");
@@ -34,10 +29,7 @@ impl Check<'_> {
             self.known("state", &transition.to, &names, &format!("{at}/to"));
             self.known_roles(&transition.roles, &format!("{at}/roles"));
             if transition.from.contains(&transition.to) {
-                let message = format!(
-                    "`{}` leads from `{1}` to `{1}`",
-                    transition.name, transition.to
-                );
+                let message = format!("`{}` leads from `{1}` to `{1}`", transition.name, transition.to);
                 self.mistake(
                     &format!("{at}/to"),
                     message,
@@ -60,11 +52,7 @@ impl Check<'_> {
         loop {
             let before = reached.len();
             for transition in &states.transitions {
-                if transition
-                    .from
-                    .iter()
-                    .any(|from| reached.contains(from.as_str()))
-                {
+                if transition.from.iter().any(|from| reached.contains(from.as_str())) {
                     reached.insert(&transition.to);
                 }
             }
@@ -75,10 +63,7 @@ impl Check<'_> {
         for (index, state) in states.values.iter().enumerate() {
             if !state.name.is_empty() && !reached.contains(state.name.as_str()) {
                 let message = format!("no record can reach the state `{}`", state.name);
-                let help = format!(
-                    "add a transition that leads `to: {}`, or remove it",
-                    state.name
-                );
+                let help = format!("add a transition that leads `to: {}`, or remove it", state.name);
                 self.mistake(&format!("{at}/values/{index}"), message, &help);
             }
         }

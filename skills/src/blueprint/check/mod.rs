@@ -14,11 +14,7 @@ use crate::yaml::{Mistake, Node, suggest};
 
 /// Everything that is wrong with what a blueprint says.
 pub(super) fn blueprint(blueprint: &Blueprint, root: &Node) -> Vec<Mistake> {
-    let mut check = Check {
-        blueprint,
-        root,
-        mistakes: Vec::new(),
-    };
+    let mut check = Check { blueprint, root, mistakes: Vec::new() };
     check.name(&blueprint.name, Use::Product, "/name");
     check.one_line(&blueprint.title, "/title");
     check.one_line(&blueprint.tenancy.noun, "/tenancy/noun");
@@ -27,18 +23,8 @@ pub(super) fn blueprint(blueprint: &Blueprint, root: &Node) -> Vec<Mistake> {
         check.entity(entity, &format!("/entities/{index}"));
     }
     let entities = &blueprint.entities;
-    check.distinct(
-        "entity",
-        "/entities",
-        entities.iter().map(|entity| entity.name.as_str()),
-        "name",
-    );
-    check.distinct(
-        "path",
-        "/entities",
-        entities.iter().map(|entity| entity.path.as_str()),
-        "path",
-    );
+    check.distinct("entity", "/entities", entities.iter().map(|entity| entity.name.as_str()), "name");
+    check.distinct("path", "/entities", entities.iter().map(|entity| entity.path.as_str()), "path");
     check.rules();
     check.editions();
     check.samples();
@@ -59,12 +45,7 @@ impl Check<'_> {
             self.one_line(&role.title, &format!("/roles/{index}/title"));
             self.one_line(&role.description, &format!("/roles/{index}/description"));
         }
-        self.distinct(
-            "role",
-            "/roles",
-            roles.iter().map(|role| role.name.as_str()),
-            "name",
-        );
+        self.distinct("role", "/roles", roles.iter().map(|role| role.name.as_str()), "name");
     }
 
     fn entity(&mut self, entity: &Entity, at: &str) {
@@ -76,17 +57,8 @@ impl Check<'_> {
         for (index, field) in entity.fields.iter().enumerate() {
             self.field(field, &format!("{at}/fields/{index}"));
         }
-        let names: Vec<&str> = entity
-            .fields
-            .iter()
-            .map(|field| field.name.as_str())
-            .collect();
-        self.distinct(
-            "field",
-            &format!("{at}/fields"),
-            names.iter().copied(),
-            "name",
-        );
+        let names: Vec<&str> = entity.fields.iter().map(|field| field.name.as_str()).collect();
+        self.distinct("field", &format!("{at}/fields"), names.iter().copied(), "name");
         self.known("field", &entity.label, &names, &format!("{at}/label"));
         let label = entity.field(&entity.label);
         if let Some(field) = label
@@ -121,20 +93,10 @@ impl Check<'_> {
                     self.name(&value.name, Use::Word, &format!("{at}/values/{index}"));
                     self.one_line(&value.title, &format!("{at}/values/{index}"));
                 }
-                self.distinct(
-                    "value",
-                    &format!("{at}/values"),
-                    values.iter().map(|value| value.name.as_str()),
-                    "name",
-                );
+                self.distinct("value", &format!("{at}/values"), values.iter().map(|value| value.name.as_str()), "name");
             }
             FieldKind::Reference { to } => {
-                let names: Vec<&str> = self
-                    .blueprint
-                    .entities
-                    .iter()
-                    .map(|entity| entity.name.as_str())
-                    .collect();
+                let names: Vec<&str> = self.blueprint.entities.iter().map(|entity| entity.name.as_str()).collect();
                 self.known("entity", to, &names, &format!("{at}/to"));
             }
             _ => {}
@@ -142,11 +104,7 @@ impl Check<'_> {
         self.bounds(field, at);
         if field.unique && !matches!(field.kind, FieldKind::String | FieldKind::Integer) {
             let message = format!("`{}` cannot be unique", field.name);
-            self.mistake(
-                &format!("{at}/unique"),
-                message,
-                "only a string or an integer can be unique",
-            );
+            self.mistake(&format!("{at}/unique"), message, "only a string or an integer can be unique");
         }
         if let Some(default) = &field.default {
             self.value(field, default, &format!("{at}/default"), None);
@@ -154,10 +112,8 @@ impl Check<'_> {
     }
 
     fn bounds(&mut self, field: &Field, at: &str) {
-        let bounded = matches!(
-            field.kind,
-            FieldKind::String | FieldKind::Text | FieldKind::Integer | FieldKind::Decimal
-        );
+        let bounded =
+            matches!(field.kind, FieldKind::String | FieldKind::Text | FieldKind::Integer | FieldKind::Decimal);
         let key = if field.min.is_some() { "min" } else { "max" };
         if !bounded && (field.min.is_some() || field.max.is_some()) {
             let message = format!("`{}` has no length and is no number", field.name);
@@ -178,26 +134,16 @@ impl Check<'_> {
         for (index, edition) in blueprint.editions.iter().enumerate() {
             let at = format!("/editions/{index}");
             self.name(&edition.name, Use::Word, &format!("{at}/name"));
-            for (text, key) in [
-                (&edition.title, "title"),
-                (&edition.price, "price"),
-                (&edition.description, "description"),
-            ] {
+            for (text, key) in
+                [(&edition.title, "title"), (&edition.price, "price"), (&edition.description, "description")]
+            {
                 self.one_line(text, &format!("{at}/{key}"));
             }
             for name in edition.limits.keys() {
-                self.known(
-                    "`users` or entity",
-                    name,
-                    &bounded,
-                    &format!("{at}/limits/{name}"),
-                );
+                self.known("`users` or entity", name, &bounded, &format!("{at}/limits/{name}"));
             }
         }
-        let names = blueprint
-            .editions
-            .iter()
-            .map(|edition| edition.name.as_str());
+        let names = blueprint.editions.iter().map(|edition| edition.name.as_str());
         self.distinct("edition", "/editions", names, "name");
     }
 
@@ -226,24 +172,14 @@ impl Check<'_> {
 
     fn known_roles(&mut self, roles: &[String], at: &str) {
         let blueprint = self.blueprint;
-        let names: Vec<&str> = blueprint
-            .roles
-            .iter()
-            .map(|role| role.name.as_str())
-            .collect();
+        let names: Vec<&str> = blueprint.roles.iter().map(|role| role.name.as_str()).collect();
         for (index, role) in roles.iter().enumerate() {
             self.known("role", role, &names, &format!("{at}/{index}"));
         }
     }
 
     /// Tells names that stand twice.
-    fn distinct<'n>(
-        &mut self,
-        what: &str,
-        at: &str,
-        names: impl Iterator<Item = &'n str>,
-        key: &str,
-    ) {
+    fn distinct<'n>(&mut self, what: &str, at: &str, names: impl Iterator<Item = &'n str>, key: &str) {
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
         for (index, name) in names.enumerate() {
             if name.is_empty() {
@@ -251,13 +187,8 @@ impl Check<'_> {
             }
             if let Some(first) = seen.insert(name, index) {
                 let line = self.root.nearest(&format!("{at}/{first}/{key}")).span.line;
-                let message =
-                    format!("the {what} `{name}` stands here twice, first on line {line}");
-                self.mistake(
-                    &format!("{at}/{index}/{key}"),
-                    message,
-                    "remove or rename one of them",
-                );
+                let message = format!("the {what} `{name}` stands here twice, first on line {line}");
+                self.mistake(&format!("{at}/{index}/{key}"), message, "remove or rename one of them");
             }
         }
     }
@@ -265,17 +196,12 @@ impl Check<'_> {
     /// Tells a text that would break the line it is put on.
     fn one_line(&mut self, text: &str, at: &str) {
         if text.chars().any(char::is_control) {
-            self.mistake(
-                at,
-                "this text has more than one line".to_owned(),
-                "write it on one line",
-            );
+            self.mistake(at, "this text has more than one line".to_owned(), "write it on one line");
         }
     }
 
     fn mistake(&mut self, at: &str, message: String, help: &str) {
         let span = self.root.nearest(at).span;
-        self.mistakes
-            .push(Mistake::new(span, message).with_help(help));
+        self.mistakes.push(Mistake::new(span, message).with_help(help));
     }
 }

@@ -7,11 +7,7 @@ impl Check<'_> {
     pub(super) fn samples(&mut self) {
         let blueprint = self.blueprint;
         self.tenants();
-        let entities: Vec<&str> = blueprint
-            .entities
-            .iter()
-            .map(|entity| entity.name.as_str())
-            .collect();
+        let entities: Vec<&str> = blueprint.entities.iter().map(|entity| entity.name.as_str()).collect();
         for sample in &blueprint.sample.rows {
             let at = format!("/sample/rows/{}", sample.entity);
             self.known("entity", &sample.entity, &entities, &at);
@@ -26,42 +22,25 @@ impl Check<'_> {
         for entity in &blueprint.entities {
             if !entity.name.is_empty() && blueprint.rows(&entity.name).is_empty() {
                 let message = format!("there is no sample row of `{}`", entity.name);
-                self.mistake(
-                    "/sample/rows",
-                    message,
-                    "add one: tests and demo tenants begin with it",
-                );
+                self.mistake("/sample/rows", message, "add one: tests and demo tenants begin with it");
             }
         }
     }
 
     fn tenants(&mut self) {
         let blueprint = self.blueprint;
-        let editions: Vec<&str> = blueprint
-            .editions
-            .iter()
-            .map(|edition| edition.name.as_str())
-            .collect();
+        let editions: Vec<&str> = blueprint.editions.iter().map(|edition| edition.name.as_str()).collect();
         let tenants = &blueprint.sample.tenants;
         for (index, tenant) in tenants.iter().enumerate() {
             let at = format!("/sample/tenants/{index}");
-            self.known(
-                "edition",
-                &tenant.edition,
-                &editions,
-                &format!("{at}/edition"),
-            );
+            self.known("edition", &tenant.edition, &editions, &format!("{at}/edition"));
             for (text, key) in [(&tenant.name, "name"), (&tenant.person, "person")] {
                 self.one_line(text, &format!("{at}/{key}"));
             }
             let (name, host) = tenant.email.split_once('@').unwrap_or_default();
             if !tenant.email.is_empty() && (name.is_empty() || !host.contains('.')) {
                 let message = format!("`{}` is not an email address", tenant.email);
-                self.mistake(
-                    &format!("{at}/email"),
-                    message,
-                    "write one like `ada@example.com`",
-                );
+                self.mistake(&format!("{at}/email"), message, "write one like `ada@example.com`");
             }
         }
         let emails = tenants.iter().map(|tenant| tenant.email.as_str());
@@ -78,11 +57,7 @@ impl Check<'_> {
 
     /// Every value of a row, by itself; `before` is the number of the row among the samples.
     pub(super) fn row(&mut self, entity: &Entity, row: &Row, at: &str, before: Option<usize>) {
-        let mut names: Vec<&str> = entity
-            .fields
-            .iter()
-            .map(|field| field.name.as_str())
-            .collect();
+        let mut names: Vec<&str> = entity.fields.iter().map(|field| field.name.as_str()).collect();
         if entity.states.is_some() {
             names.push("state");
         }
@@ -91,12 +66,7 @@ impl Check<'_> {
             self.known(&format!("field of `{}`", entity.name), name, &names, &at);
             match (entity.field(name), value) {
                 (Some(field), Some(value)) => {
-                    self.value(
-                        field,
-                        value,
-                        &at,
-                        before.map(|index| (entity.name.as_str(), index)),
-                    );
+                    self.value(field, value, &at, before.map(|index| (entity.name.as_str(), index)));
                 }
                 (None, Some(value)) if name == "state" => {
                     self.known("state", value, &entity.state_names(), &at);
@@ -110,23 +80,14 @@ impl Check<'_> {
         for field in entity.fields.iter().filter(|field| field.required) {
             let given = row.get(&field.name).is_some_and(Option::is_some);
             if !given && field.kind != FieldKind::Boolean {
-                let message = format!(
-                    "this row of `{}` has no `{}`, which is required",
-                    entity.name, field.name
-                );
+                let message = format!("this row of `{}` has no `{}`, which is required", entity.name, field.name);
                 self.mistake(at, message, &format!("add `{}: …`", field.name));
             }
         }
     }
 
     /// One value of a field; `place` is the sample row it stands in.
-    pub(super) fn value(
-        &mut self,
-        field: &Field,
-        value: &str,
-        at: &str,
-        place: Option<(&str, usize)>,
-    ) {
+    pub(super) fn value(&mut self, field: &Field, value: &str, at: &str, place: Option<(&str, usize)>) {
         let refuse = match &field.kind {
             FieldKind::String | FieldKind::Text => {
                 let len = i64::try_from(value.chars().count()).unwrap_or(i64::MAX);
@@ -138,54 +99,36 @@ impl Check<'_> {
             },
             FieldKind::Decimal => match hundredths(value) {
                 Some(number) => outside(field, number.div_euclid(100), ""),
-                None => {
-                    Some("is not a number with two places, like `12.50` (in quotes)".to_owned())
-                }
+                None => Some("is not a number with two places, like `12.50` (in quotes)".to_owned()),
             },
-            FieldKind::Boolean => {
-                (!matches!(value, "true" | "false")).then(|| "is not true or false".to_owned())
-            }
-            FieldKind::Date => (!is_date(value)).then(|| {
-                "is not a date: write `2026-01-31`, or one relative to today, like `+3d`".to_owned()
-            }),
-            FieldKind::Datetime => (!is_datetime(value)).then(|| {
-                "is not a date with time: write `2026-01-31T14:00` or `+3d 14:00`".to_owned()
-            }),
+            FieldKind::Boolean => (!matches!(value, "true" | "false")).then(|| "is not true or false".to_owned()),
+            FieldKind::Date => (!is_date(value))
+                .then(|| "is not a date: write `2026-01-31`, or one relative to today, like `+3d`".to_owned()),
+            FieldKind::Datetime => (!is_datetime(value))
+                .then(|| "is not a date with time: write `2026-01-31T14:00` or `+3d 14:00`".to_owned()),
             FieldKind::Enum { values } => {
                 let names: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
                 (!names.contains(&value)).then(|| format!("is none of: {}", names.join(", ")))
             }
-            FieldKind::Member => {
-                (value != "@me").then(|| "is not `@me`, whoever signed up".to_owned())
-            }
+            FieldKind::Member => (value != "@me").then(|| "is not `@me`, whoever signed up".to_owned()),
             FieldKind::Reference { to } => self.reference(to, value, place),
         };
         if let Some(refusal) = refuse {
-            self.mistake(
-                at,
-                format!("`{value}` does not fit `{}`", field.name),
-                &format!("it {refusal}"),
-            );
+            self.mistake(at, format!("`{value}` does not fit `{}`", field.name), &format!("it {refusal}"));
         }
     }
 
     fn reference(&self, to: &str, value: &str, place: Option<(&str, usize)>) -> Option<String> {
-        let named = value
-            .strip_prefix('@')
-            .and_then(|rest| rest.split_once(':'));
+        let named = value.strip_prefix('@').and_then(|rest| rest.split_once(':'));
         let Some((entity, number)) = named.filter(|(entity, _)| *entity == to) else {
-            return Some(format!(
-                "is not `@{to}:N`, the N-th sample row of `{to}`, from 0"
-            ));
+            return Some(format!("is not `@{to}:N`, the N-th sample row of `{to}`, from 0"));
         };
         let Ok(number) = number.parse::<usize>() else {
             return Some("does not end in the number of a row".to_owned());
         };
         let rows = self.blueprint.rows(entity).len();
         if number >= rows {
-            return Some(format!(
-                "names row {number} of `{entity}`, which has {rows}, counted from 0"
-            ));
+            return Some(format!("names row {number} of `{entity}`, which has {rows}, counted from 0"));
         }
         let itself = place.filter(|(owner, index)| *owner == entity && number >= *index);
         itself.map(|_| "names a row that comes later; swap the rows".to_owned())
@@ -210,11 +153,7 @@ pub(in crate::blueprint) fn hundredths(text: &str) -> Option<i64> {
     }
     let hundredths = whole.parse::<i64>().ok()?.checked_mul(100)?;
     let value = hundredths.checked_add(format!("{part:0<2}").parse().ok()?)?;
-    Some(if digits.len() < text.len() {
-        -value
-    } else {
-        value
-    })
+    Some(if digits.len() < text.len() { -value } else { value })
 }
 
 fn is_date(text: &str) -> bool {
@@ -223,24 +162,16 @@ fn is_date(text: &str) -> bool {
 
 fn is_datetime(text: &str) -> bool {
     if let Some((date, time)) = text.split_once([' ', 'T']) {
-        let day = if text.contains('T') {
-            absolute(date)
-        } else {
-            relative(date)
-        };
+        let day = if text.contains('T') { absolute(date) } else { relative(date) };
         return day && is_time(time);
     }
     text == "now"
 }
 
 fn relative(text: &str) -> bool {
-    let days = text
-        .strip_prefix(['+', '-'])
-        .and_then(|rest| rest.strip_suffix('d'));
+    let days = text.strip_prefix(['+', '-']).and_then(|rest| rest.strip_suffix('d'));
     text == "today"
-        || days.is_some_and(|days| {
-            !days.is_empty() && days.len() < 6 && days.bytes().all(|byte| byte.is_ascii_digit())
-        })
+        || days.is_some_and(|days| !days.is_empty() && days.len() < 6 && days.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn absolute(text: &str) -> bool {

@@ -10,11 +10,7 @@ const SENTENCE_LEN_MAX: usize = 3 * NAME_LEN_MAX;
 impl Check<'_> {
     pub(super) fn rules(&mut self) {
         let blueprint = self.blueprint;
-        let entities: Vec<&str> = blueprint
-            .entities
-            .iter()
-            .map(|entity| entity.name.as_str())
-            .collect();
+        let entities: Vec<&str> = blueprint.entities.iter().map(|entity| entity.name.as_str()).collect();
         for (index, rule) in blueprint.rules.iter().enumerate() {
             let at = format!("/rules/{index}");
             self.sentence(rule, &at);
@@ -33,17 +29,11 @@ impl Check<'_> {
         if rule.sentence.is_empty() {
             return;
         }
-        let begins = rule
-            .name
-            .starts_with(|first: char| first.is_ascii_lowercase());
+        let begins = rule.name.starts_with(|first: char| first.is_ascii_lowercase());
         let length = rule.sentence.chars().count();
         if !begins || !rule.name.contains('_') {
             let message = "this is not a sentence that can name a function".to_owned();
-            self.mistake(
-                &at,
-                message,
-                "write a sentence in English that begins with a letter",
-            );
+            self.mistake(&at, message, "write a sentence in English that begins with a letter");
         }
         if length > SENTENCE_LEN_MAX {
             let message = format!("the sentence has {length} characters");
@@ -52,24 +42,13 @@ impl Check<'_> {
     }
 
     fn rule(&mut self, entity: &Entity, rule: &Rule, at: &str) {
-        let fields: Vec<&str> = entity
-            .fields
-            .iter()
-            .map(|field| field.name.as_str())
-            .collect();
+        let fields: Vec<&str> = entity.fields.iter().map(|field| field.name.as_str()).collect();
         if let Some(field) = &rule.field {
-            self.known(
-                &format!("field of `{}`", entity.name),
-                field,
-                &fields,
-                &format!("{at}/field"),
-            );
+            self.known(&format!("field of `{}`", entity.name), field, &fields, &format!("{at}/field"));
         }
         let mut moments = vec!["create", "update", "delete"];
         let transitions = entity.states.iter().flat_map(|states| &states.transitions);
-        let transitions: Vec<String> = transitions
-            .map(|one| format!("transition.{}", one.name))
-            .collect();
+        let transitions: Vec<String> = transitions.map(|one| format!("transition.{}", one.name)).collect();
         moments.extend(transitions.iter().map(String::as_str));
         for (index, moment) in rule.on.iter().enumerate() {
             if let Moment::Transition(name) = moment {
@@ -94,11 +73,7 @@ impl Check<'_> {
         self.row(entity, &rule.accepted, &format!("{at}/accepted"), None);
         if rule.refused == rule.accepted && !rule.refused.is_empty() {
             let message = "both examples are the same".to_owned();
-            self.mistake(
-                &format!("{at}/accepted"),
-                message,
-                "`refused` breaks the rule, `accepted` does not",
-            );
+            self.mistake(&format!("{at}/accepted"), message, "`refused` breaks the rule, `accepted` does not");
         }
     }
 
@@ -118,12 +93,7 @@ impl Check<'_> {
             }
             Condition::Compare { field, op, to } => self.comparison(entity, field, *op, to, at),
             Condition::State(states) => self.states(entity, states, &format!("{at}/state")),
-            Condition::NoOverlap {
-                same,
-                from,
-                to,
-                states,
-            } => {
+            Condition::NoOverlap { same, from, to, states } => {
                 let at = format!("{at}/no_overlap");
                 self.own_fields(entity, same, &format!("{at}/same"));
                 self.span(entity, from, to, &at);
@@ -132,11 +102,7 @@ impl Check<'_> {
             Condition::Limit { most, same, states } => {
                 let at = format!("{at}/limit");
                 if *most == 0 {
-                    self.mistake(
-                        &format!("{at}/most"),
-                        "the limit is 0".to_owned(),
-                        "write at least 1",
-                    );
+                    self.mistake(&format!("{at}/most"), "the limit is 0".to_owned(), "write at least 1");
                 }
                 self.own_fields(entity, same, &format!("{at}/same"));
                 self.states_if_any(entity, states, &format!("{at}/states"));
@@ -162,10 +128,7 @@ impl Check<'_> {
         };
         let ordered = !matches!(op, Op::Equals | Op::NotEquals);
         let sorted = found.as_ref().is_none_or(|field| {
-            matches!(
-                field.kind,
-                FieldKind::Integer | FieldKind::Decimal | FieldKind::Date | FieldKind::Datetime
-            )
+            matches!(field.kind, FieldKind::Integer | FieldKind::Decimal | FieldKind::Date | FieldKind::Datetime)
         });
         if ordered && !sorted {
             let message = format!("`{field}` has no order");
@@ -180,17 +143,8 @@ impl Check<'_> {
         match to {
             Operand::Value(value) => self.comparable(found.as_ref(), value, &at),
             Operand::Field(other) => {
-                let names: Vec<&str> = entity
-                    .fields
-                    .iter()
-                    .map(|field| field.name.as_str())
-                    .collect();
-                self.known(
-                    &format!("field of `{}`", entity.name),
-                    other,
-                    &names,
-                    &format!("{at}/field"),
-                );
+                let names: Vec<&str> = entity.fields.iter().map(|field| field.name.as_str()).collect();
+                self.known(&format!("field of `{}`", entity.name), other, &names, &format!("{at}/field"));
                 if let (Some(left), Some(right)) = (&found, entity.field(other))
                     && std::mem::discriminant(&left.kind) != std::mem::discriminant(&right.kind)
                 {
@@ -199,27 +153,16 @@ impl Check<'_> {
                 }
             }
             Operand::Now => {
-                let dated = found.as_ref().is_none_or(|field| {
-                    matches!(field.kind, FieldKind::Date | FieldKind::Datetime)
-                });
+                let dated =
+                    found.as_ref().is_none_or(|field| matches!(field.kind, FieldKind::Date | FieldKind::Datetime));
                 if !dated {
-                    self.mistake(
-                        &at,
-                        format!("`{field}` is no date"),
-                        "compare dates with `now` or `today`",
-                    );
+                    self.mistake(&at, format!("`{field}` is no date"), "compare dates with `now` or `today`");
                 }
             }
             Operand::Me => {
-                let member = found
-                    .as_ref()
-                    .is_none_or(|field| field.kind == FieldKind::Member);
+                let member = found.as_ref().is_none_or(|field| field.kind == FieldKind::Member);
                 if !member {
-                    self.mistake(
-                        &at,
-                        format!("`{field}` is no member"),
-                        "compare members with `@me`",
-                    );
+                    self.mistake(&at, format!("`{field}` is no member"), "compare members with `@me`");
                 }
             }
         }
@@ -231,10 +174,7 @@ impl Check<'_> {
             return;
         };
         if matches!(field.kind, FieldKind::Reference { .. } | FieldKind::Member) {
-            let message = format!(
-                "`{}` names a record, whose id nobody knows beforehand",
-                field.name
-            );
+            let message = format!("`{}` names a record, whose id nobody knows beforehand", field.name);
             self.mistake(at, message, "ask `is: set`, or a field of that record");
             return;
         }
@@ -248,57 +188,32 @@ impl Check<'_> {
             Some((name, rest)) => (name, Some(rest)),
             None => (path, None),
         };
-        let names: Vec<&str> = entity
-            .fields
-            .iter()
-            .map(|field| field.name.as_str())
-            .collect();
+        let names: Vec<&str> = entity.fields.iter().map(|field| field.name.as_str()).collect();
         self.known(&format!("field of `{}`", entity.name), name, &names, at);
         let field = entity.field(name)?;
         let Some(rest) = rest else {
             return Some(field.clone());
         };
         let FieldKind::Reference { to } = &field.kind else {
-            self.mistake(
-                at,
-                format!("`{name}` names no record"),
-                "only a reference can be followed with a dot",
-            );
+            self.mistake(at, format!("`{name}` names no record"), "only a reference can be followed with a dot");
             return None;
         };
         if !field.required {
-            self.mistake(
-                at,
-                format!("`{name}` may be empty"),
-                "only a required reference can be followed with a dot",
-            );
+            self.mistake(at, format!("`{name}` may be empty"), "only a required reference can be followed with a dot");
         }
         let other = blueprint.entity(to)?;
         if let Some(states) = other.states.as_ref().filter(|_| rest == "state") {
             return Some(state_field(states.values.clone()));
         }
-        let names: Vec<&str> = other
-            .fields
-            .iter()
-            .map(|field| field.name.as_str())
-            .collect();
+        let names: Vec<&str> = other.fields.iter().map(|field| field.name.as_str()).collect();
         self.known(&format!("field of `{}`", other.name), rest, &names, at);
         other.field(rest).cloned()
     }
 
     fn own_fields(&mut self, entity: &Entity, names: &[String], at: &str) {
-        let known: Vec<&str> = entity
-            .fields
-            .iter()
-            .map(|field| field.name.as_str())
-            .collect();
+        let known: Vec<&str> = entity.fields.iter().map(|field| field.name.as_str()).collect();
         for (index, name) in names.iter().enumerate() {
-            self.known(
-                &format!("field of `{}`", entity.name),
-                name,
-                &known,
-                &format!("{at}/{index}"),
-            );
+            self.known(&format!("field of `{}`", entity.name), name, &known, &format!("{at}/{index}"));
         }
     }
 
@@ -312,11 +227,7 @@ impl Check<'_> {
             let dated = matches!(field.kind, FieldKind::Date | FieldKind::Datetime);
             if !dated || !field.required {
                 let message = format!("`{name}` is not a required date");
-                self.mistake(
-                    &format!("{at}/{key}"),
-                    message,
-                    "a span of time has a beginning and an end",
-                );
+                self.mistake(&format!("{at}/{key}"), message, "a span of time has a beginning and an end");
             }
         }
     }
@@ -330,12 +241,7 @@ impl Check<'_> {
     fn states(&mut self, entity: &Entity, states: &[String], at: &str) {
         let names = entity.state_names();
         for (index, state) in states.iter().enumerate() {
-            self.known(
-                &format!("state of `{}`", entity.name),
-                state,
-                &names,
-                &format!("{at}/{index}"),
-            );
+            self.known(&format!("state of `{}`", entity.name), state, &names, &format!("{at}/{index}"));
         }
     }
 }

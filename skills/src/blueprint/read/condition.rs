@@ -24,11 +24,7 @@ pub(super) fn read(node: &Node, mistakes: &mut Vec<Mistake>) -> Condition {
     } else if fields.look("any").is_some() {
         Condition::Any(fields.items("any", read))
     } else if fields.look("not").is_some() {
-        Condition::Not(Box::new(
-            fields
-                .one("not", read)
-                .unwrap_or(Condition::All(Vec::new())),
-        ))
+        Condition::Not(Box::new(fields.one("not", read).unwrap_or(Condition::All(Vec::new()))))
     } else if fields.look("state").is_some() {
         Condition::State(fields.texts("state"))
     } else if fields.look("no_overlap").is_some() {
@@ -83,13 +79,8 @@ fn operand(node: &Node, mistakes: &mut Vec<Mistake>) -> Operand {
             _ => Operand::Value(text),
         },
         _ => {
-            let message = format!(
-                "a value or `{{ field: … }}` belongs here, and this is {}",
-                node.kind_name()
-            );
-            mistakes.push(
-                Mistake::new(node.span, message).with_help("to ask for no value write `is: unset`"),
-            );
+            let message = format!("a value or `{{ field: … }}` belongs here, and this is {}", node.kind_name());
+            mistakes.push(Mistake::new(node.span, message).with_help("to ask for no value write `is: unset`"));
             Operand::Now
         }
     }

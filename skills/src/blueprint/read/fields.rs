@@ -3,11 +3,7 @@
 use crate::yaml::{Key, Kind, Mistake, Node, suggest};
 
 /// The entries of a mapping; anything else is a mistake and has none.
-pub(super) fn entries<'a>(
-    node: &'a Node,
-    what: &str,
-    mistakes: &mut Vec<Mistake>,
-) -> &'a [(Key, Node)] {
+pub(super) fn entries<'a>(node: &'a Node, what: &str, mistakes: &mut Vec<Mistake>) -> &'a [(Key, Node)] {
     if let Some(entries) = node.as_map() {
         return entries;
     }
@@ -40,13 +36,7 @@ pub(super) struct Fields<'a> {
 impl<'a> Fields<'a> {
     pub(super) fn new(node: &'a Node, what: &'a str, mistakes: &'a mut Vec<Mistake>) -> Self {
         let entries = entries(node, what, mistakes);
-        Self {
-            node,
-            what,
-            entries,
-            known: Vec::new(),
-            mistakes,
-        }
+        Self { node, what, entries, known: Vec::new(), mistakes }
     }
 
     /// Tells every key that nobody has asked for.
@@ -60,8 +50,7 @@ impl<'a> Fields<'a> {
                 None => format!("known are: {}", self.known.join(", ")),
             };
             let message = format!("{} has no key `{}`", first_words(self.what), key.name);
-            self.mistakes
-                .push(Mistake::new(key.span, message).with_help(help));
+            self.mistakes.push(Mistake::new(key.span, message).with_help(help));
         }
     }
 
@@ -71,9 +60,7 @@ impl<'a> Fields<'a> {
         if !found.is_empty() && found != value {
             let node = self.find(key).unwrap_or(self.node);
             let message = format!("`{key}` is `{found}`, and this program reads `{value}`");
-            self.mistakes.push(
-                Mistake::new(node.span, message).with_help(format!("write `{key}: {value}`")),
-            );
+            self.mistakes.push(Mistake::new(node.span, message).with_help(format!("write `{key}: {value}`")));
         }
     }
 
@@ -154,11 +141,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A part that may be left out.
-    pub(super) fn one<T>(
-        &mut self,
-        key: &'static str,
-        read: impl FnOnce(&Node, &mut Vec<Mistake>) -> T,
-    ) -> Option<T> {
+    pub(super) fn one<T>(&mut self, key: &'static str, read: impl FnOnce(&Node, &mut Vec<Mistake>) -> T) -> Option<T> {
         let node = self.look(key)?;
         Some(read(node, self.mistakes))
     }
@@ -176,11 +159,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of parts of which there must be at least one.
-    pub(super) fn items<T>(
-        &mut self,
-        key: &'static str,
-        read: impl FnMut(&Node, &mut Vec<Mistake>) -> T,
-    ) -> Vec<T> {
+    pub(super) fn items<T>(&mut self, key: &'static str, read: impl FnMut(&Node, &mut Vec<Mistake>) -> T) -> Vec<T> {
         if self.look(key).is_none() {
             self.missing(key);
         }
@@ -189,8 +168,7 @@ impl<'a> Fields<'a> {
             && node.as_seq().is_some_and(<[Node]>::is_empty)
         {
             let message = format!("`{key}` is an empty list");
-            self.mistakes
-                .push(Mistake::new(node.span, message).with_help("write at least one"));
+            self.mistakes.push(Mistake::new(node.span, message).with_help("write at least one"));
         }
         items
     }
@@ -221,8 +199,7 @@ impl<'a> Fields<'a> {
 
     /// Tells a mistake about the whole mapping.
     pub(super) fn complain(&mut self, message: String, help: &str) {
-        self.mistakes
-            .push(Mistake::new(self.node.span, message).with_help(help));
+        self.mistakes.push(Mistake::new(self.node.span, message).with_help(help));
     }
 
     fn find(&self, key: &str) -> Option<&'a Node> {
@@ -238,8 +215,7 @@ impl<'a> Fields<'a> {
                 None => format!("known are: {}", words.join(", ")),
             };
             let message = format!("`{key}` is `{word}`, which is not known");
-            self.mistakes
-                .push(Mistake::new(node.span, message).with_help(help));
+            self.mistakes.push(Mistake::new(node.span, message).with_help(help));
         }
         word
     }
@@ -257,16 +233,14 @@ impl<'a> Fields<'a> {
 
     fn wrong(&mut self, key: &str, node: &Node, wanted: &str) {
         let message = format!("`{key}` must be {wanted}, and this is {}", node.kind_name());
-        self.mistakes
-            .push(Mistake::new(node.span, message).with_help(format!("write {wanted}")));
+        self.mistakes.push(Mistake::new(node.span, message).with_help(format!("write {wanted}")));
     }
 
     fn missing(&mut self, key: &str) -> String {
         // A mapping that is none has been told already.
         if self.node.as_map().is_some() {
             let message = format!("{} lacks `{key}`", first_words(self.what));
-            self.mistakes
-                .push(Mistake::new(self.node.span, message).with_help(format!("add `{key}: …`")));
+            self.mistakes.push(Mistake::new(self.node.span, message).with_help(format!("add `{key}: …`")));
         }
         String::new()
     }

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use self::fields::Fields;
 use super::model::{
-    Blueprint, Choice, Condition, Edition, Entity, Field, FieldKind, Given, Moment, Permissions,
-    Role, Row, Rule, Sample, SampleRows, SampleTenant, States, Tenancy, Transition,
+    Blueprint, Choice, Condition, Edition, Entity, Field, FieldKind, Given, Moment, Permissions, Role, Row, Rule,
+    Sample, SampleRows, SampleTenant, States, Tenancy, Transition,
 };
 use super::names::{function_name, titled};
 use super::{API_VERSION, KIND};
@@ -34,9 +34,7 @@ pub(super) fn blueprint(root: &Node) -> (Blueprint, Vec<Mistake>) {
         name,
         title,
         description,
-        tenancy: tenancy.unwrap_or_else(|| Tenancy {
-            noun: "company".to_owned(),
-        }),
+        tenancy: tenancy.unwrap_or_else(|| Tenancy { noun: "company".to_owned() }),
         roles,
         entities,
         rules: fields.optional_items("rules", rule),
@@ -49,9 +47,7 @@ pub(super) fn blueprint(root: &Node) -> (Blueprint, Vec<Mistake>) {
 
 fn tenancy(node: &Node, mistakes: &mut Vec<Mistake>) -> Tenancy {
     let mut fields = Fields::new(node, "tenancy", mistakes);
-    let tenancy = Tenancy {
-        noun: fields.text_or("noun", "company"),
-    };
+    let tenancy = Tenancy { noun: fields.text_or("noun", "company") };
     fields.done();
     tenancy
 }
@@ -59,11 +55,8 @@ fn tenancy(node: &Node, mistakes: &mut Vec<Mistake>) -> Tenancy {
 fn role(node: &Node, mistakes: &mut Vec<Mistake>) -> Role {
     let mut fields = Fields::new(node, "a role", mistakes);
     let name = fields.text("name");
-    let role = Role {
-        title: fields.text_or("title", &titled(&name)),
-        description: fields.text_or("description", ""),
-        name,
-    };
+    let role =
+        Role { title: fields.text_or("title", &titled(&name)), description: fields.text_or("description", ""), name };
     fields.done();
     role
 }
@@ -76,9 +69,7 @@ fn entity(node: &Node, roles: &[String], mistakes: &mut Vec<Mistake>) -> Entity 
     let path = fields.text_or("path", &plural.to_lowercase().replace([' ', '_'], "-"));
     let description = fields.text("description");
     let entity_fields = fields.items("fields", field);
-    let first = entity_fields
-        .first()
-        .map_or("", |field| field.name.as_str());
+    let first = entity_fields.first().map_or("", |field| field.name.as_str());
     let entity = Entity {
         title,
         plural,
@@ -88,9 +79,7 @@ fn entity(node: &Node, roles: &[String], mistakes: &mut Vec<Mistake>) -> Entity 
         fields: entity_fields.clone(),
         states: fields.one("states", |node, mistakes| states(node, roles, mistakes)),
         permissions: fields
-            .one("permissions", |node, mistakes| {
-                permissions(node, roles, mistakes)
-            })
+            .one("permissions", |node, mistakes| permissions(node, roles, mistakes))
             .unwrap_or_else(|| everyone(roles)),
         name,
     };
@@ -99,12 +88,7 @@ fn entity(node: &Node, roles: &[String], mistakes: &mut Vec<Mistake>) -> Entity 
 }
 
 fn everyone(roles: &[String]) -> Permissions {
-    Permissions {
-        read: roles.to_vec(),
-        create: roles.to_vec(),
-        update: roles.to_vec(),
-        delete: roles.to_vec(),
-    }
+    Permissions { read: roles.to_vec(), create: roles.to_vec(), update: roles.to_vec(), delete: roles.to_vec() }
 }
 
 fn permissions(node: &Node, roles: &[String], mistakes: &mut Vec<Mistake>) -> Permissions {
@@ -120,18 +104,8 @@ fn permissions(node: &Node, roles: &[String], mistakes: &mut Vec<Mistake>) -> Pe
 }
 
 /// The words for kinds of fields.
-pub(super) const TYPES: &[&str] = &[
-    "string",
-    "text",
-    "integer",
-    "decimal",
-    "boolean",
-    "date",
-    "datetime",
-    "enum",
-    "reference",
-    "member",
-];
+pub(super) const TYPES: &[&str] =
+    &["string", "text", "integer", "decimal", "boolean", "date", "datetime", "enum", "reference", "member"];
 
 fn field(node: &Node, mistakes: &mut Vec<Mistake>) -> Field {
     let mut fields = Fields::new(node, "a field", mistakes);
@@ -145,12 +119,8 @@ fn field(node: &Node, mistakes: &mut Vec<Mistake>) -> Field {
         "date" => FieldKind::Date,
         "datetime" => FieldKind::Datetime,
         "member" => FieldKind::Member,
-        "enum" => FieldKind::Enum {
-            values: fields.items("values", choice),
-        },
-        "reference" => FieldKind::Reference {
-            to: fields.text("to"),
-        },
+        "enum" => FieldKind::Enum { values: fields.items("values", choice) },
+        "reference" => FieldKind::Reference { to: fields.text("to") },
         _ => FieldKind::String,
     };
     let field = Field {
@@ -170,17 +140,9 @@ fn field(node: &Node, mistakes: &mut Vec<Mistake>) -> Field {
 
 fn choice(node: &Node, mistakes: &mut Vec<Mistake>) -> Choice {
     if let Kind::String(name) = &node.kind {
-        return Choice {
-            title: titled(name),
-            name: name.clone(),
-            tone: "quiet".to_owned(),
-        };
+        return Choice { title: titled(name), name: name.clone(), tone: "quiet".to_owned() };
     }
-    let mut fields = Fields::new(
-        node,
-        "a value: write a name, or a mapping with `name`",
-        mistakes,
-    );
+    let mut fields = Fields::new(node, "a value: write a name, or a mapping with `name`", mistakes);
     let name = fields.text("name");
     let choice = Choice {
         title: fields.text_or("title", &titled(&name)),
@@ -198,9 +160,7 @@ fn states(node: &Node, roles: &[String], mistakes: &mut Vec<Mistake>) -> States 
     let states = States {
         initial: fields.text_or("initial", first),
         values: values.clone(),
-        transitions: fields.optional_items("transitions", |node, mistakes| {
-            transition(node, roles, mistakes)
-        }),
+        transitions: fields.optional_items("transitions", |node, mistakes| transition(node, roles, mistakes)),
     };
     fields.done();
     states
@@ -230,9 +190,7 @@ fn rule(node: &Node, mistakes: &mut Vec<Mistake>) -> Rule {
         field: fields.value("field"),
         on: moments(&mut fields),
         when: fields.one("when", condition::read),
-        require: fields
-            .needed("require", condition::read)
-            .unwrap_or(Condition::All(Vec::new())),
+        require: fields.needed("require", condition::read).unwrap_or(Condition::All(Vec::new())),
         given: fields.optional_items("given", given),
         refused: fields.needed("refused", row).unwrap_or_default(),
         accepted: fields.needed("accepted", row).unwrap_or_default(),
@@ -249,12 +207,7 @@ fn moments(fields: &mut Fields<'_>) -> Vec<Moment> {
         "update" => Moment::Update,
         "delete" => Moment::Delete,
         // An unknown word is told by the check, which knows the transitions.
-        other => Moment::Transition(
-            other
-                .strip_prefix("transition.")
-                .unwrap_or(other)
-                .to_owned(),
-        ),
+        other => Moment::Transition(other.strip_prefix("transition.").unwrap_or(other).to_owned()),
     });
     moments.collect()
 }
@@ -262,10 +215,7 @@ fn moments(fields: &mut Fields<'_>) -> Vec<Moment> {
 fn given(node: &Node, mistakes: &mut Vec<Mistake>) -> Given {
     let mut fields = Fields::new(node, "a given", mistakes);
     let times = fields.integer("times").unwrap_or(1);
-    let given = Given {
-        times: u32::try_from(times).unwrap_or(0),
-        row: fields.needed("row", row).unwrap_or_default(),
-    };
+    let given = Given { times: u32::try_from(times).unwrap_or(0), row: fields.needed("row", row).unwrap_or_default() };
     fields.done();
     given
 }
@@ -292,13 +242,8 @@ fn limits(node: &Node, mistakes: &mut Vec<Mistake>) -> BTreeMap<String, u32> {
                 limits.insert(key.name.clone(), most);
             }
             _ => mistakes.push(
-                Mistake::new(
-                    value.span,
-                    format!("the limit of `{}` is {}", key.name, value.kind_name()),
-                )
-                .with_help(
-                    "write a whole number of at least 1, or leave the line out for no limit",
-                ),
+                Mistake::new(value.span, format!("the limit of `{}` is {}", key.name, value.kind_name()))
+                    .with_help("write a whole number of at least 1, or leave the line out for no limit"),
             ),
         }
     }
@@ -334,19 +279,13 @@ fn sample_rows(node: &Node, mistakes: &mut Vec<Mistake>) -> Vec<SampleRows> {
             Some(items) => items.iter().map(|item| row(item, mistakes)).collect(),
             None => {
                 mistakes.push(
-                    Mistake::new(
-                        value.span,
-                        format!("the rows of `{}` are {}", key.name, value.kind_name()),
-                    )
-                    .with_help("write a list of mappings"),
+                    Mistake::new(value.span, format!("the rows of `{}` are {}", key.name, value.kind_name()))
+                        .with_help("write a list of mappings"),
                 );
                 Vec::new()
             }
         };
-        all.push(SampleRows {
-            entity: key.name.clone(),
-            rows,
-        });
+        all.push(SampleRows { entity: key.name.clone(), rows });
     }
     all
 }
@@ -360,11 +299,8 @@ pub(super) fn row(node: &Node, mistakes: &mut Vec<Mistake>) -> Row {
                 row.insert(key.name.clone(), text);
             }
             None => mistakes.push(
-                Mistake::new(
-                    value.span,
-                    format!("`{}` is {}", key.name, value.kind_name()),
-                )
-                .with_help("write a plain value"),
+                Mistake::new(value.span, format!("`{}` is {}", key.name, value.kind_name()))
+                    .with_help("write a plain value"),
             ),
         }
     }

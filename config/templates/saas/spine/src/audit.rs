@@ -25,25 +25,11 @@ pub struct Entry {
 pub const PAGE_LEN: u32 = 100;
 
 /// Writes an entry; call it within the transaction of the change.
-pub fn write(
-    scope: &Scope<'_>,
-    action: &str,
-    entity: &str,
-    record: &str,
-    label: &str,
-) -> Result<(), Error> {
+pub fn write(scope: &Scope<'_>, action: &str, entity: &str, record: &str, label: &str) -> Result<(), Error> {
     scope.db.execute(
         "INSERT INTO audit (at, person, who, action, entity, record, label)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![
-            scope.now.rfc3339(),
-            scope.who.id,
-            scope.who.name,
-            action,
-            entity,
-            record,
-            label
-        ],
+        params![scope.now.rfc3339(), scope.who.id, scope.who.name, action, entity, record, label],
     )?;
     Ok(())
 }

@@ -113,12 +113,8 @@ fn person(app: &App, demo: &Demo) -> Result<Person, Error> {
         return Ok(account.person);
     }
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let new = NewPerson {
-        name: demo.person,
-        email: demo.email,
-        role: app.product.first_role(),
-        password: demo.password,
-    };
+    let new =
+        NewPerson { name: demo.person, email: demo.email, role: app.product.first_role(), password: demo.password };
     let person = control::sign_up(&change, demo.tenant, demo.edition, &new, app.clock.now())?;
     change.commit()?;
     Ok(person)

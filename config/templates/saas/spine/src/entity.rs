@@ -3,6 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use rusqlite::Row;
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use serde_json::{Map, Value};
+
 /// A kind of record.
 #[derive(Debug)]
 pub struct Entity {
@@ -142,30 +146,68 @@ pub struct Column {
 impl Column {
     /// A column without an index.
     pub const fn new(name: &'static str, sql: &'static str) -> Self {
-        Self {
-            name,
-            sql,
-            unique: false,
-            indexed: false,
-        }
+        Self { name, sql, unique: false, indexed: false }
     }
 
     /// The same column with a unique index.
     #[must_use]
     pub const fn unique(self) -> Self {
-        Self {
-            unique: true,
-            ..self
-        }
+        Self { unique: true, ..self }
     }
 
     /// The same column with an index.
     #[must_use]
     pub const fn indexed(self) -> Self {
-        Self {
-            indexed: true,
-            ..self
-        }
+        Self { indexed: true, ..self }
+    }
+}
+
+/// A value or state with a name: the enums of a product.
+pub trait Named: Copy + 'static {
+    /// All of them, in the order of the blueprint.
+    const ALL: &'static [Self];
+    /// Its name in files and addresses.
+    fn name(self) -> &'static str;
+
+    /// The one of that name.
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|one| one.name() == name)
+    }
+}
+
+/// The value of a field as a text; an absent one has none.
+pub trait Text {
+    /// The text.
+    fn text(&self) -> Option<String>;
+}
+
+impl Text for String {
+    fn text(&self) -> Option<String> {
+        Some(self.clone())
+    }
+}
+
+impl Text for i64 {
+    fn text(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl Text for bool {
+    fn text(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl Text for Decimal {
+    fn text(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl<T: Text> Text for Option<T> {
+    fn text(&self) -> Option<String> {
+        self.as_ref().and_then(Text::text)
     }
 }
 
@@ -188,6 +230,38 @@ pub trait Record {
         let label = self.values().remove(self.entity().label).flatten();
         label.unwrap_or_else(|| self.id().to_owned())
     }
+}
+
+/// A record as JSON: its id, its state, and its values by name.
+pub fn to_json(record: &impl Record) -> Value {
+    let mut object = Map::new();
+    object.insert("id".to_owned(), Value::from(record.id()));
+    if let Some(state) = record.state() {
+        object.insert("state".to_owned(), Value::from(state));
+    }
+    let mut values = record.values();
+    for field in record.entity().fields {
+        let text = values.remove(field.name).flatten();
+        let value = match (field.kind, text) {
+            (_, None) => Value::Null,
+            (Kind::Integer, Some(text)) => text.parse::<i64>().map_or(Value::Null, Value::from),
+            (Kind::Boolean, Some(text)) => Value::from(text == "true"),
+            (_, Some(text)) => Value::from(text),
+        };
+        object.insert(field.name.to_owned(), value);
+    }
+    Value::Object(object)
+}
+
+/// A named value in a column; one that the product no longer knows is an error of the file.
+pub fn choice<T: Named>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
+    optional_choice(row, column)?.ok_or(rusqlite::Error::InvalidQuery)
+}
+
+/// A named value in a column that may be empty.
+pub fn optional_choice<T: Named>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>> {
+    let name: Option<String> = row.get(column)?;
+    Ok(name.as_deref().and_then(T::named))
 }
 
 impl Entity {
@@ -217,15 +291,26 @@ impl Decimal {
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('-').unwrap_or(text);
         let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
-        let well_formed = !whole.is_empty()
-            && part.len() <= 2
-            && whole.bytes().chain(part.bytes()).all(|byte| byte.is_ascii_digit());
+        let well_formed =
+            !whole.is_empty() && part.len() <= 2 && whole.bytes().chain(part.bytes()).all(|byte| byte.is_ascii_digit());
         if !well_formed {
             return None;
         }
         let hundredths: i64 = format!("{part:0<2}").parse().ok()?;
         let value = whole.parse::<i64>().ok()?.checked_mul(100)?.checked_add(hundredths)?;
         Some(Self(if digits.len() < text.len() { -value } else { value }))
+    }
+}
+
+impl ToSql for Decimal {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.0.to_sql()
+    }
+}
+
+impl FromSql for Decimal {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        i64::column_result(value).map(Self)
     }
 }
 

@@ -115,12 +115,6 @@ impl Error {
 }
 
 fn summary(mistakes: &Mistakes) -> String {
-    let fields = mistakes
-        .fields
-        .iter()
-        .map(|(name, message)| format!("`{name}` {message}"));
-    fields
-        .chain(mistakes.rules.iter().cloned())
-        .collect::<Vec<_>>()
-        .join("; ")
+    let fields = mistakes.fields.iter().map(|(name, message)| format!("`{name}` {message}"));
+    fields.chain(mistakes.rules.iter().cloned()).collect::<Vec<_>>().join("; ")
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::params;
 
-use crate::entity::{Decimal, Entity, Field, Kind, Values};
+use crate::entity::{Decimal, Entity, Field, Kind, Named, Values};
 use crate::moment::{is_date, is_date_time};
 use crate::{Error, Mistakes, Scope};
 
@@ -20,11 +20,7 @@ impl Input {
     /// `false` may precede a checkbox.
     pub fn from_form(body: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(body).take(FIELDS_MAX);
-        Self(
-            pairs
-                .map(|(name, value)| (name.into_owned(), filled(&value)))
-                .collect(),
-        )
+        Self(pairs.map(|(name, value)| (name.into_owned(), filled(&value))).collect())
     }
 
     /// Reads a JSON object of plain values.
@@ -74,10 +70,8 @@ impl Input {
     /// The same input, with the given values where it says nothing.
     #[must_use]
     pub fn over(&self, values: &Values) -> Self {
-        let mut merged: BTreeMap<_, _> = values
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
-            .collect();
+        let mut merged: BTreeMap<_, _> =
+            values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         merged.extend(self.0.clone());
         Self(merged)
     }
@@ -120,12 +114,7 @@ impl<'a> Form<'a> {
                 mistakes.fields.insert(name.to_owned(), message);
             }
         }
-        Self {
-            scope,
-            entity,
-            input,
-            mistakes,
-        }
+        Self { scope, entity, input, mistakes }
     }
 
     /// The value of a text, a choice, a date, a reference or a member.
@@ -136,6 +125,11 @@ impl<'a> Form<'a> {
             Ok(Some(message)) => self.mistake(name, message),
             Err(_) => self.mistake(name, "cannot be checked now; try again".to_owned()),
         }
+    }
+
+    /// The value of a choice.
+    pub fn choice<T: Named>(&mut self, name: &'static str) -> Option<T> {
+        self.text(name).and_then(|text| T::named(&text))
     }
 
     /// The value of a whole number.
@@ -187,6 +181,10 @@ impl<'a> Form<'a> {
     fn sent(&mut self, name: &'static str) -> Option<(&'static Field, String)> {
         let field = self.entity.field(name)?;
         match self.input.get(name) {
+            // Programs may say `+3d 14:00` or `today`; forms send what the calendar says.
+            Some(text) if matches!(field.kind, Kind::Date | Kind::DateTime) => {
+                Some((field, self.scope.now.resolve(text)))
+            }
             Some(text) => Some((field, text.to_owned())),
             None if field.required => self.mistake(name, "is needed".to_owned()),
             None => None,
@@ -214,6 +212,20 @@ impl<'a> Form<'a> {
     }
 }
 
+/// What a new record of an entity begins with: the defaults of its fields.
+pub fn defaults(scope: &Scope<'_>, entity: &Entity) -> Values {
+    let given = entity.fields.iter().filter(|field| !field.default.is_empty());
+    given
+        .map(|field| {
+            let value = match field.default {
+                "@me" => scope.who.id.clone(),
+                text => scope.now.resolve(text),
+            };
+            (field.name, Some(value))
+        })
+        .collect()
+}
+
 /// Name of the hidden field that proves a form is ours.
 pub const CSRF: &str = "_csrf";
 
@@ -226,9 +238,7 @@ fn wrong(scope: &Scope<'_>, field: &Field, text: &str) -> Result<Option<String>,
             out_of_bounds(field, len, " characters")
         }
         Kind::Date => (!is_date(text)).then(|| "must be a date, like 2026-01-31".to_owned()),
-        Kind::DateTime => {
-            (!is_date_time(text)).then(|| "must be a date with time, like 2026-01-31T14:00".to_owned())
-        }
+        Kind::DateTime => (!is_date_time(text)).then(|| "must be a date with time, like 2026-01-31T14:00".to_owned()),
         Kind::Enum(choices) => {
             let known = choices.iter().any(|choice| choice.name == text);
             let names: Vec<_> = choices.iter().map(|choice| choice.name).collect();

@@ -32,10 +32,7 @@ pub fn run(db: &mut Connection, tables: &[&Table], at: &str) -> Result<usize, Er
     for table in tables {
         for statement in missing(&change, table)? {
             change.execute_batch(&statement)?;
-            change.execute(
-                "INSERT INTO migration (statement, at) VALUES (?1, ?2)",
-                params![statement, at],
-            )?;
+            change.execute("INSERT INTO migration (statement, at) VALUES (?1, ?2)", params![statement, at])?;
             steps += 1;
         }
     }
@@ -80,12 +77,7 @@ fn columns(db: &Transaction<'_>, table: &str) -> Result<Vec<(String, String)>, E
 
 fn create(table: &Table) -> String {
     let mut columns = vec!["\"id\" TEXT PRIMARY KEY".to_owned()];
-    columns.extend(
-        table
-            .columns
-            .iter()
-            .map(|column| format!("\"{}\" {}", column.name, column.sql)),
-    );
+    columns.extend(table.columns.iter().map(|column| format!("\"{}\" {}", column.name, column.sql)));
     columns.push("\"created_at\" TEXT NOT NULL".to_owned());
     columns.push("\"updated_at\" TEXT NOT NULL".to_owned());
     format!("CREATE TABLE \"{}\" ({}) STRICT", table.name, columns.join(", "))
@@ -93,12 +85,8 @@ fn create(table: &Table) -> String {
 
 fn index(table: &Table, column: &Column) -> Option<String> {
     let unique = if column.unique { "UNIQUE " } else { "" };
-    (column.unique || column.indexed).then(|| {
-        format!(
-            "CREATE {unique}INDEX \"{0}_{1}\" ON \"{0}\" (\"{1}\")",
-            table.name, column.name
-        )
-    })
+    (column.unique || column.indexed)
+        .then(|| format!("CREATE {unique}INDEX \"{0}_{1}\" ON \"{0}\" (\"{1}\")", table.name, column.name))
 }
 
 #[cfg(test)]
@@ -108,21 +96,12 @@ mod tests {
     use super::run;
     use crate::entity::{Column, Table};
 
-    const V1: Table = Table {
-        name: "book",
-        columns: &[Column::new("title", "TEXT NOT NULL").unique()],
-    };
+    const V1: Table = Table { name: "book", columns: &[Column::new("title", "TEXT NOT NULL").unique()] };
     const V2: Table = Table {
         name: "book",
-        columns: &[
-            Column::new("title", "TEXT NOT NULL").unique(),
-            Column::new("pages", "INTEGER"),
-        ],
+        columns: &[Column::new("title", "TEXT NOT NULL").unique(), Column::new("pages", "INTEGER")],
     };
-    const RETYPED: Table = Table {
-        name: "book",
-        columns: &[Column::new("title", "INTEGER")],
-    };
+    const RETYPED: Table = Table { name: "book", columns: &[Column::new("title", "INTEGER")] };
 
     #[test]
     fn a_product_that_grows_takes_the_rows_of_its_tenants_along() {

@@ -53,10 +53,7 @@ impl Scope<'_> {
         if self.may(roles) {
             return Ok(());
         }
-        Err(Error::Forbidden {
-            role: self.who.role.clone(),
-            allowed: roles.join(", "),
-        })
+        Err(Error::Forbidden { role: self.who.role.clone(), allowed: roles.join(", ") })
     }
 
     /// Whether who acts has one of the roles.
@@ -72,11 +69,7 @@ impl Scope<'_> {
         if self.count(entity)? < most {
             return Ok(());
         }
-        Err(Error::LimitReached {
-            what: title.to_lowercase(),
-            most,
-            edition: self.edition.title.to_owned(),
-        })
+        Err(Error::LimitReached { what: title.to_lowercase(), most, edition: self.edition.title.to_owned() })
     }
 
     /// How many records of an entity there are.

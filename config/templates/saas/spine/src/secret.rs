@@ -19,11 +19,7 @@ pub(crate) fn id_text() -> String {
     if getrandom::fill(&mut bytes).is_err() {
         return String::new();
     }
-    bytes
-        .iter()
-        .filter_map(|byte| ALPHABET.get(usize::from(byte % 32)))
-        .map(|letter| char::from(*letter))
-        .collect()
+    bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32))).map(|letter| char::from(*letter)).collect()
 }
 
 /// A secret of 256 random bits, in hexadecimal.
@@ -40,12 +36,7 @@ pub(crate) fn digest(secret: &str) -> String {
 
 /// Whether two secrets are equal, in a time that does not tell where they differ.
 pub(crate) fn equal(left: &str, right: &str) -> bool {
-    left.len() == right.len()
-        && left
-            .bytes()
-            .zip(right.bytes())
-            .fold(0, |differs, (a, b)| differs | (a ^ b))
-            == 0
+    left.len() == right.len() && left.bytes().zip(right.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }
 
 /// Hashes a password with argon2id and a fresh salt, as a PHC string.
@@ -65,11 +56,7 @@ pub(crate) fn verify_password(password: &str, hash: Option<&str>) -> bool {
         let _ = hash_password(password);
         return false;
     };
-    PasswordHash::new(hash).is_ok_and(|hash| {
-        Argon2::default()
-            .verify_password(password.as_bytes(), &hash)
-            .is_ok()
-    })
+    PasswordHash::new(hash).is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -77,10 +77,7 @@ fn help(product: &Product) -> String {
     )
 }
 
-fn options(
-    arguments: &[String],
-    environment: impl Fn(&str) -> Option<String>,
-) -> Result<Options, Stop> {
+fn options(arguments: &[String], environment: impl Fn(&str) -> Option<String>) -> Result<Options, Stop> {
     let mut listen = environment("APP_LISTEN").unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let mut data = environment("APP_DATA").unwrap_or_else(|| "data".to_owned());
     let (mut seed_demo, mut https) = (false, false);
@@ -102,12 +99,7 @@ fn options(
             _ => return Err(Stop::Unknown(argument.clone())),
         }
     }
-    Ok(Options {
-        listen: listen.parse().map_err(|_| Stop::Address(listen))?,
-        data: data.into(),
-        seed_demo,
-        https,
-    })
+    Ok(Options { listen: listen.parse().map_err(|_| Stop::Address(listen))?, data: data.into(), seed_demo, https })
 }
 
 fn run(product: &'static Product, options: &Options) -> Result<(), Stop> {
@@ -127,9 +119,7 @@ fn run(product: &'static Product, options: &Options) -> Result<(), Stop> {
 }
 
 async fn serve(app: Arc<App>, listen: SocketAddr) -> Result<(), Stop> {
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|error| Stop::Listen(listen, error))?;
+    let listener = TcpListener::bind(listen).await.map_err(|error| Stop::Listen(listen, error))?;
     let url = format!("http://{}", listener.local_addr()?);
     let (told, stop) = tokio::sync::watch::channel(false);
     let mut graceful = stop.clone();

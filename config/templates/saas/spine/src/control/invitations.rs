@@ -25,13 +25,7 @@ pub struct Invitation {
 }
 
 /// Invites somebody and returns the secret of the link; a second invitation replaces the first.
-pub fn invite(
-    db: &Transaction<'_>,
-    tenant: &str,
-    email: &str,
-    role: &str,
-    now: Moment,
-) -> Result<String, Error> {
+pub fn invite(db: &Transaction<'_>, tenant: &str, email: &str, role: &str, now: Moment) -> Result<String, Error> {
     let refuse = |message: String| Err(Error::Invalid(Mistakes::field("email", message)));
     if let Some(message) = wrong_email(email) {
         return refuse(message);
@@ -82,20 +76,9 @@ pub fn invitations(db: &Connection, tenant: &str, now: Moment) -> Result<Vec<Inv
 }
 
 /// Takes an invitation: makes the person and uses up the link.
-pub fn accept(
-    db: &Transaction<'_>,
-    token: &str,
-    name: &str,
-    password: &str,
-    now: Moment,
-) -> Result<Person, Error> {
+pub fn accept(db: &Transaction<'_>, token: &str, name: &str, password: &str, now: Moment) -> Result<Person, Error> {
     let invitation = invited(db, token, now)?;
-    let new = NewPerson {
-        name,
-        email: &invitation.email,
-        role: &invitation.role,
-        password,
-    };
+    let new = NewPerson { name, email: &invitation.email, role: &invitation.role, password };
     let mistakes = people::mistakes(db, &new)?;
     if !mistakes.is_empty() {
         return Err(Error::Invalid(mistakes));
@@ -106,10 +89,7 @@ pub fn accept(
 
 /// Takes an invitation of the tenant back.
 pub fn withdraw(db: &Connection, tenant: &str, id: &str) -> Result<(), Error> {
-    let gone = db.execute(
-        "DELETE FROM invitation WHERE id = ?1 AND tenant = ?2",
-        params![id, tenant],
-    )?;
+    let gone = db.execute("DELETE FROM invitation WHERE id = ?1 AND tenant = ?2", params![id, tenant])?;
     if gone == 0 { Err(Error::NotFound) } else { Ok(()) }
 }
 

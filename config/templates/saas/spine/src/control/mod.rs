@@ -9,12 +9,11 @@ mod tenants;
 
 pub use invitations::{Invitation, accept, invitations, invite, invited, withdraw};
 pub use people::{
-    Account, NewPerson, PASSWORD_LEN_MIN, account, change_password, check_person, members, people, remove,
-    set_role,
+    Account, NewPerson, PASSWORD_LEN_MIN, account, change_password, check_person, members, people, remove, set_role,
 };
 pub use sessions::{
-    ApiToken, Session, Via, end_session, issue_token, revoke_token, session_by_cookie,
-    session_by_token, start_session, tokens,
+    ApiToken, Session, Via, end_session, issue_token, revoke_token, session_by_cookie, session_by_token, start_session,
+    tokens,
 };
 pub use tenants::{Tenant, delete_tenant, rename, set_edition, sign_up, tenant, tenant_ids};
 
@@ -55,9 +54,7 @@ pub(crate) fn migrate(db: &mut Connection) -> Result<(), Error> {
     let done: u32 = change.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
     if done > known {
-        return Err(Error::Migration(format!(
-            "the control file has version {done}, and this program knows {known}"
-        )));
+        return Err(Error::Migration(format!("the control file has version {done}, and this program knows {known}")));
     }
     for step in STEPS.iter().skip(done as usize) {
         change.execute_batch(step)?;

@@ -36,24 +36,13 @@ pub struct Account {
 const COLUMNS: &str = "id, tenant, email, name, role";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Person> {
-    Ok(Person {
-        id: row.get(0)?,
-        tenant: row.get(1)?,
-        email: row.get(2)?,
-        name: row.get(3)?,
-        role: row.get(4)?,
-    })
+    Ok(Person { id: row.get(0)?, tenant: row.get(1)?, email: row.get(2)?, name: row.get(3)?, role: row.get(4)? })
 }
 
 /// The account that logs in with an address.
 pub fn account(db: &Connection, email: &str) -> Result<Option<Account>, Error> {
     let sql = format!("SELECT {COLUMNS}, password FROM person WHERE email = ?1");
-    let account = db.query_row(&sql, [email.trim()], |row| {
-        Ok(Account {
-            person: read(row)?,
-            password: row.get(5)?,
-        })
-    });
+    let account = db.query_row(&sql, [email.trim()], |row| Ok(Account { person: read(row)?, password: row.get(5)? }));
     Ok(account.optional()?)
 }
 
@@ -74,31 +63,16 @@ pub fn people(db: &Connection, tenant: &str) -> Result<Vec<Person>, Error> {
 
 /// The people of a tenant as records refer to them, by name.
 pub fn members(db: &Connection, tenant: &str) -> Result<Vec<Member>, Error> {
-    let mut statement =
-        db.prepare("SELECT id, name FROM person WHERE tenant = ?1 ORDER BY name, id")?;
-    let members = statement.query_map([tenant], |row| {
-        Ok(Member {
-            id: row.get(0)?,
-            name: row.get(1)?,
-        })
-    })?;
+    let mut statement = db.prepare("SELECT id, name FROM person WHERE tenant = ?1 ORDER BY name, id")?;
+    let members = statement.query_map([tenant], |row| Ok(Member { id: row.get(0)?, name: row.get(1)? }))?;
     Ok(members.collect::<Result<_, _>>()?)
 }
 
 /// Gives a person of the tenant another role.
 ///
 /// **Errors**: nobody there has that id, or the tenant would be left without anyone of `first_role`.
-pub fn set_role(
-    db: &Transaction<'_>,
-    tenant: &str,
-    id: &str,
-    role: &str,
-    first_role: &str,
-) -> Result<Person, Error> {
-    let changed = db.execute(
-        "UPDATE person SET role = ?3 WHERE id = ?1 AND tenant = ?2",
-        params![id, tenant, role],
-    )?;
+pub fn set_role(db: &Transaction<'_>, tenant: &str, id: &str, role: &str, first_role: &str) -> Result<Person, Error> {
+    let changed = db.execute("UPDATE person SET role = ?3 WHERE id = ?1 AND tenant = ?2", params![id, tenant, role])?;
     if changed == 0 {
         return Err(Error::NotFound);
     }
@@ -124,34 +98,18 @@ pub fn change_password(db: &Transaction<'_>, id: &str, password: &str, keep: &st
     }
     let hash = secret::hash_password(password)?;
     db.execute("UPDATE person SET password = ?2 WHERE id = ?1", params![id, hash])?;
-    db.execute(
-        "DELETE FROM session WHERE person = ?1 AND csrf <> ?2",
-        params![id, keep],
-    )?;
+    db.execute("DELETE FROM session WHERE person = ?1 AND csrf <> ?2", params![id, keep])?;
     Ok(())
 }
 
 /// Refuses a person who could not be made; nothing is written.
 pub fn check_person(db: &Connection, name: &str, email: &str, password: &str) -> Result<(), Error> {
-    let found = mistakes(
-        db,
-        &NewPerson {
-            name,
-            email,
-            role: "",
-            password,
-        },
-    )?;
+    let found = mistakes(db, &NewPerson { name, email, role: "", password })?;
     if found.is_empty() { Ok(()) } else { Err(Error::Invalid(found)) }
 }
 
 /// Inserts a person whose data have been checked.
-pub(super) fn insert(
-    db: &Connection,
-    tenant: &str,
-    new: &NewPerson<'_>,
-    now: Moment,
-) -> Result<Person, Error> {
+pub(super) fn insert(db: &Connection, tenant: &str, new: &NewPerson<'_>, now: Moment) -> Result<Person, Error> {
     let person = Person {
         id: new_id("usr"),
         tenant: tenant.to_owned(),
@@ -208,20 +166,16 @@ fn wrong_password(password: &str) -> Option<String> {
     if password.len() > PASSWORD_LEN_MAX {
         return Some(format!("must be at most {PASSWORD_LEN_MAX} bytes"));
     }
-    (password.chars().count() < PASSWORD_LEN_MIN)
-        .then(|| format!("must have at least {PASSWORD_LEN_MIN} characters"))
+    (password.chars().count() < PASSWORD_LEN_MIN).then(|| format!("must have at least {PASSWORD_LEN_MIN} characters"))
 }
 
 fn keep_one(db: &Transaction<'_>, tenant: &str, first_role: &str) -> Result<(), Error> {
-    let left: u32 = db.query_row(
-        "SELECT COUNT(*) FROM person WHERE tenant = ?1 AND role = ?2",
-        [tenant, first_role],
-        |row| row.get(0),
-    )?;
+    let left: u32 =
+        db.query_row("SELECT COUNT(*) FROM person WHERE tenant = ?1 AND role = ?2", [tenant, first_role], |row| {
+            row.get(0)
+        })?;
     if left > 0 {
         return Ok(());
     }
-    Err(Error::Conflict(format!(
-        "someone must keep the role `{first_role}`; give it to another person first"
-    )))
+    Err(Error::Conflict(format!("someone must keep the role `{first_role}`; give it to another person first")))
 }

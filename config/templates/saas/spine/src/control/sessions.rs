@@ -52,24 +52,16 @@ pub fn start_session(db: &Connection, person: &str, now: Moment) -> Result<Strin
     db.execute("DELETE FROM session WHERE ends_at < ?1", [now.0])?;
     db.execute(
         "INSERT INTO session (digest, person, csrf, ends_at) VALUES (?1, ?2, ?3, ?4)",
-        params![
-            secret::digest(&cookie),
-            person,
-            secret::token()?,
-            now.plus(SESSION_SECONDS).0
-        ],
+        params![secret::digest(&cookie), person, secret::token()?, now.plus(SESSION_SECONDS).0],
     )?;
     Ok(cookie)
 }
 
 /// The session of a cookie, unless it has ended.
 pub fn session_by_cookie(db: &Connection, cookie: &str, now: Moment) -> Result<Option<Session>, Error> {
-    let mut statement =
-        db.prepare("SELECT person, csrf FROM session WHERE digest = ?1 AND ends_at > ?2")?;
+    let mut statement = db.prepare("SELECT person, csrf FROM session WHERE digest = ?1 AND ends_at > ?2")?;
     let found = statement
-        .query_row(params![secret::digest(cookie), now.0], |row| {
-            Ok((row.get::<_, String>(0)?, row.get(1)?))
-        })
+        .query_row(params![secret::digest(cookie), now.0], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))
         .optional()?;
     match found {
         Some((id, csrf)) => session(db, &id, Via::Cookie { csrf }),
@@ -86,9 +78,7 @@ pub fn end_session(db: &Connection, cookie: &str) -> Result<(), Error> {
 /// The session that an API token stands for.
 pub fn session_by_token(db: &Connection, token: &str) -> Result<Option<Session>, Error> {
     let mut statement = db.prepare("SELECT person FROM api_token WHERE digest = ?1")?;
-    let id: Option<String> = statement
-        .query_row([secret::digest(token)], |row| row.get(0))
-        .optional()?;
+    let id: Option<String> = statement.query_row([secret::digest(token)], |row| row.get(0)).optional()?;
     match id {
         Some(id) => session(db, &id, Via::Token),
         None => Ok(None),
@@ -102,15 +92,9 @@ pub fn issue_token(db: &Connection, person: &str, label: &str, now: Moment) -> R
         let message = "must have 1 to 60 characters, like `nightly import`";
         return Err(Error::Invalid(Mistakes::field("label", message)));
     }
-    let count: u32 = db.query_row(
-        "SELECT COUNT(*) FROM api_token WHERE person = ?1",
-        [person],
-        |row| row.get(0),
-    )?;
+    let count: u32 = db.query_row("SELECT COUNT(*) FROM api_token WHERE person = ?1", [person], |row| row.get(0))?;
     if count >= TOKENS_MAX {
-        return Err(Error::Conflict(format!(
-            "a person may have {TOKENS_MAX} API tokens; revoke one that is not used"
-        )));
+        return Err(Error::Conflict(format!("a person may have {TOKENS_MAX} API tokens; revoke one that is not used")));
     }
     let token = secret::token()?;
     db.execute(
@@ -122,25 +106,16 @@ pub fn issue_token(db: &Connection, person: &str, label: &str, now: Moment) -> R
 
 /// A person's API tokens, newest first.
 pub fn tokens(db: &Connection, person: &str) -> Result<Vec<ApiToken>, Error> {
-    let mut statement = db.prepare(
-        "SELECT id, label, created_at FROM api_token WHERE person = ?1 ORDER BY created_at DESC, id",
-    )?;
-    let tokens = statement.query_map([person], |row| {
-        Ok(ApiToken {
-            id: row.get(0)?,
-            label: row.get(1)?,
-            created_at: row.get(2)?,
-        })
-    })?;
+    let mut statement =
+        db.prepare("SELECT id, label, created_at FROM api_token WHERE person = ?1 ORDER BY created_at DESC, id")?;
+    let tokens = statement
+        .query_map([person], |row| Ok(ApiToken { id: row.get(0)?, label: row.get(1)?, created_at: row.get(2)? }))?;
     Ok(tokens.collect::<Result<_, _>>()?)
 }
 
 /// Revokes one of a person's API tokens.
 pub fn revoke_token(db: &Connection, person: &str, id: &str) -> Result<(), Error> {
-    let gone = db.execute(
-        "DELETE FROM api_token WHERE id = ?1 AND person = ?2",
-        params![id, person],
-    )?;
+    let gone = db.execute("DELETE FROM api_token WHERE id = ?1 AND person = ?2", params![id, person])?;
     if gone == 0 { Err(Error::NotFound) } else { Ok(()) }
 }
 
@@ -149,9 +124,5 @@ fn session(db: &Connection, id: &str, via: Via) -> Result<Option<Session>, Error
         return Ok(None);
     };
     let tenant = tenant(db, &person.tenant)?;
-    Ok(tenant.map(|tenant| Session {
-        person,
-        tenant,
-        via,
-    }))
+    Ok(tenant.map(|tenant| Session { person, tenant, via }))
 }

@@ -47,15 +47,9 @@ pub fn sign_up(
 
 /// The tenant of that id.
 pub fn tenant(db: &Connection, id: &str) -> Result<Option<Tenant>, Error> {
-    let mut statement =
-        db.prepare("SELECT id, name, edition, created_at FROM tenant WHERE id = ?1")?;
+    let mut statement = db.prepare("SELECT id, name, edition, created_at FROM tenant WHERE id = ?1")?;
     let tenant = statement.query_row([id], |row| {
-        Ok(Tenant {
-            id: row.get(0)?,
-            name: row.get(1)?,
-            edition: row.get(2)?,
-            created_at: row.get(3)?,
-        })
+        Ok(Tenant { id: row.get(0)?, name: row.get(1)?, edition: row.get(2)?, created_at: row.get(3)? })
     });
     Ok(tenant.optional()?)
 }

@@ -65,9 +65,7 @@ fn sign_up_page(request: &Request) -> Result<Reply, Error> {
 fn sign_up(request: &Request) -> Result<Reply, Error> {
     match make_tenant(request) {
         Ok(person) => enter(request, &person, "/?note=welcome"),
-        Err(Error::Invalid(mistakes)) => {
-            Ok(sign_up_form(request, &request.input, &mistakes).with_status(422))
-        }
+        Err(Error::Invalid(mistakes)) => Ok(sign_up_form(request, &request.input, &mistakes).with_status(422)),
         Err(error) => Err(error),
     }
 }
@@ -187,9 +185,5 @@ fn invitation_form(request: &Request, mistakes: &Mistakes) -> Result<Reply, Erro
 }
 
 fn entrance(request: &Request, title: &str, lead: &str, form: Markup) -> Reply {
-    public_frame(
-        request,
-        title,
-        html! { div.entrance { h1 { (title) } p.lead { (lead) } div.card { (form) } } },
-    )
+    public_frame(request, title, html! { div.entrance { h1 { (title) } p.lead { (lead) } div.card { (form) } } })
 }

@@ -13,9 +13,9 @@ mod plan;
 
 use maud::html;
 
+use crate::Error;
 use crate::ui::{frame, public_frame};
 use crate::web::{Method, Reply, Request, Routes, asset, favicon};
-use crate::Error;
 
 /// Registers them.
 pub(crate) fn routes(routes: &mut Routes) {
@@ -61,10 +61,7 @@ pub(crate) fn error(request: &Request, error: &Error) -> Reply {
             }
         }
     };
-    let page = if request.visitor().is_some() {
-        frame(request, title, main)
-    } else {
-        public_frame(request, title, main)
-    };
+    let page =
+        if request.visitor().is_some() { frame(request, title, main) } else { public_frame(request, title, main) };
     page.with_status(error.status())
 }

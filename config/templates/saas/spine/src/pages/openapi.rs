@@ -20,11 +20,8 @@ pub(super) fn openapi(request: &Request) -> Result<Reply, Error> {
             entry.insert(route.method.name().to_lowercase(), operation(product.entities, route));
         }
     }
-    let schemas: Map<String, Value> = product
-        .entities
-        .iter()
-        .map(|entity| (entity.name.to_owned(), schema(entity)))
-        .collect();
+    let schemas: Map<String, Value> =
+        product.entities.iter().map(|entity| (entity.name.to_owned(), schema(entity))).collect();
     Ok(Reply::json(&json!({
         "openapi": "3.1.0",
         "info": {"title": product.title, "description": product.description, "version": env!("CARGO_PKG_VERSION")},
@@ -74,11 +71,8 @@ fn operation(entities: &[&'static Entity], route: &Route) -> Value {
 fn schema(entity: &Entity) -> Value {
     let required = entity.fields.iter().filter(|field| field.required);
     let required: Vec<_> = required.map(|field| field.name).collect();
-    let properties: Map<String, Value> = entity
-        .fields
-        .iter()
-        .map(|field| (field.name.to_owned(), property(field)))
-        .collect();
+    let properties: Map<String, Value> =
+        entity.fields.iter().map(|field| (field.name.to_owned(), property(field))).collect();
     json!({
         "type": "object",
         "description": entity.description,

@@ -46,11 +46,7 @@ fn room(scope: &Scope<'_>, invited: &[Invitation], email: &str) -> Result<(), Er
     if scope.members.len() + others.count() < usize::try_from(most).unwrap_or(usize::MAX) {
         return Ok(());
     }
-    Err(Error::LimitReached {
-        what: "people".to_owned(),
-        most,
-        edition: scope.edition.title.to_owned(),
-    })
+    Err(Error::LimitReached { what: "people".to_owned(), most, edition: scope.edition.title.to_owned() })
 }
 
 fn people(request: &Request) -> Result<Reply, Error> {
@@ -101,6 +97,9 @@ fn change(
 ) -> Result<(), Error> {
     request.write(|scope| {
         scope.allow(&[scope.product.first_role()])?;
+        if !scope.members.iter().any(|member| member.id == request.param("id")) {
+            return Err(Error::NotFound);
+        }
         let mut db = request.app.store.control();
         let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let person = work(scope, &change)?;

@@ -41,11 +41,7 @@ pub struct Browser {
 
 impl Browser {
     pub(super) fn new(router: Router, runtime: Arc<Runtime>) -> Self {
-        Self {
-            router,
-            runtime,
-            cookie: String::new(),
-        }
+        Self { router, runtime, cookie: String::new() }
     }
 
     /// Opens a page.
@@ -63,9 +59,7 @@ impl Browser {
     pub fn post_with(&mut self, path: &str, form: &[(&str, &str)], csrf: &str) -> Answer {
         let mut body = form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(form).append_pair(CSRF, csrf);
-        let request = self
-            .request("POST", path)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let request = self.request("POST", path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         self.send(request, Body::from(body.finish()))
     }
 

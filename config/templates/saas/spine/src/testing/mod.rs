@@ -7,6 +7,6 @@ mod walk;
 mod world;
 
 pub use browser::{Answer, Browser};
-pub use site::{PASSWORD, Site};
+pub use site::{PASSWORD, Program, Site};
 pub use walk::{Case, Step, spine_steps, walk};
 pub use world::World;

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
+use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use super::Browser;
+use super::{Answer, Browser};
 use crate::moment::Clock;
 use crate::web::{App, router};
 use crate::{Error, Product, new_id};
@@ -28,16 +29,8 @@ impl Site {
     pub fn start(product: &'static Product) -> Result<Self, Error> {
         let folder = std::env::temp_dir().join(new_id(product.name));
         let app = Arc::new(App::open(product, &folder, Clock::System, false)?);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?;
-        Ok(Self {
-            router: router(Arc::clone(&app)),
-            app,
-            runtime: Arc::new(runtime),
-            folder,
-        })
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        Ok(Self { router: router(Arc::clone(&app)), app, runtime: Arc::new(runtime), folder })
     }
 
     /// A browser that nobody has logged in with.
@@ -50,14 +43,58 @@ impl Site {
         let mut browser = self.browser();
         let email = format!("{name}@example.com");
         let tenant = format!("Tenant of {name}");
-        let form = [
-            ("tenant", tenant.as_str()),
-            ("name", name),
-            ("email", &email),
-            ("password", PASSWORD),
-        ];
+        let form = [("tenant", tenant.as_str()), ("name", name), ("email", &email), ("password", PASSWORD)];
         browser.post("/sign-up", &form);
         browser
+    }
+
+    /// A browser that somebody who has an account has logged in with.
+    pub fn browser_of(&self, name: &str) -> Browser {
+        let mut browser = self.browser();
+        let email = format!("{name}@example.com");
+        browser.post("/log-in", &[("email", &email), ("password", PASSWORD)]);
+        browser
+    }
+
+    /// A program's way in for the administrator of a new tenant.
+    pub fn program(&self, name: &str) -> Program {
+        self.sign_up(name);
+        let mut browser = self.browser();
+        let token = browser.token(&format!("{name}@example.com"));
+        let me = browser.call(&token, "GET", "/api/me", &Value::Null).json();
+        let me = me.get("person").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Program { browser, token, me }
+    }
+}
+
+/// A program that uses the API as one person.
+pub struct Program {
+    browser: Browser,
+    token: String,
+    /// The id of the person.
+    pub me: String,
+}
+
+impl Program {
+    /// Sends a request.
+    pub fn call(&mut self, method: &str, path: &str, body: &Value) -> Answer {
+        self.browser.call(&self.token, method, path, body)
+    }
+
+    /// The id of the first record of a list; empty when there is none.
+    pub fn first(&mut self, path: &str) -> String {
+        let list = self.call("GET", path, &Value::Null).json();
+        let id = list.pointer("/items/0/id").and_then(Value::as_str);
+        id.unwrap_or_default().to_owned()
+    }
+
+    /// Makes a record and returns its id, or the error as it came.
+    pub fn make(&mut self, path: &str, body: &Value) -> Result<String, String> {
+        let answer = self.call("POST", path, body);
+        match answer.json().get("id").and_then(Value::as_str) {
+            Some(id) => Ok(id.to_owned()),
+            None => Err(answer.body),
+        }
     }
 }
 

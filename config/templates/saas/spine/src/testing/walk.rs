@@ -37,11 +37,7 @@ pub struct Step {
 impl Step {
     /// A route and its case.
     pub fn new(method: Method, path: &str, case: Case) -> Self {
-        Self {
-            method,
-            path: path.to_owned(),
-            case,
-        }
+        Self { method, path: path.to_owned(), case }
     }
 }
 
@@ -148,21 +144,12 @@ impl Walk {
         let (a_token, b_token) = (a.token("walk-a@example.com"), b.token("walk-b@example.com"));
         let role = site.app.product.first_role();
         a.post("/people/invite", &[("email", "invited-by-a@example.com"), ("role", role)]);
-        for (kind, path, part) in [
-            ("token", "/account", "/account/tokens/"),
-            ("invitation", "/people", "/people/invitations/"),
-        ] {
+        for (kind, path, part) in
+            [("token", "/account", "/account/tokens/"), ("invitation", "/people", "/people/invitations/")]
+        {
             of_a.insert(kind.to_owned(), ids(&a.get(path).body, part));
         }
-        Ok(Self {
-            product: site.app.product,
-            a,
-            b,
-            a_token,
-            b_token,
-            of_a,
-            wrong: Vec::new(),
-        })
+        Ok(Self { product: site.app.product, a, b, a_token, b_token, of_a, wrong: Vec::new() })
     }
 
     fn export_of_a(&mut self) -> Value {
@@ -251,8 +238,7 @@ impl Walk {
     fn try_as_stranger(&mut self, route: &Route) {
         let path = filled(&route.path, "nothing");
         let answer = self.b.call("", route.method.name(), &path, &Value::Null);
-        let sent_away = answer.status == 401
-            || (answer.status == 303 && answer.location.starts_with("/log-in"));
+        let sent_away = answer.status == 401 || (answer.status == 303 && answer.location.starts_with("/log-in"));
         if !sent_away {
             let asked = format!("{} {}", route.method.name(), route.path);
             self.wrong.push(format!("{asked} answers a stranger with {}", answer.status));

@@ -66,9 +66,8 @@ fn refused(mistakes: &Mistakes) -> Markup {
 fn moves<T: Record>(request: &Request, scope: &Scope<'_>, record: &T, path: &str) -> Markup {
     let state = record.state().unwrap_or_default();
     let open = record.entity().transitions.iter();
-    let open: Vec<_> = open
-        .filter(|transition| transition.from.contains(&state) && scope.may(transition.roles))
-        .collect();
+    let open: Vec<_> =
+        open.filter(|transition| transition.from.contains(&state) && scope.may(transition.roles)).collect();
     html! {
         @if !open.is_empty() {
             div.moves role="group" aria-label="What can be done now" {
@@ -112,13 +111,7 @@ fn related(scope: &Scope<'_>, entity: &Entity, id: &str) -> Result<Markup, Error
     Ok(html! { @for section in &sections { (section) } })
 }
 
-fn section(
-    scope: &Scope<'_>,
-    other: &'static Entity,
-    by: &Field,
-    id: &str,
-    found: &[Plain],
-) -> Result<Markup, Error> {
+fn section(scope: &Scope<'_>, other: &'static Entity, by: &Field, id: &str, found: &[Plain]) -> Result<Markup, Error> {
     let mut items = Vec::new();
     for record in found {
         items.push(item(scope, other, by, record)?);

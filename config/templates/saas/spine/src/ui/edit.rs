@@ -132,8 +132,11 @@ fn control(scope: &Scope<'_>, field: &'static Field, draft: &Draft<'_>) -> Resul
         }
         Kind::Reference(entity) => {
             let mut options = records::choices(scope, entity)?;
-            if !value.is_empty() && !options.iter().any(|(id, _)| id == value) {
-                options.push((value.to_owned(), records::label(scope, entity, value)?));
+            // A list that is cut short must not lose what is chosen already.
+            if !options.iter().any(|(id, _)| id == value)
+                && let Some(label) = records::label(scope, entity, value)?
+            {
+                options.push((value.to_owned(), label));
             }
             select(field, value, wrong, &about, &options)
         }
@@ -145,13 +148,7 @@ fn control(scope: &Scope<'_>, field: &'static Field, draft: &Draft<'_>) -> Resul
     })
 }
 
-fn select(
-    field: &Field,
-    value: &str,
-    wrong: Option<&str>,
-    about: &str,
-    options: &[(String, String)],
-) -> Markup {
+fn select(field: &Field, value: &str, wrong: Option<&str>, about: &str, options: &[(String, String)]) -> Markup {
     html! {
         select id=(field.name) name=(field.name) required[field.required]
             aria-invalid=[wrong] aria-describedby=(about) {

@@ -110,10 +110,7 @@ fn rows<T: Record>(
 /// The label first, then the other short fields.
 fn columns(entity: &'static Entity) -> Vec<&'static Field> {
     let label = entity.field(entity.label);
-    let others = entity
-        .fields
-        .iter()
-        .filter(|field| field.name != entity.label && !matches!(field.kind, Kind::Text));
+    let others = entity.fields.iter().filter(|field| field.name != entity.label && !matches!(field.kind, Kind::Text));
     label.into_iter().chain(others).take(COLUMNS_MAX).collect()
 }
 

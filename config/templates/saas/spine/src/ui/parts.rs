@@ -122,9 +122,7 @@ pub fn note(request: &Request) -> Markup {
 
 /// A moment as people read it: `31 Jan 2026, 14:00`.
 pub fn when(text: &str) -> String {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (date, time) = text.split_once('T').unwrap_or((text, ""));
     let parts: Vec<&str> = date.split('-').collect();
     let [year, month, day] = parts.as_slice() else {
@@ -158,6 +156,7 @@ pub fn shown(scope: &Scope<'_>, field: &Field, value: Option<&str>) -> Result<Ma
         },
         Kind::Reference(entity) => {
             let label = records::label(scope, entity, value)?;
+            let label = label.unwrap_or_else(|| value.to_owned());
             let path = scope.product.entity(entity).map_or("", |entity| entity.path);
             html! { a href={ "/" (path) "/" (value) } { (label) } }
         }

@@ -2,8 +2,11 @@
 
 use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row, params};
+use serde_json::json;
 
-use crate::entity::{Decimal, Entity, Kind, Values};
+use super::Page;
+use crate::entity::{Decimal, Entity, Kind, Record, Values, to_json};
+use crate::web::Reply;
 use crate::{Error, Scope};
 
 /// Most records that a choice offers and a related list shows.
@@ -22,37 +25,26 @@ pub struct Plain {
     pub created_at: String,
 }
 
-/// What a record is called.
-pub fn label(scope: &Scope<'_>, entity: &str, id: &str) -> Result<String, Error> {
+/// What a record is called; none when the tenant has no such record.
+pub fn label(scope: &Scope<'_>, entity: &str, id: &str) -> Result<Option<String>, Error> {
     let column = scope.product.entity(entity).map_or("id", |entity| entity.label);
     let sql = format!("SELECT CAST(\"{column}\" AS TEXT) FROM \"{entity}\" WHERE id = ?1");
     let mut statement = scope.db.prepare(&sql)?;
-    let label: Option<Option<String>> = statement.query_row([id], |row| row.get(0)).optional()?;
-    Ok(label.flatten().unwrap_or_else(|| id.to_owned()))
+    Ok(statement.query_row([id], |row| row.get(0)).optional()?)
 }
 
 /// The records of an entity that a reference may name: id and what it is called.
 pub fn choices(scope: &Scope<'_>, entity: &str) -> Result<Vec<(String, String)>, Error> {
     let column = scope.product.entity(entity).map_or("id", |entity| entity.label);
-    let sql = format!(
-        "SELECT id, CAST(\"{column}\" AS TEXT) FROM \"{entity}\" ORDER BY \"{column}\" LIMIT ?1"
-    );
+    let sql = format!("SELECT id, CAST(\"{column}\" AS TEXT) FROM \"{entity}\" ORDER BY \"{column}\" LIMIT ?1");
     let mut statement = scope.db.prepare(&sql)?;
     let rows = statement.query_map([CHOICES_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The records whose field names another record, newest first.
-pub fn referring(
-    scope: &Scope<'_>,
-    entity: &'static Entity,
-    field: &str,
-    id: &str,
-) -> Result<Vec<Plain>, Error> {
-    let sql = format!(
-        "SELECT * FROM \"{}\" WHERE \"{field}\" = ?1 ORDER BY created_at DESC, id LIMIT ?2",
-        entity.name
-    );
+pub fn referring(scope: &Scope<'_>, entity: &'static Entity, field: &str, id: &str) -> Result<Vec<Plain>, Error> {
+    let sql = format!("SELECT * FROM \"{}\" WHERE \"{field}\" = ?1 ORDER BY created_at DESC, id LIMIT ?2", entity.name);
     let mut statement = scope.db.prepare(&sql)?;
     let rows = statement.query_map(params![id, CHOICES_MAX], |row| read(entity, row))?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -68,13 +60,19 @@ pub fn all(scope: &Scope<'_>, entity: &'static Entity) -> Result<Vec<Plain>, Err
 
 /// How many records are in each state, in the order of the states.
 pub fn by_state(scope: &Scope<'_>, entity: &Entity) -> Result<Vec<u32>, Error> {
+    if entity.states.is_empty() {
+        return Ok(Vec::new());
+    }
     let sql = format!("SELECT COUNT(*) FROM \"{}\" WHERE state = ?1", entity.name);
     let mut statement = scope.db.prepare(&sql)?;
-    let counts = entity
-        .states
-        .iter()
-        .map(|state| statement.query_row([state.name], |row| row.get(0)));
+    let counts = entity.states.iter().map(|state| statement.query_row([state.name], |row| row.get(0)));
     Ok(counts.collect::<Result<_, _>>()?)
+}
+
+/// A page of records as JSON: `{"items": […], "total": n}`.
+pub fn page_json<T: Record>(page: &Page<T>) -> Reply {
+    let items: Vec<_> = page.records.iter().map(to_json).collect();
+    Reply::json(&json!({"items": items, "total": page.total}))
 }
 
 /// Refuses to remove a record that others still name.

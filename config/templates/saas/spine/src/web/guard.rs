@@ -28,10 +28,7 @@ pub(crate) async fn answer(
     params: RawPathParams,
     request: axum::extract::Request,
 ) -> Response {
-    let params = params
-        .iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
+    let params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
         let text = format!("the request is larger than {BODY_BYTES_MAX} bytes, or it was cut short\n");
@@ -110,12 +107,12 @@ fn read_body(headers: &HeaderMap, body: &[u8]) -> Result<Input, Error> {
     let kind = text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     match kind {
+        _ if body.is_empty() => Ok(Input::default()),
         "application/json" => Input::from_json(body),
         "application/x-www-form-urlencoded" => Ok(Input::from_form(body)),
-        _ if body.is_empty() => Ok(Input::default()),
-        _ => Err(Error::BadRequest(format!(
-            "the content type `{kind}` is not read; send `application/json` or a form"
-        ))),
+        _ => {
+            Err(Error::BadRequest(format!("the content type `{kind}` is not read; send `application/json` or a form")))
+        }
     }
 }
 
@@ -136,11 +133,7 @@ fn foreign(headers: &HeaderMap) -> bool {
 
 /// Whether the form or header carries the session's own secret.
 fn proved(request: &Request, headers: &HeaderMap) -> bool {
-    let Some(Session {
-        via: Via::Cookie { csrf },
-        ..
-    }) = &request.session
-    else {
+    let Some(Session { via: Via::Cookie { csrf }, .. }) = &request.session else {
         return false;
     };
     let sent = text(headers, "x-csrf-token").or_else(|| request.input.get(CSRF));
@@ -156,9 +149,7 @@ fn refuse(request: &Request, error: &Error) -> Reply {
         return Reply::error(error);
     }
     match error {
-        Error::LogInFirst if request.method == "GET" => {
-            Reply::redirect(&format!("/log-in?next={}", request.path))
-        }
+        Error::LogInFirst if request.method == "GET" => Reply::redirect(&format!("/log-in?next={}", request.path)),
         _ => pages::error(request, error),
     }
 }

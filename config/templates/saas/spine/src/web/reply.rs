@@ -29,8 +29,7 @@ impl Reply {
 
     /// A JSON value.
     pub fn json(value: &Value) -> Self {
-        Self::new(200, "application/json", value.to_string().into_bytes())
-            .with(header::CACHE_CONTROL, "no-store")
+        Self::new(200, "application/json", value.to_string().into_bytes()).with(header::CACHE_CONTROL, "no-store")
     }
 
     /// An error as JSON: `{"error": {"code", "message", "fields", "rules"}}`.
@@ -62,8 +61,7 @@ impl Reply {
 
     /// A file of the product itself, which browsers may keep.
     pub fn file(content_type: &str, body: &'static [u8]) -> Self {
-        Self::new(200, content_type, body.to_vec())
-            .with(header::CACHE_CONTROL, "public, max-age=3600")
+        Self::new(200, content_type, body.to_vec()).with(header::CACHE_CONTROL, "public, max-age=3600")
     }
 
     /// The same reply with another status.
@@ -77,17 +75,12 @@ impl Reply {
     #[must_use]
     pub fn with_cookie(self, name: &str, value: &str, seconds: i64, https: bool) -> Self {
         let secure = if https { "; Secure" } else { "" };
-        let cookie =
-            format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
+        let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
         self.with(header::SET_COOKIE, &cookie)
     }
 
     fn new(status: u16, content_type: &str, body: Vec<u8>) -> Self {
-        let reply = Self {
-            status,
-            headers: Vec::new(),
-            body,
-        };
+        let reply = Self { status, headers: Vec::new(), body };
         reply
             .with(header::CONTENT_TYPE, content_type)
             .with(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
@@ -104,8 +97,7 @@ impl Reply {
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
         let mut response = Response::new(self.body.into());
-        *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         for (name, value) in self.headers {
             // A value that is no header (a line break in a name) is left out, never sent raw.
             if let Ok(value) = HeaderValue::from_str(&value) {

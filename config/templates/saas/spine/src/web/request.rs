@@ -120,10 +120,7 @@ impl Request {
     /// The secret that forms of this session carry.
     pub fn csrf(&self) -> &str {
         match &self.session {
-            Some(Session {
-                via: Via::Cookie { csrf },
-                ..
-            }) => csrf,
+            Some(Session { via: Via::Cookie { csrf }, .. }) => csrf,
             _ => "",
         }
     }
@@ -156,21 +153,13 @@ impl Request {
         pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
-    fn scoped<T>(
-        &self,
-        change: bool,
-        work: impl FnOnce(&Scope<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+    fn scoped<T>(&self, change: bool, work: impl FnOnce(&Scope<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let session = self.session()?;
         let members = members(&self.app.store.control(), &session.tenant.id)?;
         let edition = self.product().edition(&session.tenant.edition);
         let file = self.app.store.tenant(&session.tenant.id, self.now())?;
         let mut db = lock(&file);
-        let behaviour = if change {
-            TransactionBehavior::Immediate
-        } else {
-            TransactionBehavior::Deferred
-        };
+        let behaviour = if change { TransactionBehavior::Immediate } else { TransactionBehavior::Deferred };
         let transaction = db.transaction_with_behavior(behaviour)?;
         let scope = Scope {
             db: &transaction,

@@ -82,13 +82,7 @@ impl Routes {
     }
 
     fn push(&mut self, method: Method, path: &str, access: Access, summary: &'static str, handler: Handler) {
-        self.0.push(Route {
-            method,
-            path: path.to_owned(),
-            access,
-            summary,
-            handler,
-        });
+        self.0.push(Route { method, path: path.to_owned(), access, summary, handler });
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex, atomic::Ordering};
+use std::sync::{Arc, atomic::Ordering};
 
 use mesh_kernel::{
     envelope::{Envelope, ErrorKind},
@@ -11,46 +11,6 @@ use mesh_kernel::{
 };
 use support::{Ask, Kernel, address, ask, keyed, payload, until};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::{Layer, layer::SubscriberExt};
-
-/// Keeps the names of the path's spans in the order in which they were made.
-#[derive(Clone, Default)]
-struct Names(Arc<Mutex<Vec<&'static str>>>);
-
-impl<S: tracing::Subscriber> Layer<S> for Names {
-    fn on_new_span(
-        &self,
-        attributes: &tracing::span::Attributes<'_>,
-        _id: &tracing::span::Id,
-        _context: tracing_subscriber::layer::Context<'_, S>,
-    ) {
-        if attributes.metadata().target() == "mesh::path" {
-            self.0.lock().unwrap().push(attributes.metadata().name());
-        }
-    }
-}
-
-#[test]
-fn an_envelope_takes_the_eight_steps_in_order() {
-    let names = Names::default();
-    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(names.clone())).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let folder = tempfile::tempdir().unwrap();
-        let kernel = Kernel::start(folder.path()).await;
-        let caller = kernel.caller("acme:admin");
-        let reply = kernel.mesh.send(&caller, ask("acme", "spans", &Ask::AddCount { by: 2 })).await.unwrap();
-        assert_eq!(reply.version, 1);
-        until("the last step", || names.0.lock().unwrap().last() == Some(&"announce")).await;
-        let steps = ["accept", "admit", "route", "deliver", "decide", "record", "apply", "announce"];
-        assert_eq!(*names.0.lock().unwrap(), steps);
-        names.0.lock().unwrap().clear();
-        // A query takes the first two and reads; it never enters a mailbox.
-        let seen = kernel.mesh.query(&caller, &address("acme", "spans"), "GetCounter", "").await.unwrap();
-        assert_eq!(seen.view["count"], 2);
-        assert!(names.0.lock().unwrap().iter().all(|name| *name == "admit"));
-    });
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_tenants_entity_is_not_found_whatever_one_asks() {
@@ -170,7 +130,8 @@ async fn an_unknown_outcome_is_asked_again_with_the_same_key() {
     assert_eq!(resumed.woken, 1);
     until("the work again", || *kernel.worker.performed.lock().unwrap() == ["w"]).await;
     until("the outcome", || {
-        futures_util::FutureExt::now_or_never(kernel.journal.version(&address("acme", "c"))).is_some_and(|v| v.unwrap() == 2)
+        futures_util::FutureExt::now_or_never(kernel.journal.version(&address("acme", "c")))
+            .is_some_and(|v| v.unwrap() == 2)
     })
     .await;
     kernel.crash().await;
@@ -207,7 +168,8 @@ async fn replay_equals_live() {
     let live = kernel.mesh.query(&caller, &address("acme", "c"), "GetCounter", "").await.unwrap();
     kernel.crash().await;
     let kernel = Kernel::start(folder.path()).await;
-    let replayed = kernel.mesh.query(&kernel.caller("acme:admin"), &address("acme", "c"), "GetCounter", "").await.unwrap();
+    let replayed =
+        kernel.mesh.query(&kernel.caller("acme:admin"), &address("acme", "c"), "GetCounter", "").await.unwrap();
     assert_eq!((live.version, live.view), (replayed.version, replayed.view));
 }
 
@@ -251,10 +213,13 @@ async fn a_reactor_that_died_after_sending_repeats_nothing() {
     for _ in 0..3 {
         let stop = CancellationToken::new();
         let journal: Arc<dyn Journal> = kernel.journal.clone();
-        let reactor =
-            mesh_kernel::task::spawn("test", run_reactor(kernel.mesh.clone(), journal, Arc::new(Summing), Arc::new(Forgetful), stop.clone()));
+        let reactor = mesh_kernel::task::spawn(
+            "test",
+            run_reactor(kernel.mesh.clone(), journal, Arc::new(Summing), Arc::new(Forgetful), stop.clone()),
+        );
         until("the sum", || {
-            futures_util::FutureExt::now_or_never(kernel.journal.version(&address("acme", "sum"))).is_some_and(|v| v.unwrap() >= 3)
+            futures_util::FutureExt::now_or_never(kernel.journal.version(&address("acme", "sum")))
+                .is_some_and(|v| v.unwrap() >= 3)
         })
         .await;
         // Time to do something twice, if it would.

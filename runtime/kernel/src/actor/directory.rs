@@ -10,37 +10,27 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use ractor::ActorRef;
 use tokio::{
     sync::{Notify, Semaphore},
     time::Instant,
 };
 
 use super::{
-    ActorConfig, DeadLetterSink, DeadReason, Item, Lane, NotTaken, Slot, Spawner, Tree, Undelivered,
+    ActorConfig, DeadLetterSink, Item, Lane, NotTaken, Slot, Spawner, Tree, Undelivered,
     floor::{Floor, Totals},
     mailbox::Ticket,
     restart::Chance,
-    shard::ShardMsg,
-    slot::{Next, NotPushed, Pushed, Wanted},
+    slot::{NotPushed, Pushed, Wanted},
+    wake::Seat,
     watchdog,
 };
 use crate::{
     envelope::{Address, Shard},
     ports::Clock,
-    task,
     telemetry::{ActorInfo, Meters, Signals},
 };
 
-type Map = Mutex<HashMap<Address, Arc<Slot>>>;
-
-/// Where the supervisor of one platform and shard is, and who waits for it.
-#[derive(Default)]
-struct Seat {
-    bell: Option<ActorRef<ShardMsg>>,
-    pending: Vec<Arc<Slot>>,
-    asked: bool,
-}
+pub(super) type Map = Mutex<HashMap<Address, Arc<Slot>>>;
 
 /// All addresses that are awake or have messages.
 ///
@@ -48,10 +38,10 @@ struct Seat {
 /// empty mailbox is in none of them and costs nothing.
 pub struct Directory {
     pub(super) floor: Arc<Floor>,
-    maps: Vec<Map>,
-    seats: Mutex<HashMap<(usize, u8), Seat>>,
+    pub(super) maps: Vec<Map>,
+    pub(super) seats: Mutex<HashMap<(usize, u8), Seat>>,
     spawner: Arc<dyn Spawner>,
-    tree: Arc<Tree>,
+    pub(super) tree: Arc<Tree>,
     myself: Weak<Directory>,
     /// Monotonic nanoseconds of the runtime's last sign of life.
     pub(super) beat: AtomicU64,
@@ -116,6 +106,8 @@ impl Directory {
     /// # Errors
     /// [`Undelivered`] as in [`Directory::try_deliver`], `RESOURCE_EXHAUSTED` when there was no room.
     pub async fn deliver(&self, item: Item, lane: Lane, until: Instant) -> Result<(), Box<Undelivered>> {
+        // A sender in a tight loop must let the others of its thread have a turn.
+        tokio::task::consume_budget().await;
         let mut next = self.slot_for(item)?;
         loop {
             let (slot, item, why) = match self.offer(next, lane) {
@@ -248,7 +240,7 @@ impl Directory {
         self.maps.get(shard).map(|map| map.lock().values().cloned().collect()).unwrap_or_default()
     }
 
-    fn map(&self, address: &Address) -> Option<&Map> {
+    pub(super) fn map(&self, address: &Address) -> Option<&Map> {
         self.maps.get(usize::from(address.shard().number()))
     }
 
@@ -295,99 +287,6 @@ impl Directory {
                     Offer::Refused(item, Box::new(NotTaken::Stopping))
                 })?;
                 self.offer(again, lane)
-            }
-        }
-    }
-
-    /// Has the next incarnation started, after this delay.
-    fn wake_after(&self, slot: &Arc<Slot>, after: Duration) {
-        if after.is_zero() {
-            self.wake_now(slot);
-            return;
-        }
-        let (slot, directory) = (slot.clone(), self.weak());
-        task::spawn("entity backoff", async move {
-            tokio::time::sleep(after).await;
-            if let Some(directory) = directory.upgrade() {
-                directory.wake_now(&slot);
-            }
-        });
-    }
-
-    fn wake_now(&self, slot: &Arc<Slot>) {
-        let Some(platform) = self.tree.platform(slot.address().platform()) else {
-            return;
-        };
-        let key = (platform, slot.address().shard().number());
-        let mut seats = self.seats.lock();
-        let seat = seats.entry(key).or_default();
-        if let Some(bell) = &seat.bell {
-            if bell.send_message(ShardMsg::Wake(slot.clone())).is_ok() {
-                return;
-            }
-            // Its supervisor died; its platform starts it again, and it takes over who waits.
-            seat.bell = None;
-        }
-        seat.pending.push(slot.clone());
-        let first = !std::mem::replace(&mut seat.asked, true);
-        drop(seats);
-        if first {
-            self.tree.add_shard(key.0, key.1, self.weak());
-        }
-    }
-
-    /// A shard's supervisor is up: it takes over who waits.
-    pub(super) fn shard_up(&self, platform: usize, shard: u8, bell: &ActorRef<ShardMsg>) {
-        let mut seats = self.seats.lock();
-        let seat = seats.entry((platform, shard)).or_default();
-        seat.bell = Some(bell.clone());
-        seat.asked = true;
-        for slot in std::mem::take(&mut seat.pending) {
-            // It cannot be dead: it is just starting.
-            let _ = bell.send_message(ShardMsg::Wake(slot));
-        }
-    }
-
-    /// An incarnation was dropped: its supervisor is told, or nobody is left to be told.
-    pub(super) fn on_end(&self, slot: &Arc<Slot>) {
-        let Some(platform) = self.tree.platform(slot.address().platform()) else {
-            return;
-        };
-        let key = (platform, slot.address().shard().number());
-        let bell = self.seats.lock().get(&key).and_then(|seat| seat.bell.clone());
-        let told = bell.is_some_and(|bell| bell.send_message(ShardMsg::Ended(slot.clone())).is_ok());
-        if !told {
-            self.after_end(slot);
-        }
-    }
-
-    /// Decides what becomes of an address whose incarnation has ended.
-    pub(super) fn after_end(&self, slot: &Arc<Slot>) {
-        let (next, dead, cause) = match self.map(slot.address()) {
-            // Under the map's lock: nobody may find a slot that is being retired.
-            Some(map) => {
-                let mut map = map.lock();
-                let ended = slot.ended();
-                if ended.0 == Next::Retire {
-                    map.remove(slot.address());
-                }
-                ended
-            }
-            None => return,
-        };
-        slot.bury_all(dead, &DeadReason::Quarantined, cause.as_ref());
-        if let Next::Wake(after) = next {
-            self.wake_after(slot, after);
-        }
-        self.floor.moved.notify_waiters();
-    }
-
-    /// Forgets a sleeping slot whose past no longer counts.
-    pub(super) fn forget(&self, slot: &Arc<Slot>) {
-        if let Some(map) = self.map(slot.address()) {
-            let mut map = map.lock();
-            if slot.retire_if_idle(self.floor.now()) {
-                map.remove(slot.address());
             }
         }
     }

@@ -24,6 +24,7 @@ mod fair;
 mod floor;
 mod host;
 mod item;
+mod life;
 mod mailbox;
 mod plan;
 mod refuse;
@@ -34,6 +35,7 @@ mod slot;
 mod supervisor;
 mod sweep;
 mod tree;
+mod wake;
 mod watchdog;
 
 pub use behaviour::{Answer, Answered, Behaviour, Crash, Lane, ReplySlot, SlotHandle, Spawner};

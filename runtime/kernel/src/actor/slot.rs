@@ -1,4 +1,5 @@
-//! The slot: one address, its mailbox, and the state machine of its presence.
+//! The slot: one address, its mailbox, and the state machine of its presence. How messages come in
+//! is here; how incarnations come and go is in `life.rs`.
 //!
 //! ```text
 //!            push                attach               park, empty
@@ -26,15 +27,15 @@ use parking_lot::{Mutex, RwLock};
 use ractor::ActorRef;
 
 use super::{
-    Cause, DeadReason, Item, Lane, NotTaken,
+    Cause, Item, Lane, NotTaken,
     floor::Floor,
     host::Ring,
     mailbox::{Full, Mailbox, Ticket},
-    restart::{End, Lives, Verdict},
+    restart::Lives,
 };
 use crate::{
     envelope::Address,
-    telemetry::{ActorInfo, ActorKind, ActorState, KindMeter, Meter, SignalKind},
+    telemetry::{ActorInfo, ActorKind, ActorState, KindMeter, Meter},
 };
 
 /// What rings at a live actor.
@@ -45,17 +46,17 @@ pub(super) type Bell = ActorRef<Ring>;
 /// It exists from the first message until the entity sleeps with an empty mailbox; a sleeping entity
 /// takes no memory at all.
 pub struct Slot {
-    address: Address,
+    pub(super) address: Address,
     pub(super) floor: Arc<Floor>,
     pub(super) inner: Mutex<Inner>,
-    published: RwLock<Option<Arc<dyn Any + Send + Sync>>>,
-    keep_awake: AtomicU32,
+    pub(super) published: RwLock<Option<Arc<dyn Any + Send + Sync>>>,
+    pub(super) keep_awake: AtomicU32,
     /// What the entity said it holds, and the flat cost of being awake; 0 while it is not.
     size: AtomicUsize,
     /// A control message came while a batch is under way: it wants to end.
     pub(super) control_waits: AtomicBool,
     pub(super) meter: Meter,
-    kind_meter: Arc<KindMeter>,
+    pub(super) kind_meter: Arc<KindMeter>,
     /// The type of the message in hand, for whoever finds it stuck.
     pub(super) in_hand: Mutex<Option<Arc<str>>>,
     /// How long the handler that runs may take, in nanoseconds.
@@ -76,13 +77,13 @@ pub(super) struct Inner {
     pub(super) buried: bool,
     /// When the watchdog killed its handler.
     pub(super) killed_at: Option<Duration>,
-    lives: Lives,
-    restarts: u32,
-    last_error: Option<Arc<str>>,
+    pub(super) lives: Lives,
+    pub(super) restarts: u32,
+    pub(super) last_error: Option<Arc<str>>,
     /// After a failure: it is not started again before this instant.
-    not_before: Duration,
+    pub(super) not_before: Duration,
     /// It has to live also without a message: it may wait for something that only it knows.
-    wanted: bool,
+    pub(super) wanted: bool,
 }
 
 /// The answer to a wish that an entity be awake.
@@ -112,17 +113,6 @@ pub(super) enum NotPushed {
     Full(Item, Box<NotTaken>),
     /// Look the address up again.
     Retired(Item),
-}
-
-/// What is to happen after an incarnation ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// Forget the slot.
-    Retire,
-    /// Keep it: the next message wakes it, or an operator.
-    Rest,
-    /// Start the next incarnation after this delay.
-    Wake(Duration),
 }
 
 impl Slot {
@@ -342,22 +332,6 @@ impl Slot {
         self.inner.lock().mailbox.leave(ticket, &self.floor.config);
     }
 
-    /// A new incarnation takes the mailbox over. The bell counts as rung: it begins by itself.
-    pub(super) fn attach(&self, bell: Bell) {
-        let mut inner = self.inner.lock();
-        inner.state = ActorState::Live;
-        inner.bell = Some(bell);
-        inner.rung = true;
-        inner.incarnation += 1;
-        inner.cause = None;
-        inner.progressed = false;
-        inner.buried = false;
-        inner.killed_at = None;
-        drop(inner);
-        self.resize(0);
-        self.floor.signal(self, SignalKind::Woken, None);
-    }
-
     /// The entity says what it holds now.
     pub(super) fn resize(&self, bytes: usize) {
         self.charge_memory(bytes + self.floor.config.live_bytes);
@@ -366,7 +340,7 @@ impl Slot {
         }
     }
 
-    fn charge_memory(&self, bytes: usize) {
+    pub(super) fn charge_memory(&self, bytes: usize) {
         let before = self.size.swap(bytes, Ordering::Relaxed);
         let live = &self.floor.live_bytes;
         if bytes >= before {
@@ -379,154 +353,6 @@ impl Slot {
     /// What it is charged for while awake.
     pub(super) fn size(&self) -> usize {
         self.size.load(Ordering::Relaxed)
-    }
-
-    /// Writes down why the incarnation ends; the first one to know is believed.
-    pub(super) fn note(&self, cause: Cause) {
-        self.inner.lock().cause.get_or_insert(cause);
-    }
-
-    /// Whether it may go to sleep now; from then on it is parking.
-    pub(super) fn begin_park(&self, forced: bool) -> bool {
-        if !forced && self.keep_awake.load(Ordering::Relaxed) > 0 {
-            return false;
-        }
-        let mut inner = self.inner.lock();
-        let idle = inner.state == ActorState::Live && inner.mailbox.is_empty();
-        if idle {
-            inner.state = ActorState::Parking;
-        }
-        idle
-    }
-
-    /// Asks a live actor to sleep when it has nothing to do.
-    pub(super) fn ask_to_park(&self, forced: bool) -> bool {
-        let bell = {
-            let inner = self.inner.lock();
-            match (&inner.bell, inner.state) {
-                (Some(bell), ActorState::Live) if inner.mailbox.is_empty() => bell.clone(),
-                _ => return false,
-            }
-        };
-        bell.send_message(Ring::Park { forced }).is_ok()
-    }
-
-    /// Kills the incarnation, for this reason.
-    pub(super) fn kill(&self, cause: Cause) {
-        let bell = {
-            let mut inner = self.inner.lock();
-            inner.cause.get_or_insert(cause);
-            inner.bell.clone()
-        };
-        if let Some(bell) = bell {
-            bell.get_cell().kill();
-        }
-    }
-
-    /// The incarnation has ended and its state was dropped: what now?
-    ///
-    /// What has to go to the dead letters comes back, to be put there after all locks are free.
-    pub(super) fn ended(&self) -> (Next, Vec<Item>, Option<Cause>) {
-        *self.published.write() = None;
-        self.charge_memory(0);
-        let now = self.floor.now();
-        let mut inner = self.inner.lock();
-        inner.bell = None;
-        inner.rung = false;
-        let parked = inner.state == ActorState::Parking;
-        let cause = inner.cause.take().unwrap_or(if parked { Cause::Normal } else { Cause::Vanished });
-        let end = End { cause: &cause, progressed: inner.progressed, buried: inner.buried, now };
-        let config = &self.floor.config;
-        let verdict = {
-            let mut lives = std::mem::take(&mut inner.lives);
-            let mut chance = self.floor.chance.lock();
-            let verdict = lives.on_end(&end, &config.entity_restart, &mut chance);
-            inner.lives = lives;
-            verdict
-        };
-        match verdict {
-            Verdict::GiveUp => {
-                let items = self.give_up(&mut inner, &cause);
-                (Next::Rest, items, Some(cause))
-            }
-            Verdict::Again { after } => (self.again(&mut inner, &cause, now, after), Vec::new(), None),
-        }
-    }
-
-    fn again(&self, inner: &mut Inner, cause: &Cause, now: Duration, after: Duration) -> Next {
-        let failed = cause.is_failure() || matches!(cause, Cause::Retry(_));
-        if failed {
-            inner.last_error = Some(Arc::from(cause.to_string()));
-            inner.not_before = now + after;
-        }
-        // One that failed may wait for effects and timers that only it can ask for again.
-        let closing = self.floor.closing.load(Ordering::Relaxed);
-        inner.wanted = (inner.wanted || failed || *cause == Cause::Killed) && !closing;
-        let waits = inner.wanted || !inner.mailbox.is_empty();
-        if waits {
-            inner.state = ActorState::Waking;
-            if failed {
-                inner.restarts += 1;
-                self.kind_meter.restarted();
-                tracing::warn!(address = %self.address, %cause, ?after, "entity is started again");
-                self.floor.signal(self, SignalKind::Restarted, inner.last_error.clone());
-            }
-            return Next::Wake(after);
-        }
-        // Its failures must be remembered for as long as they count; then the sweep forgets it.
-        let policy = &self.floor.config.entity_restart;
-        if inner.mailbox.is_awaited() || !inner.lives.spotless(policy, now) {
-            inner.state = ActorState::Asleep;
-            return Next::Rest;
-        }
-        inner.state = ActorState::Retired;
-        inner.mailbox.disperse();
-        self.floor.signal(self, SignalKind::Parked, None);
-        Next::Retire
-    }
-
-    fn give_up(&self, inner: &mut Inner, cause: &Cause) -> Vec<Item> {
-        let reason: Arc<str> = Arc::from(cause.to_string());
-        tracing::error!(address = %self.address, %cause, "entity is quarantined");
-        inner.state = ActorState::Quarantined;
-        inner.last_error = Some(reason.clone());
-        inner.mailbox.disperse();
-        self.floor.signal(self, SignalKind::Quarantined, Some(reason));
-        inner.mailbox.empty()
-    }
-
-    /// Puts these messages among the dead letters.
-    pub(super) fn bury_all(&self, items: Vec<Item>, reason: &DeadReason, cause: Option<&Cause>) {
-        let incarnation = self.incarnation();
-        for item in items {
-            self.floor.bury(self, item, reason.clone(), cause, incarnation);
-        }
-    }
-
-    /// Lifts a quarantine.
-    pub(super) fn release(&self) -> bool {
-        let mut inner = self.inner.lock();
-        if inner.state != ActorState::Quarantined {
-            return false;
-        }
-        inner.state = ActorState::Asleep;
-        inner.not_before = Duration::ZERO;
-        inner.lives.forgive();
-        true
-    }
-
-    /// Whether the slot may be forgotten: asleep, empty, and nothing of its past counts.
-    pub(super) fn retire_if_idle(&self, now: Duration) -> bool {
-        let mut inner = self.inner.lock();
-        let policy = &self.floor.config.entity_restart;
-        let idle = inner.state == ActorState::Asleep
-            && inner.mailbox.is_empty()
-            && !inner.mailbox.is_awaited()
-            && inner.lives.spotless(policy, now);
-        if idle {
-            inner.state = ActorState::Retired;
-        }
-        idle
     }
 
     /// Its line in the tree.

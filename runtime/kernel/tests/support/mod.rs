@@ -157,7 +157,8 @@ impl Authenticator for ByName {
         };
         let (tenant, role) = key.split_once(':').unwrap_or((key, "admin"));
         Ok(Identity {
-            tenant: TenantId::parse(tenant).map_err(|e| Refusal::new("T", ErrorKind::Unauthenticated, e.to_string()))?,
+            tenant: TenantId::parse(tenant)
+                .map_err(|e| Refusal::new("T", ErrorKind::Unauthenticated, e.to_string()))?,
             principal: Principal {
                 name: format!("key:{role}"),
                 roles: role.parse::<Role>().into_iter().collect(),

@@ -1,0 +1,114 @@
+//! How an address wakes, and what becomes of it when its incarnation has ended.
+//!
+//! A wake is a message to the supervisor of the address's shard, which is made when it is first
+//! needed; who is to be woken meanwhile waits at the seat and is taken over when it is up.
+
+use std::{sync::Arc, time::Duration};
+
+use ractor::ActorRef;
+
+use super::{DeadReason, Directory, Slot, life::Next, shard::ShardMsg};
+use crate::task;
+
+/// Where the supervisor of one platform and shard is, and who waits for it.
+#[derive(Default)]
+pub(super) struct Seat {
+    bell: Option<ActorRef<ShardMsg>>,
+    pending: Vec<Arc<Slot>>,
+    asked: bool,
+}
+
+impl Directory {
+    /// Has the next incarnation started, after this delay.
+    pub(super) fn wake_after(&self, slot: &Arc<Slot>, after: Duration) {
+        if after.is_zero() {
+            self.wake_now(slot);
+            return;
+        }
+        let (slot, directory) = (slot.clone(), self.weak());
+        task::spawn("entity backoff", async move {
+            tokio::time::sleep(after).await;
+            if let Some(directory) = directory.upgrade() {
+                directory.wake_now(&slot);
+            }
+        });
+    }
+
+    fn wake_now(&self, slot: &Arc<Slot>) {
+        let Some(platform) = self.tree.platform(slot.address().platform()) else {
+            return;
+        };
+        let key = (platform, slot.address().shard().number());
+        let mut seats = self.seats.lock();
+        let seat = seats.entry(key).or_default();
+        if let Some(bell) = &seat.bell {
+            if bell.send_message(ShardMsg::Wake(slot.clone())).is_ok() {
+                return;
+            }
+            // Its supervisor died; its platform starts it again, and it takes over who waits.
+            seat.bell = None;
+        }
+        seat.pending.push(slot.clone());
+        let first = !std::mem::replace(&mut seat.asked, true);
+        drop(seats);
+        if first {
+            self.tree.add_shard(key.0, key.1, self.weak());
+        }
+    }
+
+    /// A shard's supervisor is up: it takes over who waits.
+    pub(super) fn shard_up(&self, platform: usize, shard: u8, bell: &ActorRef<ShardMsg>) {
+        let mut seats = self.seats.lock();
+        let seat = seats.entry((platform, shard)).or_default();
+        seat.bell = Some(bell.clone());
+        seat.asked = true;
+        for slot in std::mem::take(&mut seat.pending) {
+            // It cannot be dead: it is just starting.
+            let _ = bell.send_message(ShardMsg::Wake(slot));
+        }
+    }
+
+    /// An incarnation was dropped: its supervisor is told, or nobody is left to be told.
+    pub(super) fn on_end(&self, slot: &Arc<Slot>) {
+        let Some(platform) = self.tree.platform(slot.address().platform()) else {
+            return;
+        };
+        let key = (platform, slot.address().shard().number());
+        let bell = self.seats.lock().get(&key).and_then(|seat| seat.bell.clone());
+        let told = bell.is_some_and(|bell| bell.send_message(ShardMsg::Ended(slot.clone())).is_ok());
+        if !told {
+            self.after_end(slot);
+        }
+    }
+
+    /// Decides what becomes of an address whose incarnation has ended.
+    pub(super) fn after_end(&self, slot: &Arc<Slot>) {
+        let (next, dead, cause) = match self.map(slot.address()) {
+            // Under the map's lock: nobody may find a slot that is being retired.
+            Some(map) => {
+                let mut map = map.lock();
+                let ended = slot.ended();
+                if ended.0 == Next::Retire {
+                    map.remove(slot.address());
+                }
+                ended
+            }
+            None => return,
+        };
+        slot.bury_all(dead, &DeadReason::Quarantined, cause.as_ref());
+        if let Next::Wake(after) = next {
+            self.wake_after(slot, after);
+        }
+        self.floor.moved.notify_waiters();
+    }
+
+    /// Forgets a sleeping slot whose past no longer counts.
+    pub(super) fn forget(&self, slot: &Arc<Slot>) {
+        if let Some(map) = self.map(slot.address()) {
+            let mut map = map.lock();
+            if slot.retire_if_idle(self.floor.now()) {
+                map.remove(slot.address());
+            }
+        }
+    }
+}

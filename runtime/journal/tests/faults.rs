@@ -269,3 +269,21 @@ async fn a_follower_never_sees_what_a_failed_flush_left_behind() {
     let ids: Vec<&str> = fed.iter().map(|event| event.address.id()).collect();
     assert_eq!(ids, ["one", "two"]);
 }
+
+#[tokio::test]
+async fn new_work_whose_flush_failed_is_not_written_anew_into_the_reserve() {
+    let files = SimFiles::new();
+    let journal = open(&files).unwrap();
+    let mut known = Known { len: 100, ..Known::default() };
+    assert!(appended(&known.append(journal.as_ref(), &address("old"), 1).await));
+    files.set_capacity(Some(26 * 1024));
+    files.fail_flush(1, AfterFailedFlush::New, 3);
+    let outcome = known.append(journal.as_ref(), &address("new"), 1).await;
+    assert!(full(&outcome), "{outcome:?}");
+    known.check(journal.as_ref(), "refused").await;
+    assert!(appended(&known.append(journal.as_ref(), &address("old"), 2).await));
+    known.check(journal.as_ref(), "the reserve").await;
+    journal.close().await;
+    let journal = open(&files).unwrap();
+    known.check(journal.as_ref(), "reopened").await;
+}

@@ -248,7 +248,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_journal_behaves_as_its_model_whatever_happens(ops in prop::collection::vec(op(), 1..60)) {

@@ -189,7 +189,10 @@ impl Writer {
         if self.make_room(frame::len_of(body)).is_err() {
             return false;
         }
-        self.encode(taken);
+        if self.encode(taken) == 0 {
+            // Only the reserve is left, which takes none of them; and what failed is void.
+            return true;
+        }
         match self.write() {
             Ok(()) => {
                 self.publish();

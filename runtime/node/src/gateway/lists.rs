@@ -349,9 +349,5 @@ pub trait Lists: Send + Sync + 'static {
     ///
     /// # Errors
     /// `Unavailable`, to be tried again, when `timeout` passes first.
-    fn wait_for<'a>(
-        &'a self,
-        position: Position,
-        timeout: Duration,
-    ) -> BoxFuture<'a, Result<Position, Refusal>>;
+    fn wait_for<'a>(&'a self, position: Position, timeout: Duration) -> BoxFuture<'a, Result<Position, Refusal>>;
 }

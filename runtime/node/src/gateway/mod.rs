@@ -1,3 +1,135 @@
 //! The gRPC gateway: the services of `mesh/v1` on the kernel's path and the read models.
+//!
+//! A method does four things and no more: it reads the request, asks the kernel (a command, a query)
+//! or a list, and says the answer in the contract's words. What is decided is decided by entities;
+//! what a caller may do is decided by the policy in step 2.
+//!
+//! INVARIANT: the tenant is the credential's. No request of ours has a field that chooses it, but for
+//! an operator's in `TenantService`, and there the kernel checks it.
 
+mod approvals;
+mod auth;
+mod blueprints;
+mod convert;
+mod cursor;
+mod dead_letters;
+mod filter;
+mod follow;
+mod hex;
+mod keys;
 pub mod lists;
+mod mount;
+mod page;
+mod status;
+mod telemetry;
+mod tenants;
+mod workflows;
+
+use std::{sync::Arc, time::Duration};
+
+pub use dead_letters::{DeadLetters, DeadRow};
+pub use mount::{Method, MountError, methods, routes};
+pub use status::status;
+
+use lists::Lists;
+use mesh_kernel::{
+    entity::encode_tagged,
+    envelope::{Address, CorrelationId, ErrorKind, IdempotencyKey, Kind, ProjectId, Refusal, Role, TenantId, TraceId},
+    path::{Caller, Command, Mesh, Reply},
+    ports::{Clock, ContentStore, Position},
+};
+use mesh_skills::{contract::Registry, logs::LogStore};
+use tokio_util::sync::CancellationToken;
+
+/// How long a list waits for a position that a request names.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// What the services need; handed over by the composition root. Cheap to clone.
+#[derive(Clone)]
+pub struct GatewayState {
+    /// The kernel.
+    pub mesh: Mesh,
+    /// The read models.
+    pub lists: Arc<dyn Lists>,
+    /// What steps have written.
+    pub logs: Arc<LogStore>,
+    /// Bodies over 64 KB.
+    pub content: Arc<dyn ContentStore>,
+    /// What could not be delivered.
+    pub dead_letters: Arc<dyn DeadLetters>,
+    /// The skills that definitions may call.
+    pub skills: Registry,
+    /// The kernel's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Draws the secret of a new API key.
+    pub secret: fn() -> String,
+    /// Fires when the node stops: streams end.
+    pub stopping: CancellationToken,
+}
+
+/// The conditions under which a command is sent.
+#[derive(Default)]
+struct Terms {
+    key: Option<IdempotencyKey>,
+    expected_version: Option<u64>,
+    project: Option<ProjectId>,
+    correlation: Option<CorrelationId>,
+    trace: Option<TraceId>,
+}
+
+impl Terms {
+    /// Those of a request with a `request_id` and an `etag`.
+    fn of<M: prost::Message>(method: &str, body: &M, request_id: &str, etag: &str) -> Result<Self, Refusal> {
+        Ok(Self {
+            key: keys::key(method, request_id, body)?,
+            expected_version: keys::expected(etag)?,
+            ..Self::default()
+        })
+    }
+}
+
+impl GatewayState {
+    /// Sends a command and answers with the usual view.
+    async fn tell<C: serde::Serialize>(
+        &self,
+        caller: &Caller,
+        to: Address,
+        command: &C,
+        terms: Terms,
+    ) -> Result<Reply, Refusal> {
+        let payload = encode_tagged(command, 1)
+            .map_err(|error| Refusal::new("GTW-0005", ErrorKind::Internal, error.to_string()))?;
+        let mut command = Command::new(to, payload);
+        command.key = terms.key;
+        command.expected_version = terms.expected_version;
+        command.project = terms.project;
+        command.correlation = terms.correlation;
+        command.trace = terms.trace;
+        self.mesh.send(caller, command).await
+    }
+
+    /// Waits until the lists know a position that a request names; 0 names none.
+    async fn reach(&self, min_position: u64) -> Result<(), Refusal> {
+        if min_position > self.lists.position().0 {
+            self.lists.wait_for(Position(min_position), WAIT_MAX).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The address of the entity that a request names.
+///
+/// An id that no address can have names nothing, and so is answered as not found.
+fn address(tenant: &TenantId, kind: Kind, what: &str, id: &str) -> Result<Address, Refusal> {
+    Address::new(tenant, kind, id).map_err(|_| not_found(what, id))
+}
+
+fn not_found(what: &str, id: &str) -> Refusal {
+    let shown: String = id.chars().take(80).collect();
+    Refusal::new("GTW-0006", ErrorKind::NotFound, format!("there is no {what} `{shown}`"))
+}
+
+/// Whoever has any role in the tenant may read its lists.
+fn may_read(caller: &Caller) -> Result<(), Refusal> {
+    caller.require(&[Role::Viewer, Role::Approver, Role::Developer, Role::Admin, Role::Operator])
+}

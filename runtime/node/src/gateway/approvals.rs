@@ -1,0 +1,130 @@
+//! `ApprovalService`: decisions that a person must make before a run goes on.
+
+use mesh_kernel::{entity::Decider, envelope::Refusal, path::Caller};
+use mesh_platforms::governance::{
+    machines::approval::ApprovalMachine,
+    messages::{ApprovalCommand, Decision},
+};
+use mesh_proto::v1::{self, approval_service_server::ApprovalService};
+use tonic::{Request, Response, Status};
+
+use super::{
+    GatewayState, Terms, address,
+    auth::caller,
+    convert::view::{ApprovalView, read},
+    filter,
+    lists::ApprovalRow,
+    may_read,
+    page::Binding,
+    status::{refused_field, status},
+};
+
+/// The service.
+pub(super) struct Approvals(pub(super) GatewayState);
+
+#[tonic::async_trait]
+impl ApprovalService for Approvals {
+    async fn list_approvals(
+        &self,
+        request: Request<v1::ListApprovalsRequest>,
+    ) -> Result<Response<v1::ListApprovalsResponse>, Status> {
+        let caller = caller(&request)?;
+        let listed = self.list(&caller, request.into_inner()).await;
+        listed.map(Response::new).map_err(|refusal| status(&refusal))
+    }
+
+    async fn get_approval(
+        &self,
+        request: Request<v1::GetApprovalRequest>,
+    ) -> Result<Response<v1::GetApprovalResponse>, Status> {
+        let caller = caller(&request)?;
+        let read = self.get(&caller, request.into_inner()).await;
+        read.map(Response::new).map_err(|refusal| status(&refusal))
+    }
+
+    async fn decide_approval(
+        &self,
+        request: Request<v1::DecideApprovalRequest>,
+    ) -> Result<Response<v1::DecideApprovalResponse>, Status> {
+        let caller = caller(&request)?;
+        let decided = self.decide(&caller, request.into_inner()).await;
+        decided.map(Response::new).map_err(|refusal| status(&refusal))
+    }
+}
+
+impl Approvals {
+    async fn list(
+        &self,
+        caller: &Caller,
+        request: v1::ListApprovalsRequest,
+    ) -> Result<v1::ListApprovalsResponse, Refusal> {
+        may_read(caller)?;
+        let filter = filter::approvals(&request.filter)?;
+        let binding = Binding::new(caller.scope(), "approvals", &request.filter);
+        let page = binding.request(request.page_size, &request.page_token)?;
+        self.0.reach(request.min_position).await?;
+        let page = self.0.lists.approvals(caller.scope(), filter, page).await?;
+        Ok(v1::ListApprovalsResponse {
+            approvals: page.rows.into_iter().map(of_row).collect(),
+            next_page_token: binding.seal(page.next.as_deref()),
+            position: page.position.0,
+        })
+    }
+
+    async fn get(&self, caller: &Caller, request: v1::GetApprovalRequest) -> Result<v1::GetApprovalResponse, Refusal> {
+        let address = address(caller.tenant(), ApprovalMachine::KIND, "approval", &request.approval_id)?;
+        let viewed = self.0.mesh.query(caller, &address, "GetApproval", "").await?;
+        let view: ApprovalView = read(&viewed.view)?;
+        Ok(v1::GetApprovalResponse { approval: Some(view.message(viewed.version)) })
+    }
+
+    async fn decide(
+        &self,
+        caller: &Caller,
+        request: v1::DecideApprovalRequest,
+    ) -> Result<v1::DecideApprovalResponse, Refusal> {
+        let decision = match request.decision() {
+            v1::ApprovalDecision::Approve => Decision::Approve,
+            v1::ApprovalDecision::Reject => Decision::Reject,
+            v1::ApprovalDecision::Unspecified => {
+                return Err(refused_field(
+                    "decision",
+                    "APPROVAL_DECISION_APPROVE or APPROVAL_DECISION_REJECT is expected",
+                ));
+            }
+        };
+        if request.digest.is_empty() {
+            return Err(refused_field(
+                "digest",
+                "the digest of what you have seen is expected: `GetApproval` shows it",
+            ));
+        }
+        let terms = Terms::of("DecideApproval", &request, &request.request_id, &request.etag)?;
+        let address = address(caller.tenant(), ApprovalMachine::KIND, "approval", &request.approval_id)?;
+        let command = ApprovalCommand::DecideApproval { decision, digest: request.digest, comment: request.comment };
+        let reply = self.0.tell(caller, address, &command, terms).await?;
+        let view: ApprovalView = read(&reply.view)?;
+        Ok(v1::DecideApprovalResponse { approval: Some(view.message(reply.version)), position: reply.position.0 })
+    }
+}
+
+fn of_row(row: ApprovalRow) -> v1::Approval {
+    v1::Approval {
+        approval_id: row.approval_id,
+        title: row.title,
+        state: row.state.into(),
+        digest: row.digest,
+        run_id: row.run_id,
+        step_id: row.step_id,
+        requested_by: row.requested_by,
+        quorum: row.quorum,
+        roles: row.roles,
+        create_time: Some(row.created_at.into()),
+        end_time: row.ended_at.map(Into::into),
+        escalate_time: row.escalate_at.map(Into::into),
+        expire_time: row.expire_at.map(Into::into),
+        escalated: row.escalated,
+        etag: super::keys::etag(row.version),
+        ..Default::default()
+    }
+}

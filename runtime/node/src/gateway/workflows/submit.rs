@@ -1,0 +1,97 @@
+//! Submitting a run: which version, under which id, with which input.
+
+use mesh_kernel::{
+    envelope::{CorrelationId, ErrorKind, ProjectId, Refusal},
+    path::Caller,
+};
+use mesh_proto::v1;
+use mesh_workflows::{
+    definition::{digest_of, from_json},
+    plan::compile,
+    run::{Command, DefinitionRef, SubmitRun, check_input, run_id},
+};
+use serde_json::{Value, json};
+
+use super::{content::store_large, definitions::Published, run_address};
+use crate::gateway::{GatewayState, Terms, convert, keys, not_found, status::refused_field};
+
+/// Submits a run, or answers with the one that the same request submitted before.
+///
+/// # Errors
+/// `NotFound` when there is no such definition, `InvalidArgument` when the input does not fit it,
+/// `AlreadyExists` when the request id was used with another body.
+pub(super) async fn submit(
+    state: &GatewayState,
+    caller: &Caller,
+    request: v1::SubmitRunRequest,
+) -> Result<v1::SubmitRunResponse, Refusal> {
+    let mut terms = Terms::of("SubmitRun", &request, &request.request_id, "")?;
+    let given = keys::request_id(&request.request_id)?.map(str::to_owned);
+    let project = project(&request.project_id)?;
+    let input = match &request.input {
+        Some(input) => convert::json::from_struct(input, "input")?,
+        None => json!({}),
+    };
+    let body = json!({
+        "definition": request.definition, "version": request.version, "input": input,
+        "project": request.project_id, "labels": request.labels,
+    });
+    let published = definition(state, caller, &request).await?;
+    let input = store_large(state.content.as_ref(), caller.scope(), input).await?;
+    if request.validate_only {
+        check(&published.definition, &input)?;
+        return Ok(v1::SubmitRunResponse::default());
+    }
+    let id = run_id(caller.tenant(), given.as_deref().unwrap_or(state.mesh.fresh_id().as_str()));
+    let to = run_address(caller, &id)?;
+    let command = Command::SubmitRun(Box::new(SubmitRun {
+        definition: DefinitionRef { name: request.definition, version: published.version, digest: published.digest },
+        workflow: published.definition,
+        input,
+        request_id: given,
+        body: Some(digest_of(&body)),
+        project: project.as_ref().map(|project| project.as_str().to_owned()),
+        labels: request.labels.into_iter().collect(),
+        parent: None,
+    }));
+    terms.project = project;
+    terms.correlation = CorrelationId::parse(&id).ok();
+    let reply = state.tell(caller, to, &command, terms).await?;
+    Ok(v1::SubmitRunResponse {
+        run: Some(convert::run::message(&reply.view, reply.version)?),
+        repeated: reply.repeated || reply.events.is_empty(),
+        position: reply.position.0,
+    })
+}
+
+/// The version that a request names, or the latest.
+async fn definition(
+    state: &GatewayState,
+    caller: &Caller,
+    request: &v1::SubmitRunRequest,
+) -> Result<Published, Refusal> {
+    if request.definition.is_empty() {
+        return Err(refused_field("definition", "the name of a published definition is expected"));
+    }
+    let found = Published::find(state, caller, &request.definition, request.version, "ListDefinitions").await?;
+    found.ok_or_else(|| match request.version {
+        0 => not_found("definition", &request.definition),
+        version => not_found("definition", &format!("{} version {version}", request.definition)),
+    })
+}
+
+fn project(text: &str) -> Result<Option<ProjectId>, Refusal> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    ProjectId::parse(text).map(Some).map_err(|error| refused_field("project_id", error.to_string()))
+}
+
+/// What a submit would be refused for, without one.
+fn check(definition: &Value, input: &Value) -> Result<(), Refusal> {
+    let broken =
+        |what: String| Refusal::new("GTW-0040", ErrorKind::Internal, format!("the published definition: {what}"));
+    let message = from_json(definition).map_err(|mistakes| broken(format!("{} mistakes", mistakes.len())))?;
+    let plan = compile(&message).map_err(|faults| broken(format!("{} faults", faults.len())))?;
+    check_input(&plan, input).map_err(|error| Refusal::from(&error))
+}

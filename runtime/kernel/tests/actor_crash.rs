@@ -39,10 +39,10 @@ async fn send_all(stage: Arc<Stage>, sender: u64, mut dice: Dice) {
     let address = address_of(sender);
     for seq in 0..EACH {
         let verb = match dice.roll(2_000) {
+            _ if seq == EACH / 2 => "hang-once",
             0 | 1 => "panic",
             2 | 3 => "fail-once",
-            4 => "hang-once",
-            5..=200 => "yield",
+            4..=200 => "yield",
             _ => "ok",
         };
         let item = tell(&address, &format!("{verb} {sender} {seq}"));
@@ -53,7 +53,7 @@ async fn send_all(stage: Arc<Stage>, sender: u64, mut dice: Dice) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn crash_loses_nothing() {
     let mut config = patient();
-    config.handle_deadline = Duration::from_millis(50);
+    config.handle_deadline = Duration::from_millis(300);
     config.watch_every = Duration::from_millis(10);
     let stage = Arc::new(stage(config).await);
     let mut dice = Dice::seeded();
@@ -88,8 +88,13 @@ async fn crash_loses_nothing() {
     let dead = stage.log.dead.lock();
     assert_eq!(dead.len() as u64, counts.dead);
     assert!(dead.iter().all(|dead| dead.reason == DeadReason::Poison));
-    // Nobody is innocent: only what kills always is taken away.
-    assert!(dead.iter().all(|dead| &*dead.envelope.event_type == "panic"), "{dead:?}");
+    // Nobody is innocent: what is taken away has panicked twice, and never by a kill. (On a machine
+    // that stands still for long, a deadline may pass twice as well.)
+    for letter in &*dead {
+        let late = letter.errors.iter().all(|error| error.contains("deadline"));
+        let verb = &*letter.envelope.event_type;
+        assert!(letter.attempts == 2 && (verb == "panic" || late), "{verb}: {:?}", letter.errors);
+    }
     let mut seen = HashSet::new();
     let mut last: BTreeMap<u64, u64> = BTreeMap::new();
     for (address, done) in &*stage.log.done.lock() {

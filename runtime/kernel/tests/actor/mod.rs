@@ -6,7 +6,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Once,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -52,8 +52,9 @@ pub struct Log {
     begun: Mutex<HashMap<String, u32>>,
     pub starts: AtomicU64,
     pub parks: AtomicU64,
-    /// Handlers that were told to block their thread.
+    /// Handlers that were told to block their thread, and whether they may go on.
     pub spins: AtomicU64,
+    pub released: AtomicBool,
     /// Starts that fail before one succeeds.
     pub failing_starts: AtomicI64,
     pub dead: Mutex<Vec<DeadLetter>>,
@@ -111,6 +112,15 @@ impl Drop for Puppet {
 pub struct Told(pub String);
 
 impl Puppet {
+    /// Blocks its thread until it is released, or a minute has passed.
+    fn spin(&self) {
+        let began = Instant::now();
+        self.log.spins.fetch_add(1, Ordering::Relaxed);
+        while !self.log.released.load(Ordering::Relaxed) && began.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     async fn act(&mut self, item: &mut Item) -> Result<(), Crash> {
         let text = String::from_utf8_lossy(&item.envelope.payload).into_owned();
         let times = {
@@ -135,10 +145,7 @@ impl Puppet {
             }
             "hang" => std::future::pending::<()>().await,
             "hang-once" if times == 1 => std::future::pending::<()>().await,
-            "spin" => {
-                self.log.spins.fetch_add(1, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(seq));
-            }
+            "spin" => self.spin(),
             "nap" => tokio::time::sleep(Duration::from_millis(seq)).await,
             "yield" => tokio::task::yield_now().await,
             "silent" => return Ok(()),

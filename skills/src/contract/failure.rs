@@ -31,14 +31,8 @@ pub enum FailureClass {
 
 impl FailureClass {
     /// Every class, in the order in which documents list them.
-    pub const ALL: [Self; 6] = [
-        Self::Validation,
-        Self::External,
-        Self::Timeout,
-        Self::Resource,
-        Self::Internal,
-        Self::Cancelled,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Validation, Self::External, Self::Timeout, Self::Resource, Self::Internal, Self::Cancelled];
 
     /// The class as definitions, logs and metrics spell it.
     pub fn as_str(self) -> &'static str {
@@ -90,12 +84,7 @@ pub struct Failure {
     /// What was wrong, where, and what to do; lower case.
     pub message: String,
     /// How long the other side asked to wait before the next attempt.
-    #[serde(
-        default,
-        rename = "retryAfterMs",
-        with = "retry_after",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, rename = "retryAfterMs", with = "retry_after", skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
     /// Facts for machines, such as the counts of failed tests.
     #[serde(default, skip_serializing_if = "Value::is_null")]
@@ -105,13 +94,7 @@ pub struct Failure {
 impl Failure {
     /// A failure of this class.
     pub fn new(class: FailureClass, code: &str, message: impl Into<String>) -> Self {
-        Self {
-            class,
-            code: code.to_owned(),
-            message: cut(message.into()),
-            retry_after: None,
-            details: Value::Null,
-        }
+        Self { class, code: code.to_owned(), message: cut(message.into()), retry_after: None, details: Value::Null }
     }
 
     /// The input is wrong; never tried again.
@@ -176,9 +159,7 @@ mod retry_after {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     pub(super) fn serialize<S: Serializer>(value: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
-        value
-            .map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))
-            .serialize(to)
+        value.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)).serialize(to)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {

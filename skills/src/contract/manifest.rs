@@ -156,12 +156,7 @@ impl Manifest {
     }
 
     fn with_example(mut self, title: &str, input: Value, gives: Gives, alone: bool) -> Self {
-        self.examples.push(Example {
-            title: title.to_owned(),
-            input,
-            gives,
-            alone,
-        });
+        self.examples.push(Example { title: title.to_owned(), input, gives, alone });
         self
     }
 }

@@ -72,13 +72,7 @@ impl Call {
     ///
     /// # Errors
     /// What `work` fails with, or a failure of class cancelled; `work` is dropped then.
-    pub async fn unless_cancelled<T>(
-        &self,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        self.cancelled
-            .run_until_cancelled(work)
-            .await
-            .unwrap_or_else(|| Err(Failure::cancelled()))
+    pub async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        self.cancelled.run_until_cancelled(work).await.unwrap_or_else(|| Err(Failure::cancelled()))
     }
 }

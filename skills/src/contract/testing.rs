@@ -4,8 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use mesh_kernel::{
     envelope::{
-        CorrelationId, Envelope, EventId, Headers, IdempotencyKey, Principal, TenantId, TenantScope, Timestamp,
-        TraceId,
+        CorrelationId, Envelope, EventId, Headers, IdempotencyKey, Principal, TenantId, TenantScope, Timestamp, TraceId,
     },
     ports::Clock,
 };

@@ -102,11 +102,7 @@ pub trait Workloads: Send + Sync + 'static {
     ///
     /// # Errors
     /// A [`Failure`] when its owner cannot be asked.
-    fn status<'a>(
-        &'a self,
-        call: &'a Call,
-        name: &'a str,
-    ) -> BoxFuture<'a, Result<Option<WorkloadStatus>, Failure>>;
+    fn status<'a>(&'a self, call: &'a Call, name: &'a str) -> BoxFuture<'a, Result<Option<WorkloadStatus>, Failure>>;
 }
 
 /// Whole seconds in JSON, a duration in memory.

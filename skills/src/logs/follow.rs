@@ -45,17 +45,7 @@ impl Follower {
         topic: Arc<Topic>,
     ) -> Self {
         let news = topic.listen();
-        Self {
-            store,
-            scope,
-            run,
-            step,
-            topic,
-            news,
-            seen: None,
-            offsets: BTreeMap::new(),
-            unread: Vec::new(),
-        }
+        Self { store, scope, run, step, topic, news, seen: None, offsets: BTreeMap::new(), unread: Vec::new() }
     }
 
     /// The next lines: at least one chunk, waiting for it when there is none.

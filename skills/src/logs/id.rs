@@ -36,9 +36,7 @@ impl LogId {
     /// [`LogIdError`] when a part is empty or too long.
     pub(super) fn path(&self) -> Result<PathBuf, LogIdError> {
         let item = self.item.map_or_else(|| "_".to_owned(), |item| item.to_string());
-        Ok(PathBuf::from(escape(&self.run)?)
-            .join(escape(&self.step)?)
-            .join(format!("{item}-{}.ndjson", self.attempt)))
+        Ok(PathBuf::from(escape(&self.run)?).join(escape(&self.step)?).join(format!("{item}-{}.ndjson", self.attempt)))
     }
 
     /// The id that [`Self::path`] made this step folder and file name of.
@@ -59,9 +57,8 @@ pub(super) fn escape(part: &str) -> Result<String, LogIdError> {
     let no = || LogIdError(part.chars().take(64).collect());
     let mut name = String::with_capacity(part.len());
     for (index, byte) in part.bytes().enumerate() {
-        let plain = byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'_')
-            || (index > 0 && matches!(byte, b'.' | b':'));
+        let plain =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') || (index > 0 && matches!(byte, b'.' | b':'));
         if plain {
             name.push(char::from(byte));
         } else {
@@ -100,11 +97,7 @@ mod tests {
             let id = LogId { run: hostile.into(), step: hostile.into(), item: None, attempt: 1 };
             let path = id.path().unwrap();
             assert_eq!(path.components().count(), 3, "{}", path.display());
-            assert!(
-                path.components().all(|part| matches!(part, Component::Normal(_))),
-                "{}",
-                path.display()
-            );
+            assert!(path.components().all(|part| matches!(part, Component::Normal(_))), "{}", path.display());
         }
         assert!(escape("").is_err());
         assert!(escape(&"x".repeat(201)).is_err());

@@ -69,10 +69,7 @@ impl LogStore {
     /// [`LogError::Io`] when it cannot be made.
     pub fn open(folder: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Result<Arc<Self>, LogError> {
         let folder = folder.into();
-        fs::create_dir_all(&folder).map_err(|source| LogError::Io {
-            path: folder.display().to_string(),
-            source,
-        })?;
+        fs::create_dir_all(&folder).map_err(|source| LogError::Io { path: folder.display().to_string(), source })?;
         Ok(Arc::new(Self { folder, clock, topics: Topics::default() }))
     }
 
@@ -97,19 +94,11 @@ impl LogStore {
     ///
     /// # Errors
     /// [`LogError`] when the id names no file or the disk refuses.
-    pub fn read(
-        &self,
-        scope: &TenantScope,
-        id: &LogId,
-        from: u64,
-        bytes_max: usize,
-    ) -> Result<LogPage, LogError> {
+    pub fn read(&self, scope: &TenantScope, id: &LogId, from: u64, bytes_max: usize) -> Result<LogPage, LogError> {
         let path = self.path(scope, id)?;
         match read_lines(&path, from, bytes_max) {
             Ok(page) => Ok(page),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Ok(LogPage { next: from, ..LogPage::default() })
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(LogPage { next: from, ..LogPage::default() }),
             Err(source) => Err(self.io(&path, source)),
         }
     }

@@ -5,8 +5,6 @@ use std::{sync::Arc, time::Duration};
 use super::*;
 use crate::contract::testing::{Still, scope};
 
-
-
 fn id(step: &str, attempt: u32) -> LogId {
     LogId { run: "run-1".into(), step: step.into(), item: None, attempt }
 }
@@ -114,11 +112,7 @@ async fn a_follower_sees_every_line_once_whether_it_was_there_or_comes() {
     let waiting = mesh_kernel::task::spawn("follower", async move { follower.next().await });
     tokio::task::yield_now().await;
     late.note("done");
-    let chunks = tokio::time::timeout(Duration::from_secs(10), waiting)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    let chunks = tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap().unwrap().unwrap();
     assert_eq!((chunks.len(), texts(&chunks[0].lines)), (1, vec!["done"]));
 }
 

@@ -43,11 +43,7 @@ impl Topic {
     pub(super) fn since(&self, seen: u64) -> (Vec<LogId>, u64) {
         let touched = self.touched.lock();
         let now = *self.sequence.borrow();
-        let mut grown: Vec<_> = touched
-            .iter()
-            .filter(|(_, last)| **last > seen)
-            .map(|(id, _)| id.clone())
-            .collect();
+        let mut grown: Vec<_> = touched.iter().filter(|(_, last)| **last > seen).map(|(id, _)| id.clone()).collect();
         grown.sort();
         (grown, now)
     }
@@ -66,10 +62,7 @@ impl Topics {
         if let Some(topic) = live.get(&key).and_then(Weak::upgrade) {
             return topic;
         }
-        let topic = Arc::new(Topic {
-            sequence: watch::Sender::new(0),
-            touched: Mutex::default(),
-        });
+        let topic = Arc::new(Topic { sequence: watch::Sender::new(0), touched: Mutex::default() });
         // A map that only grew would remember every run; the dead ones go whenever it doubles.
         if live.len() == live.capacity() {
             live.retain(|_, topic| topic.strong_count() > 0);

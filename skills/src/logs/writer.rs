@@ -67,13 +67,7 @@ impl LogWriter {
         Self { to: To::Listener(Arc::new(listener)) }
     }
 
-    pub(super) fn new(
-        id: LogId,
-        file: File,
-        so_far: LogRef,
-        clock: Arc<dyn Clock>,
-        topic: Arc<Topic>,
-    ) -> Self {
+    pub(super) fn new(id: LogId, file: File, so_far: LogRef, clock: Arc<dyn Clock>, topic: Arc<Topic>) -> Self {
         let state = Mutex::new(State { file: Some(file), so_far });
         Self { to: To::File(Arc::new(Open { id, clock, topic, state })) }
     }
@@ -107,12 +101,7 @@ impl LogWriter {
             To::Listener(listener) => return listener(&clean(text), progress),
             To::File(open) => open,
         };
-        let line = LogLine {
-            at: open.clock.now(),
-            kind,
-            text: clean(text),
-            progress,
-        };
+        let line = LogLine { at: open.clock.now(), kind, text: clean(text), progress };
         if open.state.lock().write(&line) {
             open.topic.touch(&open.id);
         }
@@ -138,13 +127,7 @@ impl State {
         let mut text = line.encode();
         if self.so_far.bytes.saturating_add(text.len() as u64) > LOG_BYTES_MAX - NOTE_BYTES {
             self.so_far.truncated = true;
-            text = LogLine {
-                at: line.at,
-                kind: LineKind::Note,
-                text: CUT.to_owned(),
-                progress: None,
-            }
-            .encode();
+            text = LogLine { at: line.at, kind: LineKind::Note, text: CUT.to_owned(), progress: None }.encode();
         }
         let Some(file) = &mut self.file else { return false };
         if let Err(error) = file.write_all(&text) {

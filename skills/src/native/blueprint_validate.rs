@@ -114,7 +114,12 @@ impl BlueprintValidate {
         let blueprint = input.blueprint.read()?;
         let (change, adds) = self.change(&call, &blueprint).await?;
         let entities: Vec<&str> = blueprint.entities.iter().map(|entity| entity.name.as_str()).collect();
-        call.log.note(format!("`{}`: {} entities, {} rules; {change}", blueprint.name, entities.len(), blueprint.rules.len()));
+        call.log.note(format!(
+            "`{}`: {} entities, {} rules; {change}",
+            blueprint.name,
+            entities.len(),
+            blueprint.rules.len()
+        ));
         Ok(json!({
             "name": blueprint.name,
             "title": blueprint.title,

@@ -5,13 +5,7 @@ use std::{fs, path::PathBuf};
 use super::workshop::{Workshop, blocking, io};
 use crate::{
     contract::{Call, Failure},
-    product::{
-        cargo::Cargo,
-        git::commit_id,
-        layout::Layout,
-        seed::Seed,
-        tree,
-    },
+    product::{cargo::Cargo, git::commit_id, layout::Layout, seed::Seed, tree},
 };
 
 /// A build folder that holds exactly this commit's files.

@@ -73,16 +73,13 @@ impl Skill for HttpPost {
     fn call<'a>(&'a self, call: Call) -> BoxFuture<'a, Result<Value, Failure>> {
         Box::pin(async move {
             let input: Input = call.input()?;
-            let ask = Ask {
-                within: Duration::from_secs(25),
-                ..Ask::post_json(&input.url, &input.body)
-            }
-            .with("idempotency-key", call.key.as_str())
-            .with("mesh-attempt", call.attempt.to_string())
-            .with("mesh-tenant-id", call.tenant().as_str())
-            .with("mesh-run-id", &call.run)
-            .with("mesh-step", &call.step)
-            .with("mesh-trace-id", call.cause.trace_id.as_str());
+            let ask = Ask { within: Duration::from_secs(25), ..Ask::post_json(&input.url, &input.body) }
+                .with("idempotency-key", call.key.as_str())
+                .with("mesh-attempt", call.attempt.to_string())
+                .with("mesh-tenant-id", call.tenant().as_str())
+                .with("mesh-run-id", &call.run)
+                .with("mesh-step", &call.step)
+                .with("mesh-trace-id", call.cause.trace_id.as_str());
             let answer = call.unless_cancelled(ask.send()).await?;
             call.log.note(format!("POST {} answered {}", input.url, answer.status));
             judge(&input.url, &answer)

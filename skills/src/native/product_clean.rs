@@ -70,9 +70,8 @@ impl ProductClean {
         }
         let _turn = self.workshop.turn(&call).await?;
         let root = layout.root().to_owned();
-        let mut places: Vec<PathBuf> = ["rendered", "build", "build.new", "checkout", "home"]
-            .map(|name| root.join(name))
-            .into();
+        let mut places: Vec<PathBuf> =
+            ["rendered", "build", "build.new", "checkout", "home"].map(|name| root.join(name)).into();
         if !runs {
             places.push(root.join("releases"));
             places.push(layout.process());

@@ -73,7 +73,10 @@ async fn until_ok(url: &str) -> Result<(), Failure> {
     let asked = tokio::time::timeout(WITHIN, asking).await;
     asked.unwrap_or_else(|_| {
         let last = last.unwrap_or_else(|| "no answer".to_owned());
-        Err(Failure::external("product.not-ready", format!("`{url}` did not say yes within {WITHIN:?}; at last: {last}")))
+        Err(Failure::external(
+            "product.not-ready",
+            format!("`{url}` did not say yes within {WITHIN:?}; at last: {last}"),
+        ))
     })
 }
 

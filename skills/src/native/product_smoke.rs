@@ -265,9 +265,7 @@ fn fill_in(body: &mut Value, made: &BTreeMap<String, String>) {
 fn text(answer: &Answer, what: &str, field: &str) -> Result<String, Failure> {
     let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
     let found = body.as_ref().and_then(|body| body.get(field)).and_then(Value::as_str);
-    found
-        .map(str::to_owned)
-        .ok_or_else(|| wrong(what, &format!("the answer has no `{field}`: {}", answer.excerpt())))
+    found.map(str::to_owned).ok_or_else(|| wrong(what, &format!("the answer has no `{field}`: {}", answer.excerpt())))
 }
 
 /// The product does not do what every product does: the same again would fail again.
@@ -292,7 +290,8 @@ mod tests {
     #[test]
     fn ids_of_records_made_before_are_filled_in_wherever_they_are_named() {
         let made = BTreeMap::from([("me".to_owned(), "per-1".to_owned()), ("customer".to_owned(), "cus-1".to_owned())]);
-        let mut body = json!({"customer": "@customer", "owner": "@me", "mail": "a@b", "other": "@none", "n": [1, "@me"]});
+        let mut body =
+            json!({"customer": "@customer", "owner": "@me", "mail": "a@b", "other": "@none", "n": [1, "@me"]});
         fill_in(&mut body, &made);
         assert_eq!(
             body,

@@ -82,9 +82,9 @@ impl ProductStart {
             memory_max: Some(MEMORY_MAX),
         };
         let status = self.workshop.workloads.ensure_running(&call, spec).await?;
-        let url = status.url.ok_or_else(|| {
-            Failure::internal("product.no-address", "the product runs and its address is not known")
-        })?;
+        let url = status
+            .url
+            .ok_or_else(|| Failure::internal("product.no-address", "the product runs and its address is not known"))?;
         call.log.note(format!("it runs at {url}"));
         Ok(json!({
             "url": url,

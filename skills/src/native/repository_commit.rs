@@ -84,10 +84,7 @@ impl RepositoryCommit {
             ));
         }
         let repository = self.workshop.repository(&layout);
-        let subject = input
-            .summary
-            .clone()
-            .unwrap_or_else(|| format!("{}: made from its blueprint", input.product));
+        let subject = input.summary.clone().unwrap_or_else(|| format!("{}: made from its blueprint", input.product));
         let message = Message {
             subject: &subject,
             body: "Rendered by Agent Mesh from the blueprint and the template named below.",
@@ -117,7 +114,8 @@ fn trailers(call: &Call, input: &Input) -> Vec<(&'static str, String)> {
         ("Mesh-Correlation-Id", cause.correlation_id.to_string()),
         ("Mesh-Causation-Id", cause.event_id.to_string()),
     ];
-    let digests = [("Mesh-Blueprint-Digest", &input.blueprint_digest), ("Mesh-Template-Digest", &input.template_digest)];
+    let digests =
+        [("Mesh-Blueprint-Digest", &input.blueprint_digest), ("Mesh-Template-Digest", &input.template_digest)];
     for (name, digest) in digests {
         trailers.extend(digest.clone().map(|digest| (name, digest)));
     }

@@ -30,11 +30,7 @@ impl Default for TimeSleep {
                     "properties": {"milliseconds": {"type": "integer"}},
                 }))
                 .within(Duration::from_secs(24 * 3600 + 60))
-                .example(
-                    "a short rest",
-                    json!({"milliseconds": 5}),
-                    Gives::Output(json!({"milliseconds": 5})),
-                ),
+                .example("a short rest", json!({"milliseconds": 5}), Gives::Output(json!({"milliseconds": 5}))),
         )
     }
 }

@@ -48,11 +48,7 @@ impl Workshop {
     /// A workshop. Nothing is made or started yet.
     pub fn new(needs: Needs) -> Arc<Self> {
         let toolchain = Toolchain::of_this_process();
-        let limits = Limits {
-            time: needs.build_time_max,
-            memory: Some(needs.build_memory_max),
-            ..Limits::default()
-        };
+        let limits = Limits { time: needs.build_time_max, memory: Some(needs.build_memory_max), ..Limits::default() };
         let root = needs.seeds.unwrap_or_else(Seeds::default_root);
         Arc::new(Self {
             // Builds work in other folders, so a relative path would mean another place there.

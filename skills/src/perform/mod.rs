@@ -90,12 +90,7 @@ impl SkillEffects {
         })
     }
 
-    async fn result(
-        &self,
-        effect: &EffectCall,
-        request: SkillCall,
-        log: &LogWriter,
-    ) -> Result<Value, Failure> {
+    async fn result(&self, effect: &EffectCall, request: SkillCall, log: &LogWriter) -> Result<Value, Failure> {
         let entry = self.registry.require(&request.skill)?;
         let input = refs::resolve(self.content.as_ref(), &effect.scope, request.input).await?;
         entry.check_input(&input)?;
@@ -132,9 +127,7 @@ impl Effects for SkillEffects {
     }
 
     fn failed(&self, request: &EffectRequest, reason: &str) -> Option<Outcome> {
-        let echo = serde_json::from_slice::<SkillCall>(&request.input)
-            .map(|call| call.echo)
-            .unwrap_or_default();
+        let echo = serde_json::from_slice::<SkillCall>(&request.input).map(|call| call.echo).unwrap_or_default();
         let failure = Failure::internal("skill.performer", format!("the performer of skills failed: {reason}"));
         Some(outcome(request, echo, Err(failure), &LogWriter::silent()))
     }
@@ -144,24 +137,12 @@ fn unreadable(error: &serde_json::Error) -> Failure {
     Failure::internal("skill.request", format!("the request for a skill cannot be read: {error}"))
 }
 
-fn outcome(
-    request: &EffectRequest,
-    echo: Value,
-    result: Result<Value, Failure>,
-    log: &LogWriter,
-) -> Outcome {
+fn outcome(request: &EffectRequest, echo: Value, result: Result<Value, Failure>, log: &LogWriter) -> Outcome {
     let result = match result {
         Ok(output) => SkillResult::Ok { output },
         Err(failure) => SkillResult::Failed { failure },
     };
-    SkillOutcome {
-        echo,
-        key: request.key.clone(),
-        attempt: request.attempt,
-        result,
-        log: log.so_far(),
-    }
-    .into_command()
+    SkillOutcome { echo, key: request.key.clone(), attempt: request.attempt, result, log: log.so_far() }.into_command()
 }
 
 #[cfg(test)]

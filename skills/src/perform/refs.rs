@@ -6,10 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use mesh_kernel::{
     envelope::TenantScope,
-    ports::{
-        ContentError, ContentStore, Digest,
-        content::INLINE_MAX,
-    },
+    ports::{ContentError, ContentStore, Digest, content::INLINE_MAX},
 };
 use serde_json::{Map, Value, json};
 
@@ -56,11 +53,7 @@ pub(super) async fn resolve(
 
 /// The output, with its largest fields in the store when it is too large for the journal. When
 /// that is not enough, or it is no object, all of it goes there.
-pub(super) async fn store(
-    content: &dyn ContentStore,
-    scope: &TenantScope,
-    output: Value,
-) -> Result<Value, Failure> {
+pub(super) async fn store(content: &dyn ContentStore, scope: &TenantScope, output: Value) -> Result<Value, Failure> {
     let text = encode(&output);
     if text.len() <= INLINE_MAX {
         return Ok(output);
@@ -79,10 +72,7 @@ pub(super) async fn store(
 
 /// Whether the small fields alone are small enough.
 fn can_shrink(fields: &Map<String, Value>) -> bool {
-    let kept: usize = fields
-        .iter()
-        .map(|(name, value)| name.len() + encode(value).len().min(FIELD_BYTES_MIN))
-        .sum();
+    let kept: usize = fields.iter().map(|(name, value)| name.len() + encode(value).len().min(FIELD_BYTES_MIN)).sum();
     kept <= INLINE_MAX / 2
 }
 
@@ -106,10 +96,7 @@ async fn store_fields(
 
 async fn put(content: &dyn ContentStore, scope: &TenantScope, text: Vec<u8>) -> Result<Value, Failure> {
     let bytes = text.len();
-    let digest = content
-        .put(scope, Bytes::from(text))
-        .await
-        .map_err(|error| failure(&error))?;
+    let digest = content.put(scope, Bytes::from(text)).await.map_err(|error| failure(&error))?;
     Ok(json!({"$ref": digest.to_string(), "bytes": bytes}))
 }
 
@@ -126,9 +113,8 @@ fn reference(value: &Value) -> Option<&str> {
 
 fn find(value: &Value, into: &mut BTreeMap<Digest, Value>) -> Result<(), Failure> {
     if let Some(text) = reference(value) {
-        let digest = text
-            .parse()
-            .map_err(|error| Failure::validation("content.reference", format!("in the input: {error}")))?;
+        let digest =
+            text.parse().map_err(|error| Failure::validation("content.reference", format!("in the input: {error}")))?;
         into.insert(digest, Value::Null);
         return Ok(());
     }

@@ -49,10 +49,7 @@ pub struct Head {
 impl Head {
     /// The value of a trailer.
     pub fn trailer(&self, name: &str) -> Option<&str> {
-        self.trailers
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.trailers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -104,8 +101,7 @@ impl Repository {
         io(&self.home, fs::create_dir_all(&self.home))?;
         let branch = format!("--initial-branch={BRANCH}");
         let args = ["init", "--quiet", "--bare", "--template=", &branch];
-        self.run(args.iter().map(OsStr::new).chain([new.as_os_str()]), &[], None)
-            .await?;
+        self.run(args.iter().map(OsStr::new).chain([new.as_os_str()]), &[], None).await?;
         io(&self.path, tree::remove(&self.path))?;
         io(&self.path, fs::rename(&new, &self.path))
     }
@@ -132,11 +128,7 @@ impl Repository {
             .filter_map(|line| line.split_once(": "))
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
-        Ok(Some(Head {
-            commit: commit.to_owned(),
-            tree: tree.to_owned(),
-            trailers,
-        }))
+        Ok(Some(Head { commit: commit.to_owned(), tree: tree.to_owned(), trailers }))
     }
 
     /// The same, when it is ours.
@@ -186,12 +178,7 @@ impl Repository {
         self.git(&["write-tree"], &env).await
     }
 
-    async fn write_commit(
-        &self,
-        tree: &str,
-        parent: Option<&str>,
-        message: &Message<'_>,
-    ) -> Result<String, Failure> {
+    async fn write_commit(&self, tree: &str, parent: Option<&str>, message: &Message<'_>) -> Result<String, Failure> {
         let mut text = format!("{}\n\n{}\n\n", one_line(message.subject), message.body.trim());
         for (key, value) in &message.trailers {
             text.push_str(&format!("{key}: {}\n", one_line(value)));
@@ -294,10 +281,7 @@ impl Repository {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let said = String::from_utf8_lossy(&output.stderr);
-        Err(Failure::external(
-            "git.failed",
-            format!("`git {name}` failed ({}): {}", output.status, said.trim()),
-        ))
+        Err(Failure::external("git.failed", format!("`git {name}` failed ({}): {}", output.status, said.trim())))
     }
 }
 
@@ -353,17 +337,11 @@ pub fn commit_id(text: &str) -> Result<&str, Failure> {
         return Ok(text);
     }
     let shown: String = text.chars().take(64).collect();
-    Err(Failure::validation(
-        "git.commit-id",
-        format!("`{shown}` is no commit id: 40 hexadecimal digits are expected"),
-    ))
+    Err(Failure::validation("git.commit-id", format!("`{shown}` is no commit id: 40 hexadecimal digits are expected")))
 }
 
 fn no_commit(path: &Path, commit: &str) -> Failure {
-    Failure::validation(
-        "git.no-commit",
-        format!("there is no commit `{commit}` in `{}`", path.display()),
-    )
+    Failure::validation("git.no-commit", format!("there is no commit `{commit}` in `{}`", path.display()))
 }
 
 fn foreign(head: &Head) -> Failure {

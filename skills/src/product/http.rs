@@ -51,10 +51,7 @@ impl Answer {
 
     /// All headers with this name (lower case).
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.headers
-            .iter()
-            .filter(move |(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as text, cut to a readable length.
@@ -104,16 +101,14 @@ impl Ask {
 async fn exchange(ask: Ask) -> Result<Answer, Failure> {
     let target = Target::parse(&ask.url)?;
     let lost = |error: &dyn std::fmt::Display| Failure::external("http.lost", format!("`{}`: {error}", ask.url));
-    let stream = TcpStream::connect((target.host, target.port)).await.map_err(|error| {
-        Failure::external("http.refused", format!("nobody answers at `{}`: {error}", ask.url))
-    })?;
+    let stream = TcpStream::connect((target.host, target.port))
+        .await
+        .map_err(|error| Failure::external("http.refused", format!("nobody answers at `{}`: {error}", ask.url)))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| lost(&e))?;
     // It ends with the exchange: dropping the sender closes the connection.
     let connection = mesh_kernel::task::spawn("http connection", connection);
-    let mut request = Request::builder()
-        .method(ask.method.clone())
-        .uri(target.path)
-        .header(header::HOST, target.authority);
+    let mut request =
+        Request::builder().method(ask.method.clone()).uri(target.path).header(header::HOST, target.authority);
     for (name, value) in &ask.headers {
         request = request.header(*name, value);
     }
@@ -126,9 +121,7 @@ async fn exchange(ask: Ask) -> Result<Answer, Failure> {
     answer
 }
 
-async fn read(
-    answer: hyper::Response<Incoming>,
-) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+async fn read(answer: hyper::Response<Incoming>) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
     let (head, body) = answer.into_parts();
     let body = Limited::new(body, BODY_BYTES_MAX).collect().await?.to_bytes();
     let headers = head
@@ -153,7 +146,9 @@ impl Target {
         let no = |why: &str| {
             Failure::validation(
                 "http.url",
-                format!("`{shown}` {why}: `http://` and an address of this machine are expected, such as `http://127.0.0.1:8080/path`"),
+                format!(
+                    "`{shown}` {why}: `http://` and an address of this machine are expected, such as `http://127.0.0.1:8080/path`"
+                ),
             )
         };
         let uri: Uri = url.parse().map_err(|_| no("is no address"))?;

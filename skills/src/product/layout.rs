@@ -21,23 +21,15 @@ impl Layout {
         let slug = !product.is_empty()
             && product.len() <= 63
             && !product.starts_with('-')
-            && product
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'));
+            && product.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'));
         if !slug {
             let shown: String = product.chars().take(64).collect();
             return Err(Failure::validation(
                 "product.name",
-                format!(
-                    "`{shown}` is no product name: 1 to 63 lower-case letters, digits, `-` and `_` are expected"
-                ),
+                format!("`{shown}` is no product name: 1 to 63 lower-case letters, digits, `-` and `_` are expected"),
             ));
         }
-        let root = data
-            .join("tenants")
-            .join(scope.tenant().as_str())
-            .join("products")
-            .join(product);
+        let root = data.join("tenants").join(scope.tenant().as_str()).join("products").join(product);
         Ok(Self { root })
     }
 

@@ -78,12 +78,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            time: Duration::from_secs(30 * 60),
-            memory: Some(8 << 30),
-            file: Some(4 << 30),
-            output: 64 << 20,
-        }
+        Self { time: Duration::from_secs(30 * 60), memory: Some(8 << 30), file: Some(4 << 30), output: 64 << 20 }
     }
 }
 

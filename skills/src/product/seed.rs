@@ -252,7 +252,9 @@ impl Seeds {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::Error(error)) => return io(&path, Err(error)),
-                Err(TryLockError::WouldBlock) => say(tell, "another process of this machine is making the dependency seed"),
+                Err(TryLockError::WouldBlock) => {
+                    say(tell, "another process of this machine is making the dependency seed")
+                }
             }
             let waited = self.stopped.run_until_cancelled(tokio::time::sleep(LOCK_EVERY)).await;
             if waited.is_none() {
@@ -266,13 +268,8 @@ impl Seeds {
         let (source, target, home) = (new.join("source"), new.join("target"), new.join("home"));
         io(new, fs::create_dir_all(&source))?;
         self.project.write(&source)?;
-        let cargo = Cargo {
-            toolchain: &self.toolchain,
-            home: &home,
-            source: &source,
-            target: &target,
-            limits: self.limits,
-        };
+        let cargo =
+            Cargo { toolchain: &self.toolchain, home: &home, source: &source, target: &target, limits: self.limits };
         let log = LogWriter::telling({
             let tell = tell.clone();
             move |text, progress| {
@@ -285,7 +282,8 @@ impl Seeds {
         let stopped = &self.stopped;
         say(tell, "making the dependency seed, once for this machine: fetching crates");
         // What is in the cache already needs no network.
-        let cached = cargo.run(&["fetch", "--locked", "--offline"], Reach::Nothing, &LogWriter::silent(), stopped).await?;
+        let cached =
+            cargo.run(&["fetch", "--locked", "--offline"], Reach::Nothing, &LogWriter::silent(), stopped).await?;
         if !cached.success {
             cargo.must(&["fetch", "--locked"], Reach::Network, &LogWriter::silent(), stopped).await?;
         }
@@ -327,9 +325,7 @@ fn io<T>(path: &Path, result: std::io::Result<T>) -> Result<T, Failure> {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Failure::internal("product.task", error.to_string()))
+    tokio::task::spawn_blocking(work).await.map_err(|error| Failure::internal("product.task", error.to_string()))
 }
 
 #[cfg(test)]
@@ -345,8 +341,10 @@ mod tests {
 
         fn write(&self, into: &Path) -> Result<(), Failure> {
             fs::create_dir_all(into.join("src")).unwrap();
-            fs::write(into.join("Cargo.toml"), "[package]\nname = \"tiny\"\nedition = \"2021\"\n[workspace]\n").unwrap();
-            fs::write(into.join("Cargo.lock"), "version = 3\n\n[[package]]\nname = \"tiny\"\nversion = \"0.0.0\"\n").unwrap();
+            fs::write(into.join("Cargo.toml"), "[package]\nname = \"tiny\"\nedition = \"2021\"\n[workspace]\n")
+                .unwrap();
+            fs::write(into.join("Cargo.lock"), "version = 3\n\n[[package]]\nname = \"tiny\"\nversion = \"0.0.0\"\n")
+                .unwrap();
             fs::write(into.join("src/main.rs"), "fn main() {}\n").unwrap();
             Ok(())
         }
@@ -355,9 +353,8 @@ mod tests {
     #[tokio::test]
     async fn a_seed_is_made_once_and_read_only_and_everyone_gets_the_same() {
         let folder = tempfile::tempdir().unwrap();
-        let seeds = || {
-            Seeds::new(folder.path().to_owned(), Toolchain::of_this_process(), Arc::new(Tiny), Limits::default())
-        };
+        let seeds =
+            || Seeds::new(folder.path().to_owned(), Toolchain::of_this_process(), Arc::new(Tiny), Limits::default());
         // Two processes of one machine: the second waits for the first.
         let (one, two) = (seeds(), seeds());
         one.start_early();
@@ -385,7 +382,8 @@ mod tests {
         let cancelled = CancellationToken::new();
         tree::copy(&seed.folder, &build, &cancelled).unwrap();
         let (source, target, home) = (build.join("source"), build.join("target"), build.join("home"));
-        let cargo = Cargo { toolchain: &toolchain, home: &home, source: &source, target: &target, limits: Limits::default() };
+        let cargo =
+            Cargo { toolchain: &toolchain, home: &home, source: &source, target: &target, limits: Limits::default() };
         let ran = cargo.must(&["build", "--offline", "--locked"], Reach::Nothing, &log, &cancelled).await.unwrap();
         assert_eq!(ran.compiled, 0);
     }

@@ -98,12 +98,9 @@ enum Passes {
 fn passes(name: &str) -> Passes {
     let upper = name.to_ascii_uppercase();
     let secret = upper.ends_with("_TOKEN") || upper.ends_with("_CREDENTIAL_PROVIDER");
-    let source = ["CARGO_SOURCE_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_"]
-        .iter()
-        .any(|prefix| upper.starts_with(prefix));
-    let network = ["CARGO_HTTP_", "CARGO_NET_", "SSL_CERT_"]
-        .iter()
-        .any(|prefix| upper.starts_with(prefix));
+    let source =
+        ["CARGO_SOURCE_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_"].iter().any(|prefix| upper.starts_with(prefix));
+    let network = ["CARGO_HTTP_", "CARGO_NET_", "SSL_CERT_"].iter().any(|prefix| upper.starts_with(prefix));
     match upper.as_str() {
         "RUSTUP_TOOLCHAIN" => Passes::Everywhere,
         "HTTP_PROXY" | "HTTPS_PROXY" | "ALL_PROXY" | "NO_PROXY" => Passes::ToTheNetwork,

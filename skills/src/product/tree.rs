@@ -139,10 +139,7 @@ fn same(a: &Path, b: &Path) -> io::Result<bool> {
 }
 
 fn odd(path: &Path) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidInput,
-        format!("`{}` is neither a file nor a folder", path.display()),
-    )
+    io::Error::new(io::ErrorKind::InvalidInput, format!("`{}` is neither a file nor a folder", path.display()))
 }
 
 #[cfg(test)]
@@ -181,7 +178,8 @@ mod tests {
         for (name, text) in [("same", "1"), ("changed", "2"), ("d/new", "3"), ("was-folder", "4")] {
             write(&from.join(name), text);
         }
-        for (name, text) in [("same", "1"), ("changed", "0"), ("gone/x", "9"), ("was-folder/x", "9"), ("target/x", "k")] {
+        for (name, text) in [("same", "1"), ("changed", "0"), ("gone/x", "9"), ("was-folder/x", "9"), ("target/x", "k")]
+        {
             write(&to.join(name), text);
         }
         let old = UNIX_EPOCH + Duration::from_secs(1_000_000);

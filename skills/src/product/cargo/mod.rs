@@ -123,7 +123,13 @@ fn failed(name: &str, errors: &str) -> Failure {
     if has(&["No space left on device", "SIGKILL", "SIGABRT", "memory allocation of", "Cannot allocate memory"]) {
         return Failure::resource("cargo.resources", text);
     }
-    if has(&["failed to download", "Could not resolve host", "network failure", "spurious network error", "failed to query replaced source"]) {
+    if has(&[
+        "failed to download",
+        "Could not resolve host",
+        "network failure",
+        "spurious network error",
+        "failed to query replaced source",
+    ]) {
         let hint = "the network is needed once, to fetch the crates of the template";
         return Failure::external("cargo.network", format!("{text}\n({hint})"));
     }

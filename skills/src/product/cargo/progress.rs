@@ -52,7 +52,9 @@ mod tests {
         let step = Bar::read("    Building [=========>    ]  12/174: serde, tokio(build)...   ").unwrap();
         assert_eq!((step.done, step.total, step.units.as_str()), (12, 174, "serde, tokio(build)..."));
         assert_eq!(Bar::read("   Building [=> ] 3/4").unwrap().units, "");
-        for other in ["   Compiling serde v1.0.0", "error[E0308]: mismatched types", "Building [x", "Building [=] x/y: z"] {
+        for other in
+            ["   Compiling serde v1.0.0", "error[E0308]: mismatched types", "Building [x", "Building [=] x/y: z"]
+        {
             assert_eq!(Bar::read(other), None, "`{other}`");
         }
     }

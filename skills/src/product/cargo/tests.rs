@@ -44,9 +44,8 @@ impl Place {
 
 #[tokio::test]
 async fn a_build_and_its_tests_are_read() {
-    let place = Place::new(
-        "fn main() {}\n#[test] fn a_true_thing() {}\n#[test] fn a_false_thing() { panic!(\"not so\") }\n",
-    );
+    let place =
+        Place::new("fn main() {}\n#[test] fn a_true_thing() {}\n#[test] fn a_false_thing() { panic!(\"not so\") }\n");
     let built = place.run(&["build", "--offline", "--locked"]).await.unwrap();
     assert!(built.success, "{}", built.errors);
     assert_eq!(built.ran.compiled, 1);

@@ -87,7 +87,9 @@ impl From<ProcessError> for Failure {
         match error {
             ProcessError::Start { .. } | ProcessError::Ended { .. } => Self::external("process.ended", text),
             ProcessError::NotReady { .. } => Self::timeout("process.not-ready", text),
-            ProcessError::Running(_) | ProcessError::Held(_) | ProcessError::Unkillable(_) => Self::external("process.held", text),
+            ProcessError::Running(_) | ProcessError::Held(_) | ProcessError::Unkillable(_) => {
+                Self::external("process.held", text)
+            }
             ProcessError::Io { .. } => Self::external("process.io", text),
         }
     }
@@ -155,12 +157,8 @@ pub async fn spawn(spec: &WorkloadSpec) -> Result<Running, ProcessError> {
         Holder::Process(process) => return Err(ProcessError::Running(process.pid)),
     };
     let (out, err) = folder.outputs()?;
-    let mut record = Record {
-        commit: spec.commit.clone(),
-        program: spec.program.clone(),
-        args: spec.args.clone(),
-        process: None,
-    };
+    let mut record =
+        Record { commit: spec.commit.clone(), program: spec.program.clone(), args: spec.args.clone(), process: None };
     folder.write(&record)?;
     let program = spec.program.display().to_string();
     let start = |source| ProcessError::Start { program: program.clone(), source };
@@ -206,9 +204,7 @@ pub async fn stop(process: &ProcessId, grace: Duration) -> Result<(), ProcessErr
         }
     }
     process.kill_group();
-    tokio::time::timeout(KILLED_WITHIN, process.ended())
-        .await
-        .map_err(|_| ProcessError::Unkillable(process.pid))
+    tokio::time::timeout(KILLED_WITHIN, process.ended()).await.map_err(|_| ProcessError::Unkillable(process.pid))
 }
 
 /// Stops whatever runs in this workload folder.

@@ -128,9 +128,6 @@ impl Folder<'_> {
     }
 
     pub(super) fn io(self, name: &str, source: io::Error) -> ProcessError {
-        ProcessError::Io {
-            path: self.0.join(name).display().to_string(),
-            source,
-        }
+        ProcessError::Io { path: self.0.join(name).display().to_string(), source }
     }
 }

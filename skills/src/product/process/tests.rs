@@ -113,7 +113,7 @@ async fn what_a_dead_process_left_behind_is_not_taken_for_it() {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     running.process.ended().await;
     let again = ensure(&place.spec("c1", READY)).await.unwrap();
-    assert_eq!(again.adopted, false);
+    assert!(!again.adopted);
     stop_in(&place.state(), Duration::from_secs(5)).await.unwrap();
 }
 

@@ -186,6 +186,38 @@ async fn a_service_that_fails_for_ever_ends_the_node_in_the_end() {
     assert!((6..=54).contains(&starts), "{starts} starts");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_platform_that_gives_up_is_started_again_and_its_entities_lose_nothing() {
+    let stage = stage(patient()).await;
+    let starts = Arc::new(AtomicU32::new(0));
+    let counted = starts.clone();
+    stage.call("acme/product/product/p-0", "ok 0 0").await.unwrap();
+    let failing = ServiceSpec::new("failing", move |token| {
+        let start = counted.fetch_add(1, Ordering::Relaxed);
+        async move {
+            // Five are forgiven, the sixth ends the platform, the seventh is of its next life.
+            if start < 6 {
+                return Err(Crash::Failed("six times".into()));
+            }
+            token.cancelled().await;
+            Ok(())
+        }
+    });
+    stage.tree.serve("product", failing).unwrap();
+    let mut asked = 0_u64;
+    while starts.load(Ordering::Relaxed) < 7 || asked < 500 {
+        let address = format!("acme/product/product/p-{}", asked % 8);
+        watched(stage.call(&address, &format!("yield 1 {asked}"))).await.unwrap();
+        asked += 1;
+    }
+    let done: usize = stage.log.done.lock().values().map(Vec::len).sum();
+    assert_eq!(done as u64, asked + 1);
+    assert_eq!(stage.log.most_at_once(), 1);
+    let tree = stage.directory.tree();
+    let platform = tree.iter().find(|line| line.name == "product/product").unwrap();
+    assert_eq!((platform.restarts, platform.state), (1, ActorState::Live));
+}
+
 #[tokio::test]
 async fn a_panicking_service_is_a_failure_like_any_other() {
     let stage = stage(patient()).await;

@@ -25,6 +25,21 @@ pub(super) enum Next {
 }
 
 impl Slot {
+    /// Whether the caller is to start the next incarnation: true once, until that has ended.
+    pub(super) fn claim(&self) -> bool {
+        let mut inner = self.inner.lock();
+        let first = inner.state == ActorState::Waking && !inner.claimed;
+        inner.claimed |= first;
+        first
+    }
+
+    /// Whether it waits to be started, and no timer will say so.
+    pub(super) fn is_due(&self) -> bool {
+        let now = self.floor.now();
+        let inner = self.inner.lock();
+        inner.state == ActorState::Waking && !inner.claimed && inner.not_before <= now
+    }
+
     /// A new incarnation takes the mailbox over. The bell counts as rung: it begins by itself.
     pub(super) fn attach(&self, bell: Bell) {
         let mut inner = self.inner.lock();
@@ -95,6 +110,7 @@ impl Slot {
         let mut inner = self.inner.lock();
         inner.bell = None;
         inner.rung = false;
+        inner.claimed = false;
         let parked = inner.state == ActorState::Parking;
         let cause = inner.cause.take().unwrap_or(if parked { Cause::Normal } else { Cause::Vanished });
         let end = End { cause: &cause, progressed: inner.progressed, buried: inner.buried, now };

@@ -26,17 +26,16 @@ pub(super) struct Presence {
 impl Drop for Presence {
     fn drop(&mut self) {
         if let Some(directory) = self.directory.upgrade() {
-            directory.on_end(&self.slot);
+            directory.after_end(&self.slot);
         }
     }
 }
 
-pub(super) enum ShardMsg {
-    /// Start the next incarnation.
-    Wake(Arc<Slot>),
-    /// An incarnation has ended, and nothing of it is left.
-    Ended(Arc<Slot>),
-}
+/// Start the next incarnation of this slot.
+///
+/// It may be lost with the supervisor, and then its next incarnation finds the slot by itself; it
+/// may come twice, and then the slot is claimed once.
+pub(super) struct Wake(pub(super) Arc<Slot>);
 
 pub(super) struct ShardActor;
 
@@ -55,11 +54,11 @@ pub(super) struct ShardArgs {
 }
 
 impl Actor for ShardActor {
-    type Msg = ShardMsg;
+    type Msg = Wake;
     type State = ShardState;
     type Arguments = ShardArgs;
 
-    async fn pre_start(&self, myself: ActorRef<ShardMsg>, args: ShardArgs) -> Result<ShardState, ActorProcessingErr> {
+    async fn pre_start(&self, myself: ActorRef<Wake>, args: ShardArgs) -> Result<ShardState, ActorProcessingErr> {
         if let Some(directory) = args.directory.upgrade() {
             directory.shard_up(args.platform, args.shard, &myself);
         }
@@ -68,26 +67,22 @@ impl Actor for ShardActor {
 
     async fn handle(
         &self,
-        myself: ActorRef<ShardMsg>,
-        message: ShardMsg,
+        myself: ActorRef<Wake>,
+        Wake(slot): Wake,
         state: &mut ShardState,
     ) -> Result<(), ActorProcessingErr> {
-        let Some(directory) = state.directory.upgrade() else {
+        let (Some(directory), true) = (state.directory.upgrade(), slot.claim()) else {
             return Ok(());
         };
-        match message {
-            ShardMsg::Wake(slot) => {
-                let args = HostArgs {
-                    spawner: directory.spawner(),
-                    presence: Presence { slot: slot.clone(), directory: state.directory.clone() },
-                    slot,
-                };
-                // A failed start drops the presence, which reports it like any other end.
-                if let Err(error) = Host::spawn_linked(None, Host, args, myself.get_cell()).await {
-                    tracing::warn!(%error, "an entity's actor could not be started");
-                }
-            }
-            ShardMsg::Ended(slot) => directory.after_end(&slot),
+        // Nothing is awaited between the claim and the presence, so a claim is never lost.
+        let args = HostArgs {
+            spawner: directory.spawner(),
+            presence: Presence { slot: slot.clone(), directory: state.directory.clone() },
+            slot,
+        };
+        // A failed start drops the presence, which reports it like any other end.
+        if let Err(error) = Host::spawn_linked(None, Host, args, myself.get_cell()).await {
+            tracing::warn!(%error, "an entity's actor could not be started");
         }
         Ok(())
     }
@@ -97,7 +92,7 @@ impl Actor for ShardActor {
     /// ractor's own handler would stop this supervisor and kill all siblings.
     async fn handle_supervisor_evt(
         &self,
-        _: ActorRef<ShardMsg>,
+        _: ActorRef<Wake>,
         event: SupervisionEvent,
         _: &mut ShardState,
     ) -> Result<(), ActorProcessingErr> {

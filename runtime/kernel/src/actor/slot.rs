@@ -68,6 +68,8 @@ pub(super) struct Inner {
     pub(super) mailbox: Mailbox,
     pub(super) bell: Option<Bell>,
     pub(super) rung: bool,
+    /// Its supervisor is about to start it, or has.
+    pub(super) claimed: bool,
     pub(super) incarnation: u64,
     /// Why the incarnation ends, written by whoever knows it, first come.
     pub(super) cause: Option<Cause>,
@@ -128,6 +130,7 @@ impl Slot {
                 mailbox: Mailbox::default(),
                 bell: None,
                 rung: false,
+                claimed: false,
                 incarnation: 0,
                 cause: None,
                 progressed: false,

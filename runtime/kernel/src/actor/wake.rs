@@ -7,13 +7,13 @@ use std::{sync::Arc, time::Duration};
 
 use ractor::ActorRef;
 
-use super::{DeadReason, Directory, Slot, life::Next, shard::ShardMsg};
+use super::{DeadReason, Directory, Slot, life::Next, shard::Wake};
 use crate::task;
 
 /// Where the supervisor of one platform and shard is, and who waits for it.
 #[derive(Default)]
 pub(super) struct Seat {
-    bell: Option<ActorRef<ShardMsg>>,
+    bell: Option<ActorRef<Wake>>,
     pending: Vec<Arc<Slot>>,
     asked: bool,
 }
@@ -23,6 +23,10 @@ impl Directory {
     pub(super) fn wake_after(&self, slot: &Arc<Slot>, after: Duration) {
         if after.is_zero() {
             self.wake_now(slot);
+            return;
+        }
+        if tokio::runtime::Handle::try_current().is_err() {
+            // The runtime is gone, and everything with it.
             return;
         }
         let (slot, directory) = (slot.clone(), self.weak());
@@ -42,7 +46,7 @@ impl Directory {
         let mut seats = self.seats.lock();
         let seat = seats.entry(key).or_default();
         if let Some(bell) = &seat.bell {
-            if bell.send_message(ShardMsg::Wake(slot.clone())).is_ok() {
+            if bell.send_message(Wake(slot.clone())).is_ok() {
                 return;
             }
             // Its supervisor died; its platform starts it again, and it takes over who waits.
@@ -56,28 +60,19 @@ impl Directory {
         }
     }
 
-    /// A shard's supervisor is up: it takes over who waits.
-    pub(super) fn shard_up(&self, platform: usize, shard: u8, bell: &ActorRef<ShardMsg>) {
+    /// A shard's supervisor is up: it takes over who waits, and who its predecessor left waiting.
+    pub(super) fn shard_up(&self, platform: usize, shard: u8, bell: &ActorRef<Wake>) {
         let mut seats = self.seats.lock();
         let seat = seats.entry((platform, shard)).or_default();
         seat.bell = Some(bell.clone());
         seat.asked = true;
-        for slot in std::mem::take(&mut seat.pending) {
+        let mut waiting = std::mem::take(&mut seat.pending);
+        drop(seats);
+        let of_platform = |slot: &Arc<Slot>| self.tree.platform(slot.address().platform()) == Some(platform);
+        waiting.extend(self.slots_of(shard.into()).into_iter().filter(of_platform).filter(|slot| slot.is_due()));
+        for slot in waiting {
             // It cannot be dead: it is just starting.
-            let _ = bell.send_message(ShardMsg::Wake(slot));
-        }
-    }
-
-    /// An incarnation was dropped: its supervisor is told, or nobody is left to be told.
-    pub(super) fn on_end(&self, slot: &Arc<Slot>) {
-        let Some(platform) = self.tree.platform(slot.address().platform()) else {
-            return;
-        };
-        let key = (platform, slot.address().shard().number());
-        let bell = self.seats.lock().get(&key).and_then(|seat| seat.bell.clone());
-        let told = bell.is_some_and(|bell| bell.send_message(ShardMsg::Ended(slot.clone())).is_ok());
-        if !told {
-            self.after_end(slot);
+            let _ = bell.send_message(Wake(slot));
         }
     }
 

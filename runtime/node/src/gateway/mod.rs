@@ -58,7 +58,7 @@ pub struct GatewayState {
     /// What could not be delivered.
     pub dead_letters: Arc<dyn DeadLetters>,
     /// The skills that definitions may call.
-    pub skills: Registry,
+    pub skills: Arc<Registry>,
     /// The kernel's clock.
     pub clock: Arc<dyn Clock>,
     /// Draws the secret of a new API key.

@@ -45,7 +45,9 @@ fn card(scope: &Scope<'_>, entity: &'static crate::entity::Entity) -> Result<Mar
     Ok(html! {
         section.card.stat {
             a href={ "/" (entity.path) } { span { (entity.plural) } strong { (total) } }
-            @if !states.is_empty() {
+            @if states.is_empty() {
+                p { (entity.description) }
+            } @else {
                 div.bar aria-hidden="true" {
                     svg viewBox="0 0 100 4" preserveAspectRatio="none" {
                         @for (start, width, tone) in shares(&states, total) {

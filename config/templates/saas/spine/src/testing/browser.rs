@@ -21,6 +21,8 @@ pub struct Answer {
     pub status: u16,
     /// Where it sends the browser.
     pub location: String,
+    /// The cookie that it sets, with its attributes.
+    pub cookie: String,
     /// What it says.
     pub body: String,
 }
@@ -77,6 +79,15 @@ impl Browser {
         self.send(request, Body::from(body))
     }
 
+    /// Sends anything, with the session's cookie and further headers.
+    pub fn raw(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = self.request(method, path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request, Body::from(body.to_owned()))
+    }
+
     /// An API token of whoever is known by an address and the password of tests.
     pub fn token(&mut self, email: &str) -> String {
         let body = serde_json::json!({"email": email, "password": super::PASSWORD});
@@ -126,6 +137,7 @@ impl Browser {
         Answer {
             status: parts.status.as_u16(),
             location: text(header::LOCATION).to_owned(),
+            cookie: text(header::SET_COOKIE).to_owned(),
             body: String::from_utf8_lossy(&body).into_owned(),
         }
     }

@@ -21,16 +21,23 @@ pub struct Site {
     pub app: Arc<App>,
     router: Router,
     runtime: Arc<Runtime>,
-    folder: PathBuf,
+    folder: Option<PathBuf>,
 }
 
 impl Site {
     /// Starts a product in a fresh folder.
     pub fn start(product: &'static Product) -> Result<Self, Error> {
         let folder = std::env::temp_dir().join(new_id(product.name));
-        let app = Arc::new(App::open(product, &folder, Clock::System, false)?);
+        let mut site = Self::of(App::open(product, &folder, Clock::System, false)?)?;
+        site.folder = Some(folder);
+        Ok(site)
+    }
+
+    /// Serves an app whose folder the caller keeps.
+    pub fn of(app: App) -> Result<Self, Error> {
+        let app = Arc::new(app);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        Ok(Self { router: router(Arc::clone(&app)), app, runtime: Arc::new(runtime), folder })
+        Ok(Self { router: router(Arc::clone(&app)), app, runtime: Arc::new(runtime), folder: None })
     }
 
     /// A browser that nobody has logged in with.
@@ -101,6 +108,8 @@ impl Program {
 impl Drop for Site {
     fn drop(&mut self) {
         // A folder that stays behind in the system's temporary folder harms nobody.
-        let _ = std::fs::remove_dir_all(&self.folder);
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir_all(folder);
+        }
     }
 }

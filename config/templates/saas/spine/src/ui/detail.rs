@@ -87,7 +87,8 @@ fn moves<T: Record>(request: &Request, scope: &Scope<'_>, record: &T, path: &str
 fn facts<T: Record>(scope: &Scope<'_>, record: &T) -> Result<Markup, Error> {
     let values = record.values();
     let mut lines = Vec::new();
-    for field in record.entity().fields {
+    let fields = record.entity().fields.iter();
+    for field in fields.filter(|field| field.name != record.entity().label) {
         let value = values.get(field.name).cloned().flatten();
         let wide = matches!(field.kind, Kind::Text);
         let shown = shown(scope, field, value.as_deref())?;
@@ -133,19 +134,29 @@ fn section(scope: &Scope<'_>, other: &'static Entity, by: &Field, id: &str, foun
 
 fn item(scope: &Scope<'_>, other: &'static Entity, by: &Field, record: &Plain) -> Result<Markup, Error> {
     let label = record.values.get(other.label).cloned().flatten();
-    let mut rest = Vec::new();
-    let fields = other.fields.iter();
-    for field in fields.filter(|field| field.name != other.label && field.name != by.name).take(3) {
-        if let Some(value) = record.values.get(field.name).and_then(Option::as_deref) {
-            rest.push(shown(scope, field, Some(value))?);
+    let others = other.fields.iter();
+    let others = others.filter(|field| field.name != other.label && field.name != by.name);
+    let (mut rest, mut said) = (Vec::new(), None);
+    for field in others {
+        let Some(value) = record.values.get(field.name).and_then(Option::as_deref) else {
+            continue;
+        };
+        match field.kind {
+            Kind::Text => said = said.or(Some(value)),
+            Kind::Boolean if value == "true" => rest.push(html! { (field.title) }),
+            Kind::Boolean => {}
+            Kind::Integer | Kind::Decimal => rest.push(html! { (field.title) ": " (value) }),
+            _ => rest.push(shown(scope, field, Some(value))?),
         }
     }
+    rest.truncate(3);
     let state = record.state.as_deref().and_then(|state| other.state(state));
     Ok(html! {
         li {
             a href={ "/" (other.path) "/" (record.id) } { (label.unwrap_or_else(|| record.id.clone())) }
             span.rest { @for value in &rest { span { (value) } } }
             @if let Some(state) = state { (badge(state)) }
+            @if let Some(said) = said { p.said { (said) } }
         }
     })
 }

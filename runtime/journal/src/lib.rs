@@ -22,4 +22,4 @@ mod embedded;
 pub mod files;
 
 pub use content::FolderStore;
-pub use embedded::{EmbeddedJournal, OpenError, Options};
+pub use embedded::{EmbeddedJournal, OpenError, Options, Verified};

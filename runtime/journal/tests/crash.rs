@@ -5,8 +5,8 @@
 mod support;
 
 use mesh_journal::files::SimFiles;
-use mesh_kernel::ports::{AppendOutcome, Journal, Wake};
-use support::{Known, address, open};
+use mesh_kernel::ports::{AppendOutcome, Journal, Recorded, Wake};
+use support::{Known, address, everything, open};
 
 /// Opens a store and fills more than one segment; stops when the power is gone.
 async fn history(files: &SimFiles, known: &mut Known) {
@@ -54,6 +54,49 @@ async fn an_unacknowledged_append_is_whole_or_absent() {
             assert!(matches!(outcome, AppendOutcome::Appended { .. }), "{context}: {outcome:?}");
             known.check(journal.as_ref(), &context).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn crash_before_write() {
+    let files = SimFiles::new();
+    let mut known = known();
+    let journal = open(&files).unwrap();
+    known.append(journal.as_ref(), &address("e-0"), 1).await;
+    files.crash(1);
+    let outcome = known.append(journal.as_ref(), &address("e-0"), 1).await;
+    assert!(matches!(outcome, AppendOutcome::Unknown { .. }), "{outcome:?}");
+    drop(journal);
+    let journal = open(&files).unwrap();
+    assert_eq!(journal.version(&address("e-0")).await.unwrap(), 1, "it never happened");
+    known.check(journal.as_ref(), "before the write").await;
+}
+
+#[tokio::test]
+async fn an_acknowledged_event_reaches_every_follower() {
+    let files = SimFiles::new();
+    let mut known = known();
+    // Each follower keeps its cursor with what it made of the events, and dies with the node.
+    let mut followers = vec![(None, Vec::new()); 3];
+    for life in 0..12 {
+        let journal = open(&files).unwrap();
+        for n in 0..3 {
+            known.append(journal.as_ref(), &address(&format!("e-{n}")), 1 + (life + n) % 3).await;
+            if life % 3 == n {
+                let (cursor, seen) = &mut followers[n as usize];
+                let (records, next): (Vec<Recorded>, _) = everything(journal.as_ref(), cursor.take()).await;
+                seen.extend(records);
+                *cursor = Some(next);
+            }
+        }
+        files.crash(life);
+    }
+    let journal = open(&files).unwrap();
+    known.check(journal.as_ref(), "at the end").await;
+    let (all, _) = everything(journal.as_ref(), None).await;
+    for (cursor, mut seen) in followers {
+        seen.extend(everything(journal.as_ref(), cursor).await.0);
+        assert!(seen == all, "a follower saw {} of {} events", seen.len(), all.len());
     }
 }
 

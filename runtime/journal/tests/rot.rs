@@ -137,6 +137,22 @@ async fn every_byte_of_a_batch_in_the_middle_matters() {
 }
 
 #[tokio::test]
+async fn a_look_at_the_whole_log_tells_what_opening_did_not_read() {
+    let (files, _, said) = closed_history().await;
+    let healthy = open(&files).unwrap();
+    let found = healthy.verify().await.unwrap();
+    assert_eq!(found.events, said.len() as u64);
+    healthy.close().await;
+    assert!(files.flip("seg-0000000001.log", 4096 + 200, 1));
+    let journal = open(&files).unwrap();
+    let told = journal.verify().await;
+    assert!(
+        matches!(&told, Err(JournalError::Damaged { file, offset: 4096, .. }) if file == "seg-0000000001.log"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_lost_sector_is_told_or_makes_no_difference() {
     let (files, known, said) = closed_history().await;
     let mut told = 0;

@@ -15,7 +15,7 @@ use tokio::{sync::oneshot, task::spawn_blocking};
 
 use super::{
     OpenError, Options, chain,
-    follow::LogFeed,
+    follow::{self, LogFeed, Verified},
     hints::Hint,
     log::{numbers::u64_at, record},
     recover,
@@ -75,6 +75,20 @@ impl EmbeddedJournal {
             Arc::new(Shared::new(store.id, store.epoch, files, options, recovered.index, recovered.segments, end));
         let writer = Writer::new(shared.clone(), recovered.standing).start(queue.clone(), lock)?;
         Ok(Arc::new(Self { shared, queue, snapshots: Arc::new(snapshots), writer: Mutex::new(Some(writer)) }))
+    }
+
+    /// Reads the whole log from the disk and checks every byte of it.
+    ///
+    /// Opening reads only what lies behind the saved index; damage before that is told when it is
+    /// read, or here.
+    ///
+    /// **Cost**: one read of everything, beside whatever else goes on.
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`] with the first place that is not as it was written.
+    pub async fn verify(&self) -> Result<Verified, JournalError> {
+        let shared = self.shared.clone();
+        spawn_blocking(move || follow::verify(&shared)).await.unwrap_or(Err(JournalError::Closed))
     }
 
     async fn submit(&self, append: Append, key: Option<u64>) -> AppendOutcome {

@@ -20,4 +20,5 @@ mod writer;
 
 pub use engine::EmbeddedJournal;
 pub use error::OpenError;
+pub use follow::Verified;
 pub use options::Options;

@@ -108,6 +108,9 @@ impl Options {
         if self.queue_bytes_max < 64 * 1024 || self.queue_bytes_max < self.append_bytes_max {
             return no("queue_bytes_max", "at least 64 KiB, and at least the largest append");
         }
+        if self.batch_bytes_max as u64 + OVERHEAD > self.segment_bytes {
+            return no("batch_bytes_max", "a batch must fit into a segment");
+        }
         if self.batch_bytes_max == 0 || self.batch_events_max == 0 {
             return no("batch_bytes_max", "a batch holds at least one byte and one event");
         }

@@ -23,13 +23,23 @@ pub enum AfterFailedFlush {
     Old,
 }
 
-/// A simulated folder. Clones share it.
+/// A simulated folder.
 ///
-/// Every operation counts; [`SimFiles::power_off_at`] makes the folder die at one of them, and
-/// [`SimFiles::crash`] brings it back with what the disk happened to keep.
-#[derive(Debug, Clone, Default)]
+/// Clones share it, and are what a process is given: each dies at the next [`SimFiles::crash`] or
+/// [`SimFiles::kill`], so that nothing of a process that is gone can write any more. The first one
+/// outlives them all. Every operation counts; [`SimFiles::power_off_at`] makes the folder die at
+/// one of them.
+#[derive(Debug, Default)]
 pub struct SimFiles {
     state: Arc<Mutex<State>>,
+    life: Option<u64>,
+}
+
+impl Clone for SimFiles {
+    fn clone(&self) -> Self {
+        let life = self.life.unwrap_or_else(|| self.state.lock().life);
+        Self { state: self.state.clone(), life: Some(life) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -273,7 +283,13 @@ impl SimFiles {
             capacity: state.capacity,
             ..State::default()
         };
-        Self { state: Arc::new(Mutex::new(copy)) }
+        Self { state: Arc::new(Mutex::new(copy)), life: None }
+    }
+
+    /// Counts an operation on the folder itself.
+    fn step(&self, state: &mut State) -> io::Result<()> {
+        let life = self.life.unwrap_or(state.life);
+        state.step(life)
     }
 
     fn damage(&self, name: &str, change: impl Fn(&mut Vec<u8>) -> bool) -> bool {
@@ -294,8 +310,7 @@ impl SimFiles {
 
     fn change(&self, change: NameChange) -> io::Result<()> {
         let mut state = self.state.lock();
-        let life = state.life;
-        state.step(life)?;
+        self.step(&mut state)?;
         let known = match &change {
             NameChange::Create(..) => true,
             NameChange::Rename(name, _) | NameChange::Unlink(name) => state.names.contains_key(name),
@@ -324,8 +339,7 @@ impl Files for SimFiles {
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
         let mut state = self.state.lock();
-        let life = state.life;
-        state.step(life)?;
+        self.step(&mut state)?;
         let id = *state.names.get(name).ok_or(ErrorKind::NotFound)?;
         Ok(self.handle(&state, id))
     }
@@ -340,8 +354,7 @@ impl Files for SimFiles {
 
     fn sync_dir(&self) -> io::Result<()> {
         let mut state = self.state.lock();
-        let life = state.life;
-        state.step(life)?;
+        self.step(&mut state)?;
         if state.failing_flushes {
             return Err(eio());
         }
@@ -352,8 +365,7 @@ impl Files for SimFiles {
 
     fn list(&self) -> io::Result<Vec<String>> {
         let mut state = self.state.lock();
-        let life = state.life;
-        state.step(life)?;
+        self.step(&mut state)?;
         Ok(state.names.keys().cloned().collect())
     }
 
@@ -364,13 +376,12 @@ impl Files for SimFiles {
 
     fn lock(&self, _name: &str) -> Result<Box<dyn Lock>, LockError> {
         let mut state = self.state.lock();
-        let life = state.life;
-        state.step(life)?;
+        self.step(&mut state)?;
         if let Some(by) = &state.lock {
             return Err(LockError::Held { by: by.clone() });
         }
         state.lock = Some(std::process::id().to_string());
-        Ok(Box::new(SimLock { state: self.state.clone(), life }))
+        Ok(Box::new(SimLock { state: self.state.clone(), life: state.life }))
     }
 }
 

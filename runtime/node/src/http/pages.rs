@@ -13,7 +13,7 @@ use mesh_kernel::{
     path::{Caller, Viewed},
 };
 use mesh_proto::v1::RunState;
-use minijinja::{Value, context};
+use minijinja::{Value, context, value::Serde};
 use serde::{Deserialize, Serialize};
 
 use super::{Pages, guard::{COOKIE, page_of}, render};
@@ -38,7 +38,7 @@ pub(super) async fn runs(State(pages): State<Arc<Pages>>, Extension(caller): Ext
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct ShownRun {
+struct ShownRun {
     id: String,
     definition: String,
     version: u32,
@@ -68,10 +68,11 @@ fn shown_state(state: RunState) -> String {
 }
 
 /// The newest runs of the caller's tenant.
-pub(super) async fn runs_of(pages: &Pages, caller: &Caller) -> Result<Vec<ShownRun>, Refusal> {
+pub(super) async fn runs_of(pages: &Pages, caller: &Caller) -> Result<Value, Refusal> {
     let page = PageRequest { size: RUNS_SHOWN, after: None };
     let page = pages.lists.runs(caller.scope(), RunFilter::default(), page).await?;
-    Ok(page.rows.into_iter().map(ShownRun::from).collect())
+    let runs: Vec<ShownRun> = page.rows.into_iter().map(ShownRun::from).collect();
+    Ok(Value::from(Serde(&runs)))
 }
 
 /// The address of a run in the caller's own tenant; whatever else the id says, it is not found there.
@@ -96,7 +97,7 @@ pub(super) async fn run(
             &pages,
             "run.html",
             context! {
-                title => run, at => "runs", tenant => caller.tenant().as_str(),
+                title => run.as_str(), at => "runs", tenant => caller.tenant().as_str(),
                 run => run_value(&pages, &caller, &run, viewed), tree => tree_of(&pages, &caller),
             },
         ),
@@ -120,7 +121,7 @@ pub(super) fn run_value(pages: &Pages, caller: &Caller, run: &str, viewed: Viewe
             fields.insert("progress".to_owned(), said.into());
         }
     }
-    Value::from_serialize(&view)
+    Value::from(Serde(&view))
 }
 
 /// The last line that a step's newest attempt has written.
@@ -133,10 +134,10 @@ fn last_said(pages: &Pages, caller: &Caller, run: &str, step: &str) -> Option<St
 }
 
 /// The actors that the caller may see: the house's own, and those of the caller's tenant.
-pub(super) fn tree_of(pages: &Pages, caller: &Caller) -> Vec<render::Row> {
+pub(super) fn tree_of(pages: &Pages, caller: &Caller) -> Value {
     let mut actors = pages.mesh.directory().tree();
     actors.retain(|actor| actor.tenant.as_ref().is_none_or(|tenant| tenant == caller.tenant()));
-    render::rows(&actors)
+    Value::from(Serde(render::rows(&actors)))
 }
 
 /// `/tree`.
@@ -179,7 +180,7 @@ pub(super) async fn log(
     render::page(
         &pages,
         "log.html",
-        context! { title => step, at => "runs", tenant => caller.tenant().as_str(), run, step, attempts },
+        context! { title => step.as_str(), at => "runs", tenant => caller.tenant().as_str(), run, step => step.as_str(), attempts => Value::from(Serde(&attempts)) },
     )
 }
 

@@ -172,6 +172,7 @@ mod tests {
             "id": "run-1", "state": "Running", "definition": { "name": "<b>", "version": 1 },
             "steps": [{ "id": "build", "state": "Running", "attempts": 2, "startedAt": "2026-01-31T09:30:00Z" }],
         });
+        let run = Value::from(minijinja::value::Serde(&run));
         let text = environment.get_template("run_body.html").unwrap().render(context! { run }).unwrap();
         assert!(text.contains("&lt;b&gt;") && !text.contains("<b>"), "{text}");
         assert!(text.contains("attempt 2"), "{text}");

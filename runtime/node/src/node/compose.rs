@@ -18,7 +18,7 @@ use mesh_kernel::{
     work::Workers,
 };
 use mesh_platforms::runtime_cloud::{OnShutdown, ProcessEffects, WorkloadsPort};
-use mesh_skills::{contract::Registry, logs::LogStore, perform::SkillEffects};
+use mesh_skills::{contract::Registry, logs::LogStore, native::Workshop, perform::SkillEffects};
 use mesh_workflows::{
     catalogue::DefinitionDecider,
     limit::LimitDecider,
@@ -56,6 +56,8 @@ pub struct Whole {
     pub dead_letters: Arc<FolderDeadLetters>,
     /// The skills.
     pub skills: Arc<Registry>,
+    /// What the skills that make products share.
+    pub workshop: Arc<Workshop>,
     /// Single-use log-ins for browsers.
     pub logins: Arc<LoginTokens>,
     /// The wall.
@@ -93,7 +95,8 @@ pub async fn compose(config: &Config) -> Result<Whole> {
 
     // What is done in the outside world.
     let workloads = Arc::new(WorkloadsPort::default());
-    let skills = Arc::new(native_skills(config, workloads.clone())?);
+    let (skills, workshop) = native_skills(config, workloads.clone())?;
+    let skills = Arc::new(skills);
     let performers: Vec<Arc<dyn Effects>> = vec![
         Arc::new(
             SkillEffects::new(skills.as_ref().clone(), content.clone(), logs.clone())
@@ -134,7 +137,7 @@ pub async fn compose(config: &Config) -> Result<Whole> {
     }
     serve_timers(&tree, &mesh, cursors.clone());
 
-    Ok(Whole { mesh, tree, lists, logs, content, dead_letters, skills, logins, clock, cursors, own })
+    Ok(Whole { mesh, tree, lists, logs, content, dead_letters, skills, workshop, logins, clock, cursors, own })
 }
 
 fn journal_options(config: &Config) -> Options {

@@ -96,6 +96,11 @@ impl RunningNode {
         Ok(format!("http://{}/login?token={token}&next={next}", self.http))
     }
 
+    /// Begins to compile the dependency seed, so that it is there when the first build asks.
+    pub fn start_seed(&self) {
+        self.whole.workshop.start_early();
+    }
+
     /// The running kernel.
     pub fn mesh(&self) -> &Mesh {
         &self.mesh
@@ -125,10 +130,11 @@ impl RunningNode {
     /// When a file cannot be removed; everything has stopped all the same.
     pub async fn stop(self) -> Result<()> {
         let Self { whole, servers, data, drain_max, stopping, .. } = self;
-        let Whole { mesh, tree, cursors, .. } = &whole;
+        let Whole { mesh, tree, cursors, workshop, .. } = &whole;
         tracing::info!("stopping: no new callers");
         stopping.cancel();
         servers.close(Duration::from_secs(2)).await;
+        workshop.stop();
         tree.stop_services().await;
         mesh.workers().stop(drain_max.max(Duration::from_secs(1))).await;
         let report = mesh.directory().drain(drain_max).await;

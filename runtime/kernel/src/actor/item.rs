@@ -47,3 +47,40 @@ impl Item {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::envelope::{Address, EventId, Headers, Principal, Timestamp, TraceId};
+
+    /// A message of this tenant whose type is `name`, with so many bytes of payload.
+    pub(in crate::actor) fn item(tenant: &str, name: &str, bytes: usize) -> Item {
+        let subject: Address = format!("{tenant}/control-plane/run/run-1").parse().unwrap();
+        let event_id = EventId::parse(&format!("evt-{name}")).unwrap();
+        let envelope = Envelope {
+            event_type: Arc::from(name),
+            tenant_id: subject.tenant().clone(),
+            project_id: None,
+            module_id: None,
+            trace_id: TraceId::parse("trace-1").unwrap(),
+            correlation_id: (&event_id).into(),
+            causation_id: event_id.clone(),
+            event_id,
+            occurred_at: Timestamp::default(),
+            payload: vec![0; bytes].into(),
+            headers: Headers::new(subject, Principal::system("test")),
+        };
+        Item::new(Arc::new(envelope), None)
+    }
+
+    #[test]
+    fn an_item_is_answered_once() {
+        let (reply, mut answer) = tokio::sync::oneshot::channel();
+        let mut item = item("acme", "a", 0);
+        item.reply = Some(reply);
+        let refusal = |code| crate::envelope::Refusal::new(code, crate::envelope::ErrorKind::Internal, "no");
+        item.answer(Err(refusal("first")));
+        item.answer(Err(refusal("second")));
+        assert_eq!(answer.try_recv().unwrap().unwrap_err().code, "first");
+    }
+}

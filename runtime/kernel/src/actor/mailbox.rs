@@ -286,3 +286,108 @@ impl Mailbox {
         items
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::item::tests::item, *};
+
+    fn config(items: usize, bytes: usize) -> ActorConfig {
+        let bounds = Bounds { items, bytes };
+        ActorConfig { mailbox: bounds, lane: bounds, waiters: 3, ..ActorConfig::default() }
+    }
+
+    fn batch(mailbox: &mut Mailbox, most: usize) -> Vec<String> {
+        let mut into = VecDeque::new();
+        mailbox.take(most, &mut into);
+        let done = into.iter().filter(|item| item.lane == Lane::Work).fold(Room::default(), |mut room, item| {
+            room.add(item.charge);
+            room
+        });
+        mailbox.release(done);
+        into.iter().map(|item| item.envelope.event_type.to_string()).collect()
+    }
+
+    #[test]
+    fn control_is_served_first_and_work_is_not_starved() {
+        let (mut mailbox, config) = (Mailbox::default(), config(100, 1 << 20));
+        for n in 0..5 {
+            mailbox.push(item("acme", &format!("w{n}"), 0), Lane::Work, &config).unwrap();
+        }
+        let mut served = Vec::new();
+        for n in 0..10 {
+            mailbox.push(item("acme", &format!("c{n}"), 0), Lane::Control, &config).unwrap();
+            served.extend(batch(&mut mailbox, 64));
+        }
+        let first: Vec<&str> = served.iter().map(String::as_str).take(7).collect();
+        assert_eq!(first, ["c0", "c1", "c2", "c3", "c4", "w0", "c5"]);
+        assert_eq!(batch(&mut mailbox, 64), ["w2", "w3", "w4"]);
+        assert!(mailbox.is_empty());
+    }
+
+    #[test]
+    fn what_is_in_a_batch_keeps_its_room_until_it_is_done() {
+        let (mut mailbox, config) = (Mailbox::default(), config(2, 1 << 20));
+        mailbox.push(item("acme", "a", 0), Lane::Work, &config).unwrap();
+        mailbox.push(item("acme", "b", 0), Lane::Work, &config).unwrap();
+        let mut taken = VecDeque::new();
+        mailbox.take(64, &mut taken);
+        let (third, full) = mailbox.push(item("acme", "c", 0), Lane::Work, &config).unwrap_err();
+        assert_eq!((full, mailbox.load().items), (Full::Now, 2));
+        // One is done, the other goes back: it was accepted, so it never has to ask for room.
+        let mut done = Room::default();
+        done.add(taken.pop_front().unwrap().charge);
+        mailbox.put_back(taken.pop_front().unwrap());
+        mailbox.release(done);
+        mailbox.push(third, Lane::Work, &config).unwrap();
+        assert_eq!(batch(&mut mailbox, 64), ["b", "c"]);
+        assert_eq!(mailbox.load(), Room::default());
+    }
+
+    #[test]
+    fn who_waits_is_called_up_in_turn_and_nobody_overtakes() {
+        let (mut mailbox, config) = (Mailbox::default(), config(1, 1 << 20));
+        mailbox.push(item("acme", "a", 0), Lane::Work, &config).unwrap();
+        let (b, c) = (item("acme", "b", 0), item("acme", "c", 0));
+        let mut first = mailbox.queue_up(&b, &config).unwrap();
+        let mut second = mailbox.queue_up(&c, &config).unwrap();
+        assert!(first.granted.try_recv().is_err());
+        assert_eq!(batch(&mut mailbox, 64), ["a"]);
+        mailbox.call_up(&config);
+        assert!(first.granted.try_recv().is_ok());
+        assert!(second.granted.try_recv().is_err());
+        // There is room for one, and it is promised.
+        assert!(mailbox.push(item("acme", "d", 0), Lane::Work, &config).is_err());
+        mailbox.push_reserved(b);
+        assert_eq!(batch(&mut mailbox, 64), ["b"]);
+        mailbox.call_up(&config);
+        // The second has its promise and leaves: the room is free again.
+        mailbox.leave(second, &config);
+        mailbox.push(item("acme", "d", 0), Lane::Work, &config).unwrap();
+        assert!(!mailbox.is_awaited());
+    }
+
+    #[test]
+    fn the_line_is_bounded_as_well() {
+        let (mut mailbox, config) = (Mailbox::default(), config(1, 1 << 20));
+        mailbox.push(item("acme", "a", 0), Lane::Work, &config).unwrap();
+        let waiting: Vec<_> = (0..3).map(|_| mailbox.queue_up(&item("acme", "b", 0), &config).unwrap()).collect();
+        assert_eq!(mailbox.queue_up(&item("acme", "c", 0), &config).unwrap_err(), Full::Waiters);
+        mailbox.disperse();
+        drop(waiting);
+        assert!(!mailbox.is_awaited());
+    }
+
+    #[test]
+    fn a_tenant_that_waits_for_its_lane_holds_no_other_up() {
+        let (mut mailbox, mut config) = (Mailbox::default(), config(10, 1 << 20));
+        config.lane = Bounds { items: 1, bytes: 1 << 20 };
+        mailbox.push(item("acme", "a", 0), Lane::Work, &config).unwrap();
+        let mut waiting = mailbox.queue_up(&item("acme", "b", 0), &config).unwrap();
+        mailbox.push(item("zeta", "z", 0), Lane::Work, &config).unwrap();
+        mailbox.call_up(&config);
+        assert!(waiting.granted.try_recv().is_err(), "its lane is full");
+        assert_eq!(batch(&mut mailbox, 64), ["a", "z"]);
+        mailbox.call_up(&config);
+        assert!(waiting.granted.try_recv().is_ok());
+    }
+}

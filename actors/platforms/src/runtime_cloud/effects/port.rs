@@ -228,3 +228,60 @@ fn failure(refusal: &Refusal) -> Failure {
         _ => Failure::external(&code, refusal.message.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A view as the machine shows it.
+    fn seen(state: &str, commit: &str, failures: u32) -> Seen {
+        let exit = (failures > 0).then(|| json!({ "how": "exited", "message": "no such table" }));
+        let up = state == "Running";
+        read(json!({
+            "product": "booking",
+            "desired": "Running",
+            "state": state,
+            "since": "2027-01-15T08:00:00Z",
+            "url": up.then_some("http://127.0.0.1:4000"),
+            "process": up.then(|| json!({ "pid": 7, "started": 1, "boot": "b" })),
+            "commit": commit,
+            "generation": 1,
+            "incarnation": 1 + failures,
+            "failures": failures,
+            "lastExit": exit,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn whoever_waits_is_told_as_soon_as_it_is_decided() {
+        let rows = [
+            ("it starts", seen("Starting", "c1", 0), None),
+            ("the old version is stopped first", seen("Stopping", "c1", 0), None),
+            ("it runs", seen("Running", "c1", 0), Some(Ok(()))),
+            ("it failed once", seen("Waiting", "c1", 1), None),
+            ("it runs after a failure", seen("Running", "c1", 1), Some(Ok(()))),
+            ("it keeps failing", seen("Waiting", "c1", 2), Some(Err("workload.crashing"))),
+            ("it was stopped", seen("Stopped", "c1", 0), Some(Err("workload.stopped"))),
+            ("another version took over", seen("Running", "c2", 0), Some(Err("workload.replaced"))),
+        ];
+        for (what, seen, expected) in rows {
+            let answer = running(&seen, "c1").map(|answer| answer.map(drop).map_err(|failure| failure.code));
+            assert_eq!(answer, expected.map(|answer| answer.map_err(str::to_owned)), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_failure_says_what_the_process_said_last() {
+        let failure = running(&seen("Waiting", "c1", 2), "c1").unwrap().unwrap_err();
+        assert!(failure.message.contains("no such table"), "{failure}");
+    }
+
+    #[test]
+    fn a_status_counts_restarts_and_not_starts() {
+        let status = status_of(&seen("Running", "c1", 2));
+        assert_eq!((status.state, status.restarts, status.pid), (WorkloadState::Running, 2, Some(7)));
+    }
+}

@@ -93,6 +93,7 @@ impl Decider for ApprovalMachine {
     type Error = Error;
 
     const KIND: Kind = Kind { platform: "governance", name: "approval" };
+    const CONTROL: &'static [&'static str] = &["FireTimer", "CancelApproval"];
 
     fn initial(&self, address: &Address) -> State {
         State { approval: address.id().to_owned(), ..State::default() }

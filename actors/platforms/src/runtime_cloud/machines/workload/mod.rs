@@ -108,6 +108,7 @@ impl Decider for WorkloadMachine {
     type Error = Error;
 
     const KIND: Kind = Kind { platform: "runtime-cloud", name: "workload" };
+    const CONTROL: &'static [&'static str] = &["FireTimer", "StopWorkload"];
 
     fn initial(&self, address: &Address) -> State {
         State { product: address.id().to_owned(), ..State::default() }

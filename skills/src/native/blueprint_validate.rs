@@ -112,6 +112,8 @@ impl BlueprintValidate {
     async fn work(&self, call: Call) -> Result<Value, Failure> {
         let input: Input = call.input()?;
         let blueprint = input.blueprint.read()?;
+        // There will be a build: what all products share can be compiled meanwhile.
+        self.workshop.start_early();
         let (change, adds) = self.change(&call, &blueprint).await?;
         let entities: Vec<&str> = blueprint.entities.iter().map(|entity| entity.name.as_str()).collect();
         call.log.note(format!(

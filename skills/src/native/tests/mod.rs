@@ -1,5 +1,10 @@
 //! What holds for every native skill.
 
+mod commits;
+mod place;
+mod running;
+mod smoke;
+
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,7 +24,7 @@ fn holds(whole: &Value, part: &Value) -> bool {
 
 #[tokio::test]
 async fn every_example_is_true() {
-    let registry = Registry::new(general()).unwrap();
+    let registry = place::Place::new().registry;
     for name in registry.names() {
         let entry = registry.get(name).unwrap();
         assert!(!entry.manifest().examples.is_empty(), "`{name}` shows no example");

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -34,11 +34,6 @@ impl DataFolder {
         &self.0
     }
 
-    /// The read models: made anew when deleted.
-    pub fn read_model(&self) -> PathBuf {
-        self.0.join("readmodel.sqlite")
-    }
-
     /// What the node of a `mesh run` writes about itself.
     pub fn log(&self) -> PathBuf {
         self.0.join("node.log")
@@ -67,25 +62,6 @@ impl DataFolder {
         }
     }
 
-    /// Says where this node answers. Readers see the old file or the new one, never half of it.
-    ///
-    /// # Errors
-    /// When the folder cannot be written.
-    pub fn say_running(&self, running: &Running) -> io::Result<()> {
-        let next = self.0.join("node.json.next");
-        fs::write(&next, serde_json::to_vec(running)?)?;
-        fs::rename(next, self.running_file())
-    }
-
-    /// Takes the word back; done when the node has ended.
-    pub fn say_stopped(&self) {
-        if let Err(error) = fs::remove_file(self.running_file())
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, "node.json cannot be removed: clients will find nobody at its addresses");
-        }
-    }
-
     /// The key that the first start left here; `None` when there is none.
     ///
     /// # Errors
@@ -106,17 +82,6 @@ impl DataFolder {
         }
         Ok(Some(fs::read_to_string(path)?.trim().to_owned()))
     }
-
-    /// Keeps the key of the first start, readable by its owner alone from the first byte on.
-    ///
-    /// # Errors
-    /// When there is one already, or the folder cannot be written.
-    pub fn keep_operator_key(&self, secret: &str) -> io::Result<()> {
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.operator_key())?;
-        io::Write::write_all(&mut file, format!("{secret}\n").as_bytes())?;
-        file.sync_all()?;
-        fs::File::open(&self.0)?.sync_all()
-    }
 }
 
 #[cfg(test)]
@@ -124,26 +89,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_finds_what_the_node_said_until_it_takes_it_back() {
+    fn a_client_finds_what_the_node_said() {
         let folder = tempfile::tempdir().unwrap();
         let data = DataFolder::at(folder.path());
         assert_eq!(data.running().unwrap(), None);
-        let running = Running { grpc: "http://127.0.0.1:1".into(), http: "http://127.0.0.1:2".into(), pid: 7 };
-        data.say_running(&running).unwrap();
-        assert_eq!(data.running().unwrap(), Some(running));
-        data.say_stopped();
-        assert_eq!(data.running().unwrap(), None);
+        let said = r#"{"pid":7,"grpc":"http://127.0.0.1:1","http":"http://127.0.0.1:2"}"#;
+        fs::write(data.path().join("node.json"), said).unwrap();
+        assert_eq!(data.running().unwrap().unwrap().grpc, "http://127.0.0.1:1");
+        fs::write(data.path().join("node.json"), "{").unwrap();
+        assert!(data.running().is_err());
     }
 
     #[test]
-    fn the_first_key_is_its_owners_alone_and_never_overwritten() {
+    fn a_key_that_others_can_read_is_not_used() {
         let folder = tempfile::tempdir().unwrap();
         let data = DataFolder::at(folder.path());
         assert_eq!(data.read_operator_key().unwrap(), None);
-        data.keep_operator_key("secret").unwrap();
-        assert_eq!(fs::metadata(data.operator_key()).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::write(data.operator_key(), "secret\n").unwrap();
+        fs::set_permissions(data.operator_key(), fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(data.read_operator_key().unwrap().as_deref(), Some("secret"));
-        assert!(data.keep_operator_key("other").is_err());
         fs::set_permissions(data.operator_key(), fs::Permissions::from_mode(0o644)).unwrap();
         assert!(data.read_operator_key().unwrap_err().to_string().contains("chmod 600"));
     }

@@ -38,6 +38,8 @@ pub struct Server {
     pub listen_is_set: bool,
     /// Where the page is served.
     pub http_listen: SocketAddr,
+    /// Whether somebody set it, or it follows `listen`.
+    pub http_listen_is_set: bool,
     /// Host headers beside the loopback ones.
     pub allowed_hosts: Vec<String>,
     /// The largest gRPC message.
@@ -190,6 +192,7 @@ impl Config {
 
 fn server(all: &mut Settings) -> Result<Server, ConfigError> {
     let listen_is_set = all.is_set("server.listen");
+    let http_listen_is_set = all.is_set("server.http_listen");
     let listen = all.take_listen("server.listen")?;
     if listen_is_set {
         // Two nodes with their own `listen` must not meet on the page's default port.
@@ -199,6 +202,7 @@ fn server(all: &mut Settings) -> Result<Server, ConfigError> {
         listen,
         listen_is_set,
         http_listen: all.take_listen("server.http_listen")?,
+        http_listen_is_set,
         allowed_hosts: all.take_list("server.allowed_hosts")?,
         message_bytes_max: all.take_size("server.message_bytes_max")?,
         drain_max: all.take_time("server.drain_max")?,

@@ -217,7 +217,7 @@ async fn no_list_shows_another_tenants_rows() {
 fn everything_of(feed: &mut Feeder, tenant: &str) {
     feed.submit(tenant, "run-1", "deploy", 1);
     feed.event(&format!("{tenant}/governance/approval/appr-1"), "ApprovalOpened", opened(tenant));
-    let published = json!({ "version": 1, "digest": Digest::of(b"d"), "definition": { "title": "Deploy" } });
+    let published = json!({ "version": 1, "digest": Digest::of(b"d"), "definition": { "title": "Deploy" }, "by": "key:ci" });
     feed.event(&format!("{tenant}/control-plane/definition/deploy"), "DefinitionPublished", published);
     let applied = json!({
         "version": 1, "name": "shop", "digest": Digest::of(b"b"), "source": "name: shop\ntitle: The Shop\n", "change": "new"

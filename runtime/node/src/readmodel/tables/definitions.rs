@@ -1,8 +1,8 @@
 //! The list of definitions, the latest version of each.
 
 use mesh_kernel::{envelope::TenantScope, follow::Seen};
+use mesh_workflows::catalogue::Event;
 use rusqlite::{Connection, Row, Transaction, named_params};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::decoded;
@@ -11,28 +11,35 @@ use crate::{
     readmodel::query::{Query, QueryError, Rows, instant, unsigned},
 };
 
-/// What a definition announces, as far as the list shows it.
-#[derive(Debug, Deserialize)]
-enum DefinitionEvent {
-    DefinitionPublished {
-        version: u32,
-        digest: String,
-        #[serde(default)]
-        definition: Value,
-    },
+pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {
+    match decoded::<Event>(&seen.envelope) {
+        Some(Event::DefinitionPublished { version, digest, definition, by, .. }) => {
+            published(tx, seen, version, &digest.to_string(), title(&definition), &by)
+        }
+        Some(Event::RunLaunched { .. } | Event::LaunchRefused { .. }) => moved(tx, seen),
+        None => Ok(()),
+    }
 }
 
-pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {
-    let Some(event) = decoded::<DefinitionEvent>(&seen.envelope) else { return Ok(()) };
-    let DefinitionEvent::DefinitionPublished { version, digest, definition } = event;
-    published(tx, seen, version, &digest, title(&definition))
+fn moved(tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {
+    let subject = &seen.envelope.headers.subject;
+    tx.prepare_cached("UPDATE definitions SET version = ?3 WHERE tenant = ?1 AND name = ?2")?
+        .execute((subject.tenant().as_str(), subject.id(), seen.version))
+        .map(drop)
 }
 
 fn title(definition: &Value) -> &str {
     definition.get("title").and_then(Value::as_str).unwrap_or_default()
 }
 
-fn published(tx: &Transaction<'_>, seen: &Seen, number: u32, digest: &str, title: &str) -> rusqlite::Result<()> {
+fn published(
+    tx: &Transaction<'_>,
+    seen: &Seen,
+    number: u32,
+    digest: &str,
+    title: &str,
+    by: &str,
+) -> rusqlite::Result<()> {
     let subject = &seen.envelope.headers.subject;
     tx.prepare_cached(
         "INSERT OR REPLACE INTO definitions (tenant, name, number, digest, title, published, published_by, version)
@@ -45,7 +52,7 @@ fn published(tx: &Transaction<'_>, seen: &Seen, number: u32, digest: &str, title
         ":digest": digest,
         ":title": title,
         ":published": seen.envelope.occurred_at.unix_nanos(),
-        ":published_by": seen.envelope.headers.principal.answerable(),
+        ":published_by": by,
         ":version": seen.version,
     })
     .map(drop)

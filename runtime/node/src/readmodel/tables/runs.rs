@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mesh_kernel::{envelope::TenantScope, follow::Seen};
 use mesh_proto::v1::RunState;
 use mesh_skills::contract::Failure;
-use mesh_workflows::run::messages::{Event, SubmitRun};
+use mesh_workflows::run::{Event, SubmitRun};
 use rusqlite::{Connection, Row, Transaction, named_params};
 use serde_json::Value;
 

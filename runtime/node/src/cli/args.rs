@@ -1,0 +1,107 @@
+//! The commands and what all of them take.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::{
+    approvals, blueprints, completions, dead_letters, definitions, keys, logs, output::Format, run, runs, settings,
+    tail, tenants, tree, up,
+};
+
+/// Agent Mesh: one binary that turns a blueprint into a running multi-tenant product.
+#[derive(Debug, Parser)]
+#[command(name = "mesh", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done, 1 what it watched failed, 2 usage, 3 refused, 4 not found, \
+    5 not allowed, 6 no node answers, 7 try again later, 70 a bug.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The data folder: the node's own, where its address and first key are found
+    #[arg(long, global = true, env = "MESH_DATA", value_name = "DIR", default_value = ".mesh", hide_env = true)]
+    pub(crate) data: PathBuf,
+    /// Talk to this node instead; the key is taken from MESH_API_KEY
+    #[arg(long, global = true, env = "MESH_SERVER", value_name = "URL", hide_env = true)]
+    pub(crate) server: Option<String>,
+    /// Trust this certificate authority for an https server
+    #[arg(long, global = true, env = "MESH_CA_FILE", value_name = "PEM", hide_env = true)]
+    pub(crate) ca: Option<PathBuf>,
+    /// How answers are shown
+    #[arg(long, global = true, env = "MESH_OUTPUT", value_enum, default_value_t, value_name = "FORMAT", hide_env = true)]
+    pub(crate) output: Format,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a node and stay in the foreground
+    Up(up::Up),
+    /// Make a product from a blueprint, and serve it
+    Run(run::Run),
+    /// Follow what happens: the journal's events, or live signals
+    Tail(tail::Tail),
+    /// Show the tree of supervised actors
+    Tree(tree::Tree),
+    /// Show what the attempts of a run's steps have written
+    Logs(logs::Logs),
+    /// Submit, watch and steer runs
+    Runs {
+        #[command(subcommand)]
+        command: runs::Runs,
+    },
+    /// Decide what waits for a person
+    Approvals {
+        #[command(subcommand)]
+        command: approvals::Approvals,
+    },
+    /// Check and publish workflow definitions
+    Definitions {
+        #[command(subcommand)]
+        command: definitions::Definitions,
+    },
+    /// Check and apply blueprints
+    Blueprints {
+        #[command(subcommand)]
+        command: blueprints::Blueprints,
+    },
+    /// Make and disable tenants
+    Tenants {
+        #[command(subcommand)]
+        command: tenants::Tenants,
+    },
+    /// Make and revoke API keys
+    Keys {
+        #[command(subcommand)]
+        command: keys::Keys,
+    },
+    /// Look at messages that could not be delivered, and send them again
+    DeadLetters {
+        #[command(subcommand)]
+        command: dead_letters::DeadLetters,
+    },
+    /// Show the settings
+    Config {
+        #[command(subcommand)]
+        command: settings::Settings,
+    },
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+}
+
+/// Which page of a list.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PageArgs {
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i32).range(1..=500))]
+    pub(crate) limit: i32,
+    /// Go on behind the page that printed this token
+    #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
+    pub(crate) page: String,
+}

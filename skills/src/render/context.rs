@@ -21,6 +21,8 @@ pub(super) struct Common {
     entities_by_name: Vec<EntityContext>,
     entities_by_need: Vec<EntityContext>,
     entity_names: Vec<String>,
+    modules: Vec<String>,
+    test_modules: Vec<String>,
     entity_statics: Vec<String>,
 }
 
@@ -38,13 +40,7 @@ struct Edition {
     title: String,
     price: String,
     description: String,
-    limits: Vec<Limit>,
-}
-
-#[derive(Debug, Serialize)]
-struct Limit {
-    of: String,
-    most: u32,
+    limits: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -80,8 +76,9 @@ pub(super) struct EntityContext {
     transition_variants: Vec<String>,
     first_transition: bool,
     permissions: PermissionsContext,
-    rows: Vec<Vec<Cell>>,
+    rows: Vec<Vec<String>>,
     rules: Vec<RuleContext>,
+    rule_literals: Vec<String>,
     rule_uses: Vec<&'static str>,
     rule_types: Vec<String>,
     rules_need_named: bool,
@@ -93,6 +90,7 @@ pub(super) struct EntityContext {
     super_uses: Vec<String>,
     search: String,
     places: Vec<usize>,
+    params: Vec<String>,
     last_place: usize,
     smoke: Vec<Cell>,
     smoke_needs_api: bool,
@@ -121,6 +119,7 @@ struct FieldContext {
     default: String,
     sql: String,
     values: Vec<ChoiceContext>,
+    choices: Vec<String>,
     variants: Vec<String>,
 }
 
@@ -179,10 +178,20 @@ pub(super) fn common(blueprint: &Blueprint) -> Common {
         rule_count: blueprint.rules.len(),
         entities_by_name: by_name,
         entities_by_need: by_need.map(|one| entity(blueprint, one)).collect(),
+        modules: modules(&entities, &["product"]),
+        test_modules: modules(&entities, &["entrance", "walk"]),
         entity_names: entities.iter().map(|entity| entity.name.clone()).collect(),
         entity_statics: entities.iter().map(|entity| format!("&{}::ENTITY", entity.name)).collect(),
         entities,
     }
+}
+
+/// The modules of a crate, sorted.
+fn modules(entities: &[EntityContext], others: &[&str]) -> Vec<String> {
+    let mut names: Vec<String> = entities.iter().map(|entity| entity.name.clone()).collect();
+    names.extend(others.iter().map(|name| (*name).to_owned()));
+    names.sort();
+    names
 }
 
 /// Every entity, in the order of the blueprint.
@@ -198,7 +207,7 @@ fn edition(edition: &crate::blueprint::Edition) -> Edition {
         title: edition.title.clone(),
         price: edition.price.clone(),
         description: edition.description.clone(),
-        limits: limits.map(|(of, most)| Limit { of: of.clone(), most: *most }).collect(),
+        limits: limits.map(|(of, most)| format!("Limit {{ of: {}, most: {most} }}", literal(of))).collect(),
     }
 }
 
@@ -247,6 +256,7 @@ fn entity(blueprint: &Blueprint, entity: &Entity) -> EntityContext {
         first_transition: has_moves,
         permissions: permissions(entity),
         rows: rows.iter().map(|row| cells(row)).collect(),
+        rule_literals: rules::literals(&rules),
         rule_uses: rules::uses(&rules),
         rule_types: rules::types(entity, &rules),
         rule_test_types: own_types(entity, has_states),
@@ -285,6 +295,7 @@ fn entity(blueprint: &Blueprint, entity: &Entity) -> EntityContext {
         super_uses: super_uses(entity, has_states, has_moves),
         search: search(entity),
         places: (2..last_place).collect(),
+        params: params(entity, &fields, has_states),
         last_place,
         smoke_needs_api: entity.fields.iter().any(|field| needs_api(entity, field, rows.first())),
         smoke: smoke(entity, rows.first()),
@@ -345,6 +356,7 @@ fn field(entity: &Entity, field: &Field) -> FieldContext {
         max: bound(field.max),
         default: field.default.clone().unwrap_or_default(),
         sql: format!("{sql}{null}"),
+        choices: values.iter().map(choice_literal).collect(),
         variants: values.iter().map(|value| format!("Self::{}", value.variant)).collect(),
         values,
         type_name,
@@ -362,6 +374,11 @@ fn choice(choice: &Choice) -> ChoiceContext {
         tone: choice.tone.clone(),
         variant: pascal(&choice.name),
     }
+}
+
+fn choice_literal(choice: &ChoiceContext) -> String {
+    let (name, title, tone) = (literal(&choice.name), literal(&choice.title), literal(&choice.tone));
+    format!("Choice {{ name: {name}, title: {title}, tone: {tone} }}")
 }
 
 /// The initial state first, as the spine expects it.
@@ -417,8 +434,9 @@ fn own_types(entity: &Entity, states: bool) -> Vec<String> {
     names
 }
 
-fn cells(row: &Row) -> Vec<Cell> {
-    let cells = row.iter().filter_map(|(name, value)| Some(Cell { name: name.clone(), value: value.clone()? }));
+fn cells(row: &Row) -> Vec<String> {
+    let cells =
+        row.iter().filter_map(|(name, value)| Some(format!("({}, {})", literal(name), literal(value.as_deref()?))));
     cells.collect()
 }
 
@@ -427,6 +445,19 @@ fn search(entity: &Entity) -> String {
     let texts = entity.fields.iter().filter(|field| matches!(field.kind, FieldKind::String | FieldKind::Text));
     let parts: Vec<String> = texts.map(|field| format!("\"{}\" LIKE ?1 ESCAPE '\\'", field.name)).collect();
     parts.join(" OR ")
+}
+
+/// The values of a row, in the order of its columns.
+fn params(entity: &Entity, fields: &[FieldContext], states: bool) -> Vec<String> {
+    let name = &entity.name;
+    let mut params = vec![format!("&{name}.id")];
+    params.extend(fields.iter().map(|field| {
+        let text = if field.values.is_empty() { "" } else { ".text()" };
+        format!("&{name}.{}{text}", field.name)
+    }));
+    params.extend(states.then(|| format!("&{name}.state.name()")));
+    params.push("&now".to_owned());
+    params
 }
 
 fn needs_api(entity: &Entity, field: &Field, row: Option<&Row>) -> bool {

@@ -1,9 +1,7 @@
 //! Lists as rustfmt lays them out, so that a rendered product is formatted already.
 
 /// Longest line.
-const WIDTH: usize = 100;
-/// Longest list that stands on one line.
-const LIST_WIDTH: usize = 60;
+const WIDTH: usize = 120;
 /// Longest item of a list that is packed into lines.
 const SHORT_ITEM: usize = 10;
 
@@ -11,8 +9,15 @@ const SHORT_ITEM: usize = 10;
 pub(super) fn list(items: &[String], indent: usize, before: &str, after: &str) -> String {
     let line = format!("[{}]", items.join(", "));
     let fits = indent + chars(before) + chars(&line) + chars(after) <= WIDTH;
-    if items.is_empty() || (chars(&line) <= LIST_WIDTH + 2 && fits) {
+    let plain = items.iter().all(|item| !item.contains('\n'));
+    if items.is_empty() || (fits && plain) {
         return line;
+    }
+    // A list of one opens its only item on its own line.
+    if let [item] = items
+        && item.ends_with(['}', ']'])
+    {
+        return format!("[{}]", item.replace("\n    ", "\n"));
     }
     let inner = " ".repeat(indent + 4);
     let body = if items.iter().all(|item| chars(item) <= SHORT_ITEM) {
@@ -37,6 +42,65 @@ fn packed(items: &[String], indent: &str) -> String {
     }
     lines.push(line.trim_end().to_owned());
     lines.join("\n") + "\n"
+}
+
+/// `let NAME = &[…];` at an indentation, broken after `=` where that lets the list stay whole.
+pub(super) fn bound(items: &[String], indent: usize, name: &str) -> String {
+    let before = format!("let {name} = &");
+    let one_line = list(items, indent, &before, ";");
+    if one_line.contains('\n') {
+        let below = list(items, indent + 4, "&", ";");
+        if !below.contains('\n') {
+            return format!("let {name} =\n{}&{below};", " ".repeat(indent + 4));
+        }
+    }
+    format!("{before}{one_line};")
+}
+
+/// A struct with its fields at an indentation, after `before` and followed by `after` on its line.
+pub(super) fn braced(fields: &[String], indent: usize, name: &str, before: &str, after: &str) -> String {
+    let line = format!("{name} {{ {} }}", fields.join(", "));
+    let plain = fields.iter().all(|field| !field.contains('\n'));
+    if plain && indent + chars(before) + chars(&line) + chars(after) <= WIDTH {
+        return line;
+    }
+    let inner = " ".repeat(indent + 4);
+    let lines: Vec<String> = fields.iter().map(|field| format!("{inner}{field},\n")).collect();
+    format!("{name} {{\n{}{}}}", lines.concat(), " ".repeat(indent))
+}
+
+/// A call or signature at an indentation: `name(a, b)` and what follows.
+pub(super) fn call(arguments: &[String], indent: usize, name: &str, after: &str) -> String {
+    let line = format!("{name}({}){after}", arguments.join(", "));
+    if indent + chars(&line) <= WIDTH {
+        return line;
+    }
+    let inner = " ".repeat(indent + 4);
+    let lines: Vec<String> = arguments.iter().map(|one| format!("{inner}{one},\n")).collect();
+    format!("{name}(\n{}{}){after}", lines.concat(), " ".repeat(indent))
+}
+
+/// An expression at an indentation, broken before each `&&` and `||` that no bracket holds.
+pub(super) fn wrapped(code: &str, indent: usize, before: &str, after: &str) -> String {
+    if indent + chars(before) + chars(code) + chars(after) <= WIDTH {
+        return code.to_owned();
+    }
+    let (mut depth, mut out) = (0_i32, String::new());
+    let mut rest = code;
+    while let Some(letter) = rest.chars().next() {
+        match letter {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            ' ' if depth == 0 && (rest.starts_with(" && ") || rest.starts_with(" || ")) => {
+                out.push('\n');
+                out.push_str(&" ".repeat(indent + 3));
+            }
+            _ => {}
+        }
+        out.push(letter);
+        rest = rest.get(letter.len_utf8()..).unwrap_or_default();
+    }
+    out
 }
 
 /// A `use` of names from a path, on one line or several.

@@ -115,6 +115,17 @@ fn environment() -> Result<Environment<'static>, Error> {
     environment.add_filter("list_of", |items: Vec<String>, indent: usize, before: &str, after: &str| {
         format::list(&items, indent, before, after)
     });
+    environment.add_filter("braced", |fields: Vec<String>, indent: usize, name: &str, before: &str, after: &str| {
+        format::braced(&fields, indent, name, before, after)
+    });
+    environment
+        .add_filter("bound", |items: Vec<String>, indent: usize, name: &str| format::bound(&items, indent, name));
+    environment.add_filter("wrapped", |code: &str, indent: usize, before: &str, after: &str| {
+        format::wrapped(code, indent, before, after)
+    });
+    environment.add_filter("call", |arguments: Vec<String>, indent: usize, name: &str, after: &str| {
+        format::call(&arguments, indent, name, after)
+    });
     environment.add_filter("uses", |names: Vec<String>, path: &str| format::uses(&names, path));
     environment.add_function("skip", || SKIPPED);
     Ok(environment)

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::format::{bound, list};
 use super::words::{literal, pascal};
 use crate::blueprint::{Blueprint, Condition, Entity, Field, FieldKind, Moment, Op, Operand, Row, Rule};
 
@@ -47,14 +48,31 @@ pub(super) fn of(blueprint: &Blueprint, entity: &Entity) -> Vec<RuleContext> {
     rules.map(|rule| context(blueprint, entity, rule)).collect()
 }
 
+/// The rules as they stand in the list of their file.
+pub(super) fn literals(rules: &[RuleContext]) -> Vec<String> {
+    let literals = rules.iter().map(|rule| {
+        let on = list(&rule.on, 8, "on: &", ",");
+        // The list puts each on lines of its own: they never fit beside each other.
+        format!(
+            "Rule {{\n        sentence: {},\n        field: {},\n        on: &{on},\n        holds: {},\n    }}",
+            literal(&rule.sentence),
+            literal(&rule.field),
+            rule.name
+        )
+    });
+    literals.collect()
+}
+
 /// What their file uses of the spine's `rule`.
 pub(super) fn uses(rules: &[RuleContext]) -> Vec<&'static str> {
     let mut names = vec!["Rule"];
     if !rules.is_empty() {
         names.push("On");
     }
-    for name in ["both", "free_between", "others"] {
-        if rules.iter().any(|rule| rule.code().contains(&format!("{name}("))) {
+    for (name, sign) in
+        [("Same", "Same<'_>"), ("both", "both("), ("free_between", "free_between("), ("others", "others(")]
+    {
+        if rules.iter().any(|rule| rule.code().contains(sign)) {
             names.push(name);
         }
     }
@@ -84,10 +102,10 @@ fn foreign(code: &str, name: &str) -> usize {
 }
 
 fn context(blueprint: &Blueprint, entity: &Entity, rule: &Rule) -> RuleContext {
-    let mut writer = Writer { blueprint, entity, lookups: BTreeSet::new() };
+    let mut writer = Writer { blueprint, entity, lookups: BTreeSet::new(), bindings: Vec::new() };
     let applies = rule.when.as_ref().map(|when| writer.expression(when));
     let holds = writer.expression(&rule.require);
-    let lookups: Vec<String> = writer.lookups.into_iter().collect();
+    let lookups: Vec<String> = writer.lookups.into_iter().chain(writer.bindings).collect();
     let code = format!("{}{}{holds}", lookups.concat(), applies.clone().unwrap_or_default());
     RuleContext {
         name: rule.name.clone(),
@@ -131,6 +149,7 @@ struct Writer<'a> {
     blueprint: &'a Blueprint,
     entity: &'a Entity,
     lookups: BTreeSet<String>,
+    bindings: Vec<String>,
 }
 
 /// A field and how it is reached.
@@ -201,8 +220,8 @@ impl Writer<'_> {
             Condition::NoOverlap { same, from, to, states } => self.no_overlap(same, from, to, states),
             Condition::Limit { most, same, states } => {
                 let name = &self.entity.name;
-                let (same, states) = (self.same(same), names(states));
-                format!("others(scope, {}, &{name}.id, {same}, {states})? < {most}", literal(name))
+                self.equal(same, states);
+                format!("others(scope, {}, &{name}.id, same, states)? < {most}", literal(name))
             }
         }
     }
@@ -265,14 +284,23 @@ impl Writer<'_> {
     }
 
     fn no_overlap(&mut self, same: &[String], from: &str, to: &str, states: &[String]) -> String {
+        self.equal(same, states);
         let name = &self.entity.name;
-        let (same, states) = (self.same(same), names(states));
-        let end = |field: &str| format!("({}, &{name}.{field})", literal(field));
-        format!("free_between(scope, {}, &{name}.id, {same}, {}, {}, {states})?", literal(name), end(from), end(to))
+        for (variable, field) in [("from", from), ("to", to)] {
+            self.bindings.push(format!("let {variable} = ({}, {name}.{field}.as_str());", literal(field)));
+        }
+        format!("free_between(scope, {}, &{name}.id, same, from, to, states)?", literal(name))
+    }
+
+    /// Binds the columns that must be equal, and the states that count.
+    fn equal(&mut self, same: &[String], states: &[String]) {
+        self.bindings.push(bound(&self.same(same), 4, "same: Same<'_>"));
+        let states: Vec<String> = states.iter().map(|state| literal(state)).collect();
+        self.bindings.push(bound(&states, 4, "states"));
     }
 
     /// Columns and the values that they must have.
-    fn same(&self, fields: &[String]) -> String {
+    fn same(&self, fields: &[String]) -> Vec<String> {
         let pairs = fields.iter().map(|name| {
             let owner = &self.entity.name;
             let field = self.entity.field(name);
@@ -285,8 +313,7 @@ impl Writer<'_> {
             };
             format!("({}, &{value})", literal(name))
         });
-        let pairs: Vec<String> = pairs.collect();
-        format!("&[{}]", pairs.join(", "))
+        pairs.collect()
     }
 
     /// A field of the record, or of a record that it names, which is looked up once.
@@ -402,11 +429,6 @@ fn grouped(parts: &[String], by: &str, none: &str) -> String {
             parts.join(by)
         }
     }
-}
-
-fn names(states: &[String]) -> String {
-    let names: Vec<String> = states.iter().map(|state| literal(state)).collect();
-    format!("&[{}]", names.join(", "))
 }
 
 /// A checked decimal in hundredths.

@@ -1,11 +1,6 @@
 //! The spine by itself: a product without a domain, through the real router.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "helpers of tests may fail as tests do"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail as tests do")]
 
 use saas_spine::moment::Clock;
 use saas_spine::testing::{Browser, PASSWORD, Site, spine_steps, walk};

@@ -29,10 +29,7 @@ fn a_wrong_password_does_not_log_in_and_says_nothing_about_who_exists() {
     let wrong = other.post("/log-in", &[("email", "ada@example.com"), ("password", "wrong wrong")]);
     let nobody = other.post("/log-in", &[("email", "bob@example.com"), ("password", "wrong wrong")]);
     assert_eq!((wrong.status, nobody.status), (422, 422));
-    assert_eq!(
-        wrong.body.replace("ada@example.com", ""),
-        nobody.body.replace("bob@example.com", "")
-    );
+    assert_eq!(wrong.body.replace("ada@example.com", ""), nobody.body.replace("bob@example.com", ""));
     assert_eq!(other.get("/people").status, 303);
 }
 

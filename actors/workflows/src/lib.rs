@@ -8,6 +8,7 @@
 //! | [`definition`] | definitions read from YAML or JSON, mistakes told with their places, JSON Schema |
 //! | [`plan`] | a definition compiled to indices and expressions, and everything that can be wrong with one |
 //! | [`expression`] | CEL in `${ … }`: compiled, analysed, evaluated |
+//! | [`testing`] | a definition's cases, with skills answered from the file and time skipped |
 //!
 //! INVARIANT: nothing here does I/O, reads a clock or draws a random number.
 
@@ -17,3 +18,7 @@ pub mod expression;
 pub mod limit;
 pub mod plan;
 pub mod run;
+pub mod testing;
+
+#[cfg(test)]
+mod tests;

@@ -222,11 +222,7 @@ fn launch(state: &Definitions, launch: Launch, cause: &Cause) -> Vec<Event> {
         return vec![Event::LaunchRefused { run: launch.run, parent: launch.parent, failure }];
     };
     let submit = SubmitRun {
-        definition: DefinitionRef {
-            name: cause.address.id().to_owned(),
-            version: number,
-            digest: version.digest,
-        },
+        definition: DefinitionRef { name: cause.address.id().to_owned(), version: number, digest: version.digest },
         workflow: version.definition.clone(),
         input: launch.input.as_ref().clone(),
         request_id: None,
@@ -281,9 +277,7 @@ impl Decider for DefinitionDecider {
                 return json!({ "latest": latest, "versions": versions });
             }
         };
-        let found = number.and_then(|number: u32| {
-            Some((number, state.versions.get(number.checked_sub(1)? as usize)?))
-        });
+        let found = number.and_then(|number: u32| Some((number, state.versions.get(number.checked_sub(1)? as usize)?)));
         let Some((number, version)) = found else { return Value::Null };
         let mut view = brief(number, version);
         if let Some(fields) = view.as_object_mut() {

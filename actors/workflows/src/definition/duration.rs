@@ -49,12 +49,7 @@ pub fn show_duration(duration: Duration) -> String {
     }
     let seconds = duration.as_secs();
     let parts = [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
-    parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .take(2)
-        .map(|(count, unit)| format!("{count}{unit}"))
-        .collect()
+    parts.iter().filter(|(count, _)| *count > 0).take(2).map(|(count, unit)| format!("{count}{unit}")).collect()
 }
 
 /// The duration of a protobuf one; none for zero and for negative ones, which mean "not said".

@@ -28,9 +28,7 @@ const SHORT: [(&str, &str); 4] = [
 /// Walks `node` as a message of this type.
 pub(super) fn form(node: &Node, message: &MessageDescriptor) -> Formed {
     let mut walk = Walk { mistakes: Vec::new() };
-    let tree = walk
-        .message(node, message, "")
-        .unwrap_or(Node { span: node.span, kind: NodeKind::Map(Vec::new()) });
+    let tree = walk.message(node, message, "").unwrap_or(Node { span: node.span, kind: NodeKind::Map(Vec::new()) });
     Formed { tree, mistakes: walk.mistakes }
 }
 
@@ -68,7 +66,7 @@ impl Walk {
                 formed.push(entry);
             }
         }
-        self.one_of_each(&formed, message, at);
+        self.one_of_each(&mut formed, message, at);
         Some(Node { span: node.span, kind: NodeKind::Map(formed) })
     }
 
@@ -212,19 +210,26 @@ impl Walk {
     }
 
     /// Two fields of one `oneof` cannot stand together.
-    fn one_of_each(&mut self, formed: &[(Key, Node)], message: &MessageDescriptor, at: &str) {
+    fn one_of_each(&mut self, formed: &mut Vec<(Key, Node)>, message: &MessageDescriptor, at: &str) {
         for oneof in message.oneofs() {
             let names: Vec<String> = oneof.fields().map(|field| field.json_name().to_owned()).collect();
-            let mut present = formed.iter().filter(|(key, _)| names.contains(&key.name));
-            let Some((first, _)) = present.next() else { continue };
-            for (key, _) in present {
+            let mut first: Option<String> = None;
+            formed.retain(|(key, _)| {
+                if !names.contains(&key.name) {
+                    return true;
+                }
+                let Some(first) = &first else {
+                    first = Some(key.name.clone());
+                    return true;
+                };
                 self.wrong(
                     &format!("{at}/{}", key.name),
                     key.span,
-                    format!("`{}` cannot stand beside `{}`", key.name, first.name),
+                    format!("`{}` cannot stand beside `{first}`", key.name),
                     Some(format!("keep one of `{}`", names.join("`, `"))),
                 );
-            }
+                false
+            });
         }
     }
 }

@@ -15,9 +15,8 @@ pub fn to_json(definition: &WorkflowDefinition) -> Value {
     let Ok(message) = DynamicMessage::decode(descriptor, definition.encode_to_vec().as_slice()) else {
         return Value::Null;
     };
-    let value = message
-        .serialize_with_options(serde_json::value::Serializer, &SerializeOptions::new())
-        .unwrap_or_default();
+    let value =
+        message.serialize_with_options(serde_json::value::Serializer, &SerializeOptions::new()).unwrap_or_default();
     whole_numbers(value)
 }
 
@@ -27,9 +26,11 @@ pub fn to_json(definition: &WorkflowDefinition) -> Value {
 /// Every mistake of form; places are within the JSON printed with indentation.
 pub fn from_json(value: &Value) -> Result<WorkflowDefinition, Vec<Mistake>> {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
-    read::read(&text, None).and_then(|read| {
-        if read.mistakes.is_empty() { Ok(read.definition) } else { Err(read.mistakes) }
-    })
+    read::read(&text, None).and_then(
+        |read| {
+            if read.mistakes.is_empty() { Ok(read.definition) } else { Err(read.mistakes) }
+        },
+    )
 }
 
 /// A protobuf `Struct` as JSON. Numbers that are whole become whole numbers.
@@ -64,9 +65,9 @@ fn whole_numbers(value: Value) -> Value {
     match value {
         Value::Number(number) if number.is_f64() => number_to_json(number.as_f64().unwrap_or_default()),
         Value::Array(items) => Value::Array(items.into_iter().map(whole_numbers).collect()),
-        Value::Object(fields) => Value::Object(
-            fields.into_iter().map(|(name, field)| (name, whole_numbers(field))).collect::<Map<_, _>>(),
-        ),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, field)| (name, whole_numbers(field))).collect::<Map<_, _>>())
+        }
         other => other,
     }
 }

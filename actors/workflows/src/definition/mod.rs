@@ -15,11 +15,11 @@ mod read;
 mod schema;
 
 pub use canonical::{canonical, digest, digest_of};
+pub(crate) use duration::of_proto;
 pub use duration::{parse_duration, show_duration};
 pub use json::{from_json, struct_to_json, to_json, value_to_json};
 pub use read::{Definition, Known, parse, validate};
 pub use schema::schema;
-pub(crate) use duration::of_proto;
 
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 use std::sync::OnceLock;

@@ -55,11 +55,9 @@ pub fn parse(source: &str, file: Option<&str>, known: &Known) -> Result<Definiti
     mistakes.sort();
     mistakes.dedup();
     match compiled {
-        Ok(plan) if mistakes.is_empty() => Ok(Definition {
-            digest: digest(&read.definition),
-            message: read.definition,
-            plan: Arc::new(plan),
-        }),
+        Ok(plan) if mistakes.is_empty() => {
+            Ok(Definition { digest: digest(&read.definition), message: read.definition, plan: Arc::new(plan) })
+        }
         _ => Err(mistakes),
     }
 }
@@ -72,11 +70,9 @@ pub fn validate(message: &WorkflowDefinition, known: &Known) -> Result<Definitio
     let compiled = plan::compile(message);
     let more = plan::check_known(message, known);
     match compiled {
-        Ok(plan) if more.is_empty() => Ok(Definition {
-            digest: digest(message),
-            message: message.clone(),
-            plan: Arc::new(plan),
-        }),
+        Ok(plan) if more.is_empty() => {
+            Ok(Definition { digest: digest(message), message: message.clone(), plan: Arc::new(plan) })
+        }
         Ok(_) => Err(more),
         Err(mut faults) => {
             faults.extend(more);

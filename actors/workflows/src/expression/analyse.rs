@@ -30,15 +30,55 @@ const NESTED_MAX: usize = 2;
 
 const VARIABLES: [&str; 6] = ["input", "steps", "item", "index", "output", "run"];
 const STEP_FIELDS: [&str; 2] = ["output", "state"];
-const TYPES: [&str; 10] =
-    ["bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type"];
+const TYPES: [&str; 10] = ["bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type"];
 const LIBRARIES: [&str; 4] = ["math", "lists", "strings", "optional"];
 const FUNCTIONS: [&str; 46] = [
-    "size", "contains", "startsWith", "endsWith", "string", "int", "uint", "double", "bool", "bytes",
-    "type", "dyn", "has", "min", "max", "charAt", "indexOf", "lastIndexOf", "join", "lowerAscii",
-    "upperAscii", "replace", "split", "substring", "trim", "reverse", "format", "quote", "slice",
-    "flatten", "distinct", "sort", "sortBy", "range", "first", "last", "greatest", "least", "ceil", "floor",
-    "round", "abs", "sign", "of", "none", "orValue",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "string",
+    "int",
+    "uint",
+    "double",
+    "bool",
+    "bytes",
+    "type",
+    "dyn",
+    "has",
+    "min",
+    "max",
+    "charAt",
+    "indexOf",
+    "lastIndexOf",
+    "join",
+    "lowerAscii",
+    "upperAscii",
+    "replace",
+    "split",
+    "substring",
+    "trim",
+    "reverse",
+    "format",
+    "quote",
+    "slice",
+    "flatten",
+    "distinct",
+    "sort",
+    "sortBy",
+    "range",
+    "first",
+    "last",
+    "greatest",
+    "least",
+    "ceil",
+    "floor",
+    "round",
+    "abs",
+    "sign",
+    "of",
+    "none",
+    "orValue",
 ];
 
 /// Finds what `expr` reads.
@@ -178,10 +218,7 @@ impl<'e> Walk<'e> {
             return;
         }
         let near = suggest(name, FUNCTIONS).map(|near| format!("did you mean `{near}`?"));
-        self.errors.push(ExpressionError::Reads {
-            message: format!("there is no function `{name}`"),
-            help: near,
-        });
+        self.errors.push(ExpressionError::Reads { message: format!("there is no function `{name}`"), help: near });
     }
 
     fn comprehension(&mut self, comprehension: &'e ComprehensionExpr) {
@@ -197,12 +234,9 @@ impl<'e> Walk<'e> {
         self.bound.push(&comprehension.iter_var);
         self.bound.extend(comprehension.iter_var2.as_deref());
         self.bound.push(&comprehension.accu_var);
-        for part in [
-            &comprehension.accu_init,
-            &comprehension.loop_cond,
-            &comprehension.loop_step,
-            &comprehension.result,
-        ] {
+        for part in
+            [&comprehension.accu_init, &comprehension.loop_cond, &comprehension.loop_step, &comprehension.result]
+        {
             self.expr(part);
         }
         self.bound.truncate(before);

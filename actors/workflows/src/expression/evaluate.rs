@@ -83,9 +83,7 @@ pub(super) fn path(expr: &IdedExpr) -> Option<Vec<Segment>> {
                 let [list, key] = call.args.as_slice() else { return None };
                 segments.push(match &key.expr {
                     Expr::Literal(LiteralValue::String(name)) => Segment::Name(name.inner().to_owned()),
-                    Expr::Literal(LiteralValue::Int(at)) => {
-                        Segment::Index(usize::try_from(*at.inner()).ok()?)
-                    }
+                    Expr::Literal(LiteralValue::Int(at)) => Segment::Index(usize::try_from(*at.inner()).ok()?),
                     _ => return None,
                 });
                 expr = list;
@@ -154,9 +152,7 @@ impl Expression {
         };
         found.ok_or_else(|| {
             if is_reference(value) {
-                return self.error(
-                    "the value is large and kept by reference: pass it whole to a skill, which sees it",
-                );
+                return self.error("the value is large and kept by reference: pass it whole to a skill, which sees it");
             }
             self.error(match segment {
                 Segment::Name(name) => format!("there is no `{name}` in {}", describe(value)),

@@ -11,8 +11,8 @@ mod evaluate;
 mod template;
 
 pub use analyse::Reads;
-pub use evaluate::{EvaluateError, RunFacts, Scope, StepFacts};
 pub(crate) use evaluate::is_reference;
+pub use evaluate::{EvaluateError, RunFacts, Scope, StepFacts};
 pub use template::{Template, TemplateError};
 
 use std::sync::{Arc, OnceLock};
@@ -131,8 +131,11 @@ fn syntax(source: &str, errors: &cel::ParseErrors) -> Vec<ExpressionError> {
         .collect()
 }
 
+/// The parser lists every token that could stand there; people need only what stands there.
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().trim().trim_start_matches("Syntax error: ").to_owned()
+    let line = text.lines().next().unwrap_or_default().trim().trim_start_matches("Syntax error: ");
+    let line = line.split(" expecting ").next().unwrap_or(line);
+    if line.contains("'<EOF>'") { "it ends too early".to_owned() } else { line.to_owned() }
 }
 
 #[cfg(test)]
@@ -205,8 +208,7 @@ mod tests {
             ("input.list.map(a, input.list.map(b, input.list.map(c, a + b + c)))", "within one another"),
         ] {
             let errors = Expression::compile(source).unwrap_err();
-            let text: Vec<String> =
-                errors.iter().map(|e| format!("{e} {}", e.help().unwrap_or_default())).collect();
+            let text: Vec<String> = errors.iter().map(|e| format!("{e} {}", e.help().unwrap_or_default())).collect();
             assert!(text.join("\n").contains(part), "{source}: {text:?}");
         }
     }

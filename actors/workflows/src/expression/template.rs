@@ -48,18 +48,30 @@ impl Template {
         if errors.is_empty() { Ok(template) } else { Err(errors) }
     }
 
-    /// Calls `see` for everything that is read in it.
-    pub fn each_read(&self, see: &mut dyn FnMut(&Reads)) {
+    /// Calls `see` with each place (a JSON pointer within the template) and what is read there.
+    pub fn each_read(&self, see: &mut dyn FnMut(&str, &Reads)) {
+        self.read_below("", see);
+    }
+
+    fn read_below(&self, at: &str, see: &mut dyn FnMut(&str, &Reads)) {
         match self {
             Self::Literal(_) => {}
-            Self::Whole(expression) => see(expression.reads()),
+            Self::Whole(expression) => see(at, expression.reads()),
             Self::Text(parts) => parts.iter().for_each(|part| {
                 if let Part::Value(expression) = part {
-                    see(expression.reads());
+                    see(at, expression.reads());
                 }
             }),
-            Self::List(items) => items.iter().for_each(|item| item.each_read(see)),
-            Self::Map(fields) => fields.iter().for_each(|(_, field)| field.each_read(see)),
+            Self::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    item.read_below(&format!("{at}/{index}"), see);
+                }
+            }
+            Self::Map(fields) => {
+                for (name, field) in fields {
+                    field.read_below(&format!("{at}/{}", escape(name)), see);
+                }
+            }
         }
     }
 
@@ -81,9 +93,7 @@ impl Template {
                 }
                 Value::String(text)
             }
-            Self::List(items) => {
-                Value::Array(items.iter().map(|item| item.render(scope)).collect::<Result<_, _>>()?)
-            }
+            Self::List(items) => Value::Array(items.iter().map(|item| item.render(scope)).collect::<Result<_, _>>()?),
             Self::Map(fields) => Value::Object(
                 fields
                     .iter()
@@ -106,11 +116,8 @@ fn compile(value: &Value, pointer: &str, errors: &mut Vec<TemplateError>) -> Tem
     match value {
         Value::String(text) => compile_text(text, pointer, errors),
         Value::Array(items) => {
-            let items: Vec<Template> = items
-                .iter()
-                .enumerate()
-                .map(|(at, item)| compile(item, &format!("{pointer}/{at}"), errors))
-                .collect();
+            let items: Vec<Template> =
+                items.iter().enumerate().map(|(at, item)| compile(item, &format!("{pointer}/{at}"), errors)).collect();
             if items.iter().all(is_literal) && !holds_escape(value) {
                 Template::Literal(value.clone())
             } else {
@@ -120,10 +127,7 @@ fn compile(value: &Value, pointer: &str, errors: &mut Vec<TemplateError>) -> Tem
         Value::Object(fields) => {
             let compiled: Vec<(String, Template)> = fields
                 .iter()
-                .map(|(name, field)| {
-                    let escaped = name.replace('~', "~0").replace('/', "~1");
-                    (name.clone(), compile(field, &format!("{pointer}/{escaped}"), errors))
-                })
+                .map(|(name, field)| (name.clone(), compile(field, &format!("{pointer}/{}", escape(name)), errors)))
                 .collect();
             if compiled.iter().all(|(_, field)| is_literal(field)) && !holds_escape(value) {
                 Template::Literal(value.clone())
@@ -133,6 +137,11 @@ fn compile(value: &Value, pointer: &str, errors: &mut Vec<TemplateError>) -> Tem
         }
         other => Template::Literal(other.clone()),
     }
+}
+
+/// A key as a part of a JSON pointer.
+fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 fn is_literal(template: &Template) -> bool {
@@ -255,8 +264,7 @@ mod tests {
 
     #[test]
     fn every_mistake_is_found_with_its_place() {
-        let errors =
-            Template::compile(&json!({"a": "${inptu.x}", "b": ["ok", "${1 +}"], "c": "${open"})).unwrap_err();
+        let errors = Template::compile(&json!({"a": "${inptu.x}", "b": ["ok", "${1 +}"], "c": "${open"})).unwrap_err();
         let places: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
         assert_eq!(places, ["/a", "/b/1", "/c"]);
     }

@@ -22,8 +22,8 @@ pub fn name(definition: &str, key: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let plain = text.len() <= 60
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@'));
+    let plain =
+        text.len() <= 60 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@'));
     match (text.as_str(), plain) {
         ("", _) => definition.to_owned(),
         (text, true) => format!("{definition}:{text}"),

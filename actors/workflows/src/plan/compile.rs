@@ -174,11 +174,12 @@ fn outputs(
 ) -> Option<Template> {
     let value = struct_to_json(definition.outputs.as_ref()?);
     let template = template(&value, "/outputs", faults)?;
-    template.each_read(&mut |reads| {
+    template.each_read(&mut |place, reads| {
+        let pointer = format!("/outputs{place}");
         for id in reads.steps.iter().filter(|id| !index.contains_key(id.as_str())) {
-            faults.push(unknown_step("/outputs".to_owned(), id, index));
+            faults.push(unknown_step(pointer.clone(), id, index));
         }
-        forbid_item(reads, "/outputs", faults);
+        forbid_item(reads, &pointer, faults);
     });
     Some(template)
 }
@@ -186,17 +187,14 @@ fn outputs(
 fn concurrency(concurrency: Option<&Concurrency>, faults: &mut Vec<Fault>) -> Option<ConcurrencyPlan> {
     let concurrency = concurrency?;
     if concurrency.limit == 0 {
-        faults.push(
-            Fault::new("/concurrency/limit", "a limit of 0 would let no run begin").help("write at least 1"),
-        );
+        faults.push(Fault::new("/concurrency/limit", "a limit of 0 would let no run begin").help("write at least 1"));
     }
     let key = template(&Value::String(concurrency.key.clone()), "/concurrency/key", faults)?;
-    key.each_read(&mut |reads| {
+    key.each_read(&mut |_, reads| {
         forbid_item(reads, "/concurrency/key", faults);
         if !reads.steps.is_empty() {
             faults.push(
-                Fault::new("/concurrency/key", "the key is made before any step has run")
-                    .help("read `input` only"),
+                Fault::new("/concurrency/key", "the key is made before any step has run").help("read `input` only"),
             );
         }
     });
@@ -210,9 +208,7 @@ pub(super) fn forbid_item(reads: &Reads, at: &str, faults: &mut Vec<Fault>) {
         );
     }
     if reads.output {
-        faults.push(
-            Fault::new(at, "`output` is known only within `compensate`").help("read `steps.ID.output`"),
-        );
+        faults.push(Fault::new(at, "`output` is known only within `compensate`").help("read `steps.ID.output`"));
     }
 }
 
@@ -229,11 +225,7 @@ pub(super) fn template(value: &Value, at: &str, faults: &mut Vec<Fault>) -> Opti
         .ok()
 }
 
-fn schema(
-    schema: Option<&prost_types::Struct>,
-    at: &str,
-    faults: &mut Vec<Fault>,
-) -> Option<jsonschema::Validator> {
+fn schema(schema: Option<&prost_types::Struct>, at: &str, faults: &mut Vec<Fault>) -> Option<jsonschema::Validator> {
     let schema = struct_to_json(schema?);
     if let Err(error) = jsonschema::meta::validate(&schema) {
         let pointer = format!("{at}{}", error.instance_path());

@@ -59,9 +59,7 @@ fn calls(step: &Step, at: usize) -> Vec<(String, &str, Value)> {
 /// What can be told before any expression has a value: missing and unknown properties, and literal
 /// values of a wrong type.
 fn check_input(with: &Value, schema: &Value, skill: &str, at: &str, faults: &mut Vec<Fault>) {
-    let (Some(with), Some(properties)) =
-        (with.as_object(), schema.get("properties").and_then(Value::as_object))
-    else {
+    let (Some(with), Some(properties)) = (with.as_object(), schema.get("properties").and_then(Value::as_object)) else {
         return;
     };
     for required in schema.get("required").and_then(Value::as_array).into_iter().flatten() {

@@ -25,16 +25,10 @@ pub struct Backoff {
     pub multiplier: f64,
 }
 
-const NEVER: Backoff =
-    Backoff { attempts: 1, initial: Duration::ZERO, max: Duration::ZERO, multiplier: 1.0 };
+const NEVER: Backoff = Backoff { attempts: 1, initial: Duration::ZERO, max: Duration::ZERO, multiplier: 1.0 };
 
 const fn backoff(attempts: u32, initial: u64, max: u64) -> Backoff {
-    Backoff {
-        attempts,
-        initial: Duration::from_secs(initial),
-        max: Duration::from_secs(max),
-        multiplier: 2.0,
-    }
+    Backoff { attempts, initial: Duration::from_secs(initial), max: Duration::from_secs(max), multiplier: 2.0 }
 }
 
 /// The retry rules of a step, by class.
@@ -159,8 +153,7 @@ mod tests {
             assert!((full / 2.0..=full).contains(&wait), "{attempt}: {wait}");
         }
         assert_eq!(rule.wait(3, "a"), rule.wait(3, "a"));
-        let waits: std::collections::BTreeSet<_> =
-            (0..20).map(|n| rule.wait(3, &format!("k{n}"))).collect();
+        let waits: std::collections::BTreeSet<_> = (0..20).map(|n| rule.wait(3, &format!("k{n}"))).collect();
         assert!(waits.len() > 10, "{waits:?}");
     }
 

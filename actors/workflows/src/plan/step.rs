@@ -3,14 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use mesh_proto::v1::{
-    ApprovalStep, Compensation, ForEachStep, Step, TimerStep, WorkflowStep, for_each_step,
-    step::Kind, timer_step::When,
+    ApprovalStep, Compensation, ForEachStep, Step, TimerStep, WorkflowStep, for_each_step, step::Kind, timer_step::When,
 };
 use serde_json::{Map, Value};
 
 use super::{
-    Act, ApprovalPlan, Body, CompensatePlan, Fault, ForEachPlan, PlanStep, RetryPlan, StepIndex,
-    WorkflowPlan,
+    Act, ApprovalPlan, Body, CompensatePlan, Fault, ForEachPlan, PlanStep, RetryPlan, StepIndex, WorkflowPlan,
     compile::{forbid_item, template},
 };
 use crate::{
@@ -50,9 +48,9 @@ impl<'f> Context<'f> {
         let pointer = self.pointer(field);
         let template = template(value, &pointer, self.faults)?;
         let mut seen = Vec::new();
-        template.each_read(&mut |reads| seen.push(reads.clone()));
-        for reads in seen {
-            self.saw(pointer.clone(), reads, allowed);
+        template.each_read(&mut |place, reads| seen.push((format!("{pointer}{place}"), reads.clone())));
+        for (place, reads) in seen {
+            self.saw(place, reads, allowed);
         }
         Some(template)
     }
@@ -182,13 +180,10 @@ fn skill_name(name: &str, field: &str, context: &mut Context<'_>) -> Option<Arc<
 
 fn compile_approval(approval: &ApprovalStep, context: &mut Context<'_>) -> Option<ApprovalPlan> {
     let text = |text: &str, or: &str| Value::String(if text.is_empty() { or } else { text }.to_owned());
-    let title =
-        context.template(&text(&approval.title, "Approve?"), "/approval/title", Allowed::Nothing);
-    let description =
-        context.template(&text(&approval.description, ""), "/approval/description", Allowed::Nothing);
+    let title = context.template(&text(&approval.title, "Approve?"), "/approval/title", Allowed::Nothing);
+    let description = context.template(&text(&approval.description, ""), "/approval/description", Allowed::Nothing);
     let subject = approval.subject.as_ref().map(value_to_json);
-    let subject =
-        subject.and_then(|subject| context.template(&subject, "/approval/subject", Allowed::Nothing));
+    let subject = subject.and_then(|subject| context.template(&subject, "/approval/subject", Allowed::Nothing));
     if approval.quorum > 100 {
         context.fault("/approval/quorum", "more than 100 approvals", "ask fewer people");
     }

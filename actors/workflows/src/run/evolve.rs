@@ -3,7 +3,10 @@
 //! INVARIANT: everything that the future of a run depends on is in its events: no expression is
 //! evaluated here, so a later version of the expression language replays an old run as it was.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use mesh_kernel::envelope::{Address, Timestamp, TraceId};
 use mesh_skills::contract::{Failure, FailureClass};
@@ -59,11 +62,8 @@ pub(super) fn body(submit: &SubmitRun) -> mesh_kernel::ports::Digest {
 
 /// The steps as they stand before the first one begins.
 pub(super) fn lay_out(run: &mut Run, plan: &Plan) {
-    run.steps = plan
-        .steps
-        .iter()
-        .map(|step| Arc::new(Step { missing: step.needs.len() as u32, ..Step::default() }))
-        .collect();
+    run.steps =
+        plan.steps.iter().map(|step| Arc::new(Step { missing: step.needs.len() as u32, ..Step::default() })).collect();
     run.unfinished = plan.steps.len() as u32;
 }
 
@@ -83,12 +83,8 @@ pub(super) fn apply(run: &mut Run, plan: &Plan, event: &Event, at: Timestamp) {
             wait(run, plan, (step, *item), *attempt, StepStatus::Running, Wait::Effect(effect), at);
         }
         Event::ApprovalRequested { step, attempt, approval, roles, deadline, due, .. } => {
-            let on = Wait::Approval {
-                approval: approval.clone(),
-                roles: roles.clone(),
-                deadline: *deadline,
-                due: *due,
-            };
+            let on =
+                Wait::Approval { approval: approval.clone(), roles: roles.clone(), deadline: *deadline, due: *due };
             wait(run, plan, (step, None), *attempt, StepStatus::WaitingApproval, on, at);
         }
         Event::SignalAwaited { step, attempt, name, due } => {
@@ -144,9 +140,15 @@ pub(super) fn apply(run: &mut Run, plan: &Plan, event: &Event, at: Timestamp) {
             let queue: VecDeque<StepIndex> = steps.iter().filter_map(|id| plan.find(id)).collect();
             run.undo = Some(Arc::new(Undo { queue, ..Undo::default() }));
         }
-        Event::CompensationRequested { attempt, input, due, .. } => {
+        Event::CompensationRequested { step, attempt, input, due } => {
             let effect = Effect { input: input.clone(), due: *due, request: Default::default() };
+            if let Some(step) = plan.find(step).and_then(|at| run.step_mut(at)) {
+                step.undos = *attempt;
+            }
             undo(run, |undo| {
+                if undo.work.attempts == 0 {
+                    undo.work.before = attempt.saturating_sub(1);
+                }
                 undo.work.attempts = *attempt;
                 undo.work.status = StepStatus::Running;
                 undo.work.since = Some(at);
@@ -205,10 +207,7 @@ fn change(run: &mut Run, plan: &Plan, (step, item): (&str, Option<u32>), with: i
     match item {
         None => with(&mut step.work),
         Some(item) => {
-            let work = step
-                .items
-                .as_mut()
-                .and_then(|items| Arc::make_mut(items).works.get_mut(item as usize));
+            let work = step.items.as_mut().and_then(|items| Arc::make_mut(items).works.get_mut(item as usize));
             if let Some(work) = work {
                 with(Arc::make_mut(work));
             }
@@ -229,7 +228,7 @@ fn wait(
     run.ready.remove(&index);
     run.open.insert(index);
     if let Some(item) = item {
-        open_item(run, plan, index, item);
+        open_item(run, index, item);
     }
     change(run, plan, (step, item), |work| {
         work.attempts = attempt;
@@ -240,16 +239,15 @@ fn wait(
     });
 }
 
-fn open_item(run: &mut Run, plan: &Plan, index: StepIndex, item: u32) {
+fn open_item(run: &mut Run, index: StepIndex, item: u32) {
     let Some(items) = run.step_mut(index).and_then(|step| step.items.as_mut()) else { return };
     let items = Arc::make_mut(items);
     if items.works.len() <= item as usize {
-        items.works.push(Arc::default());
+        items.works.push(Arc::new(Work { before: items.base, ..Work::default() }));
     }
     items.open.insert(item);
-    let all_begun = items.works.len() >= items.values.len();
-    debug_assert!(plan.step(index).is_some(), "the step was found by its id");
-    if all_begun {
+    items.again.remove(&item);
+    if items.next().is_none() {
         run.hungry.remove(&index);
     }
 }
@@ -265,15 +263,22 @@ fn listed(run: &mut Run, plan: &Plan, id: &str, attempt: u32, values: &Arc<Vec<V
     let Some(index) = plan.find(id) else { return };
     run.ready.remove(&index);
     run.open.insert(index);
-    if !values.is_empty() {
-        run.hungry.insert(index);
-    }
     let Some(step) = run.step_mut(index) else { return };
     step.work.attempts = attempt;
     step.work.status = StepStatus::Running;
     step.work.started_at = step.work.started_at.or(Some(at));
     step.work.since = Some(at);
-    step.items = Some(Arc::new(Items { values: values.clone(), ..Items::default() }));
+    let before = step.items.take().map(Arc::unwrap_or_clone).unwrap_or_default();
+    let items = match before.values == *values {
+        // The run was retried: what succeeded stays, the rest begins anew.
+        true => Items { values: values.clone(), ..before },
+        false => Items { values: values.clone(), base: before.base, ..Items::default() },
+    };
+    let hungry = items.next().is_some();
+    step.items = Some(Arc::new(items));
+    if hungry {
+        run.hungry.insert(index);
+    }
 }
 
 fn succeeded(run: &mut Run, plan: &Plan, id: &str, item: Option<u32>, at: Timestamp) {
@@ -436,11 +441,16 @@ fn ended(run: &mut Run, status: Status, at: Timestamp) {
 }
 
 fn retried(run: &mut Run, plan: &Plan, reset: &[Arc<str>], at: Timestamp) {
-    for index in reset.iter().filter_map(|id| plan.find(id)) {
-        if let Some(step) = run.step_mut(index) {
+    let reset: BTreeSet<StepIndex> = reset.iter().filter_map(|id| plan.find(id)).collect();
+    for index in &reset {
+        // Items that succeeded stay, unless what they were made from begins anew too.
+        let needs = plan.step(*index).map(|step| step.needs.as_slice()).unwrap_or_default();
+        let same_list = !needs.iter().any(|need| reset.contains(need));
+        if let Some(step) = run.step_mut(*index) {
+            let keep = same_list && step.work.status == StepStatus::Failed;
+            step.items = step.items.take().map(|items| reset_items(Arc::unwrap_or_clone(items), keep));
             let attempts = step.work.attempts;
             step.work = Work { attempts, before: attempts, ..Work::default() };
-            step.items = None;
             step.skipped = None;
         }
     }
@@ -454,6 +464,23 @@ fn retried(run: &mut Run, plan: &Plan, reset: &[Arc<str>], at: Timestamp) {
     recount(run, plan);
 }
 
+fn reset_items(mut items: Items, keep: bool) -> Arc<Items> {
+    let most = items.works.iter().map(|work| work.attempts).max().unwrap_or(0);
+    items.base = items.base.max(most);
+    items.open.clear();
+    if !keep {
+        return Arc::new(Items { base: items.base, ..Items::default() });
+    }
+    for (item, work) in (0..).zip(&mut items.works) {
+        if work.status != StepStatus::Succeeded {
+            let attempts = work.attempts;
+            *work = Arc::new(Work { attempts, before: attempts, ..Work::default() });
+            items.again.insert(item);
+        }
+    }
+    Arc::new(items)
+}
+
 /// Counts anew what each step still needs, after steps were reset.
 fn recount(run: &mut Run, plan: &Plan) {
     let done: Vec<bool> = run.steps.iter().map(|step| step.work.status.is_done()).collect();
@@ -462,8 +489,7 @@ fn recount(run: &mut Run, plan: &Plan) {
     run.ready.clear();
     for (index, planned) in (0..).zip(&plan.steps) {
         if is_done(&index) {
-            if planned.compensate.is_some() && run.step(index).is_some_and(|s| s.work.status == StepStatus::Succeeded)
-            {
+            if planned.compensate.is_some() && run.step(index).is_some_and(|s| s.work.status == StepStatus::Succeeded) {
                 run.undoable.push(index);
             }
             continue;

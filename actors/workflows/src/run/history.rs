@@ -49,14 +49,7 @@ pub fn lines<'e>(events: impl IntoIterator<Item = &'e Envelope>) -> Vec<Line> {
             (_, true) => since.remove(&told.step).map(|begun| at.since(begun)),
             _ => None,
         };
-        lines.push(Line {
-            at,
-            after: at.since(first),
-            step: told.step,
-            what: told.what,
-            attempt: told.attempt,
-            took,
-        });
+        lines.push(Line { at, after: at.since(first), step: told.step, what: told.what, attempt: told.attempt, took });
     }
     lines
 }
@@ -191,9 +184,7 @@ fn tell_step(event: &Event) -> Told {
         Event::ItemsListed { step, attempt, items } => {
             Told::step(step, None, *attempt, format!("has {} items", items.len())).begins()
         }
-        Event::StepSucceeded { step, item, attempt, .. } => {
-            Told::step(step, *item, *attempt, "succeeded").ends()
-        }
+        Event::StepSucceeded { step, item, attempt, .. } => Told::step(step, *item, *attempt, "succeeded").ends(),
         Event::AttemptFailed { step, item, attempt, failure, retry_at, .. } => {
             let what = format!("failed, again at {retry_at}: {}", why(failure));
             Told::step(step, *item, *attempt, what).ends()

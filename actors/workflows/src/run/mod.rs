@@ -82,8 +82,7 @@ impl Decider for RunDecider {
 
     fn evolve(&self, run: &mut Run, event: Event, recorded: &Recorded<'_>) {
         if let Event::RunSubmitted { submit, submitted_by } = &event {
-            let moment =
-                Moment { address: recorded.address, trace_id: recorded.trace_id, at: recorded.at };
+            let moment = Moment { address: recorded.address, trace_id: recorded.trace_id, at: recorded.at };
             evolve::submitted(run, submit, submitted_by, moment);
         }
         if let Some(plan) = self.plan(run) {

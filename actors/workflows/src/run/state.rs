@@ -195,6 +195,18 @@ pub struct Items {
     pub open: BTreeSet<u32>,
     /// Items that succeeded.
     pub succeeded: u32,
+    /// Items that begin anew after a retry of the run.
+    pub again: BTreeSet<u32>,
+    /// Attempts that items of an earlier list took; later ones count on, so no key is used twice.
+    pub base: u32,
+}
+
+impl Items {
+    /// The item that begins next.
+    pub fn next(&self) -> Option<u32> {
+        let fresh = (self.works.len() < self.values.len()).then_some(self.works.len() as u32);
+        self.again.first().copied().or(fresh)
+    }
 }
 
 /// One step.
@@ -208,6 +220,8 @@ pub struct Step {
     pub items: Option<Arc<Items>>,
     /// Why it was skipped.
     pub skipped: Option<SkipReason>,
+    /// Attempts to undo it, ever.
+    pub undos: u32,
 }
 
 /// What was true when it was submitted, and stays so.
@@ -370,15 +384,13 @@ impl Run {
 
     /// Whether steps may begin.
     pub fn may_schedule(&self) -> bool {
-        self.status == Status::Running
-            && self.paused.is_none()
-            && !matches!(self.slot, Slot::Requested { .. })
+        self.status == Status::Running && self.paused.is_none() && !matches!(self.slot, Slot::Requested { .. })
     }
 
     /// Whether a for-each step has room for another item.
     pub fn has_room(&self, at: StepIndex, parallel: u32) -> bool {
         self.step(at)
             .and_then(|step| step.items.as_ref())
-            .is_some_and(|items| items.works.len() < items.values.len() && items.open.len() < parallel as usize)
+            .is_some_and(|items| items.next().is_some() && items.open.len() < parallel as usize)
     }
 }

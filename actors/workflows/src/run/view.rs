@@ -162,9 +162,7 @@ fn wait_view(wait: &Wait, since: Option<Timestamp>) -> Value {
         }
         Wait::Signal { name, .. } => (format!("signal `{name}`"), "whoever sends it".to_owned()),
         Wait::Timer(at) => ("an instant".to_owned(), format!("the clock, at {at}")),
-        Wait::Child { child, definition, .. } => {
-            (format!("run `{child}` of `{definition}`"), "its end".to_owned())
-        }
+        Wait::Child { child, definition, .. } => (format!("run `{child}` of `{definition}`"), "its end".to_owned()),
     };
     let kind = match wait {
         Wait::Effect(_) => "skill",

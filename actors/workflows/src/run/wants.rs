@@ -46,8 +46,7 @@ pub(super) enum TimerKind {
 }
 
 impl TimerKind {
-    const ALL: [(Self, &'static str); 3] =
-        [(Self::Timeout, "timeout"), (Self::Retry, "retry"), (Self::Timer, "timer")];
+    const ALL: [(Self, &'static str); 3] = [(Self::Timeout, "timeout"), (Self::Retry, "retry"), (Self::Timer, "timer")];
 
     fn as_str(self) -> &'static str {
         Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
@@ -187,13 +186,8 @@ impl Collector<'_> {
         if let Some((kind, due)) = due(wait)
             && !held
         {
-            let name = TimerName {
-                kind,
-                step: of.step.to_owned(),
-                item: of.item,
-                undo: of.undo,
-                attempt: work.attempts,
-            };
+            let name =
+                TimerName { kind, step: of.step.to_owned(), item: of.item, undo: of.undo, attempt: work.attempts };
             wants.timers.push(TimerRequest { due, name: name.text() });
         }
     }

@@ -117,7 +117,7 @@ impl Deciding<'_> {
             if self.undo_again() {
                 return;
             }
-            let attempt = 1;
+            let attempt = next.and_then(|at| self.run.step(at)).map_or(0, |step| step.undos) + 1;
             let failure = Arc::new(invalid("step.compensate", "its input has no value"));
             self.emit(Event::CompensationFailed { step: step.id.clone(), attempt, failure });
         }
@@ -137,7 +137,7 @@ impl Deciding<'_> {
         };
         self.emit(Event::CompensationRequested {
             step: step.id.clone(),
-            attempt: undo.work.attempts + 1,
+            attempt: self.run.step(at).map_or(0, |step| step.undos) + 1,
             input,
             due: step.timeout.map(|timeout| self.cause.at.plus(timeout)),
         });

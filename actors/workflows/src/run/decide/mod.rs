@@ -90,11 +90,7 @@ impl<'c> Deciding<'c> {
     /// Makes an event happen.
     fn emit(&mut self, event: Event) {
         if let Event::RunSubmitted { submit, submitted_by } = &event {
-            let moment = Moment {
-                address: &self.cause.address,
-                trace_id: &self.cause.trace_id,
-                at: self.cause.at,
-            };
+            let moment = Moment { address: &self.cause.address, trace_id: &self.cause.trace_id, at: self.cause.at };
             evolve::submitted(&mut self.run, submit, submitted_by, moment);
         }
         evolve::apply(&mut self.run, &self.plan, &event, self.cause.at);
@@ -107,10 +103,9 @@ impl<'c> Deciding<'c> {
     /// A thousand steps that are skipped for the same reason are one event.
     fn joins_last(&mut self, event: &Event) -> bool {
         match (self.events.last_mut(), event) {
-            (
-                Some(Event::StepsSkipped { steps, because }),
-                Event::StepsSkipped { steps: more, because: same },
-            ) if because == same => {
+            (Some(Event::StepsSkipped { steps, because }), Event::StepsSkipped { steps: more, because: same })
+                if because == same =>
+            {
                 steps.extend(more.iter().cloned());
                 true
             }

@@ -79,9 +79,11 @@ impl Deciding<'_> {
         let attempt = self.run.work(at, item).map_or(1, |work| work.attempts);
         self.emit(Event::StepSucceeded { step: id.clone(), item, attempt, output, log });
         let all = item.is_some()
-            && self.run.step(at).and_then(|step| step.items.as_ref()).is_some_and(|items| {
-                items.succeeded as usize == items.values.len()
-            });
+            && self
+                .run
+                .step(at)
+                .and_then(|step| step.items.as_ref())
+                .is_some_and(|items| items.succeeded as usize == items.values.len());
         if all {
             let attempt = self.run.work(at, None).map_or(1, |work| work.attempts);
             self.emit(Event::StepSucceeded { step: id, item: None, attempt, output: None, log: None });
@@ -89,13 +91,7 @@ impl Deciding<'_> {
     }
 
     /// An attempt failed: it is made again later, or the step has failed.
-    pub(super) fn attempt_failed(
-        &mut self,
-        at: StepIndex,
-        item: Option<u32>,
-        failure: Failure,
-        log: Option<LogRef>,
-    ) {
+    pub(super) fn attempt_failed(&mut self, at: StepIndex, item: Option<u32>, failure: Failure, log: Option<LogRef>) {
         let plan = self.plan.clone();
         let (Some(step), Some(work)) = (plan.step(at), self.run.work(at, item)) else { return };
         let (attempt, counted) = (work.attempts, work.attempts.saturating_sub(work.before));
@@ -112,13 +108,7 @@ impl Deciding<'_> {
     }
 
     /// A step, or an item and with it its step, has failed for good, and with it the run.
-    pub(super) fn fail_step(
-        &mut self,
-        at: StepIndex,
-        item: Option<u32>,
-        attempt: u32,
-        failure: Arc<Failure>,
-    ) {
+    pub(super) fn fail_step(&mut self, at: StepIndex, item: Option<u32>, attempt: u32, failure: Arc<Failure>) {
         self.fail_step_with(at, item, attempt, failure, None);
     }
 
@@ -135,8 +125,7 @@ impl Deciding<'_> {
         self.abandon(&[at], &format!("step `{id}` failed"));
         let mut failure = failure;
         if item.is_some() {
-            let event =
-                Event::StepFailed { step: id.clone(), item, attempt, failure: failure.clone(), log };
+            let event = Event::StepFailed { step: id.clone(), item, attempt, failure: failure.clone(), log };
             self.emit(event);
             let mut whole = failure.as_ref().clone();
             whole.message = format!("item {}: {}", item.unwrap_or_default(), whole.message);
@@ -216,14 +205,15 @@ impl Deciding<'_> {
         let attempt = undo.work.attempts;
         let rule = step.retry.of(failure.class);
         let id = step.id.clone();
-        if attempt >= rule.attempts {
+        let counted = attempt.saturating_sub(undo.work.before);
+        if counted >= rule.attempts {
             self.emit(Event::CompensationFailed { step: id, attempt, failure: failure.into() });
             self.undo_next();
             return;
         }
         let key = format!("{}.{}.undo.{attempt}", self.cause.address, step.id);
         let asked = failure.retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
-        let retry_at = self.cause.at.plus(rule.wait(attempt, &key).max(asked));
+        let retry_at = self.cause.at.plus(rule.wait(counted, &key).max(asked));
         self.emit(Event::CompensationAttemptFailed { step: id, attempt, failure: failure.into(), retry_at });
     }
 

@@ -102,7 +102,14 @@ impl Deciding<'_> {
     }
 
     pub(super) fn next_attempt(&self, at: StepIndex, item: Option<u32>) -> u32 {
-        self.run.work(at, item).map_or(1, |work| work.attempts + 1)
+        let base = || {
+            let items = self.run.step(at)?.items.as_ref()?;
+            item.map(|_| items.base)
+        };
+        match self.run.work(at, item) {
+            Some(work) => work.attempts + 1,
+            None => base().unwrap_or(0) + 1,
+        }
     }
 
     fn due(&self, step: &PlanStep) -> Option<Timestamp> {
@@ -118,12 +125,7 @@ impl Deciding<'_> {
         self.render(&step.with, item, "step.input")
     }
 
-    fn render(
-        &self,
-        template: &Template,
-        item: Option<(&Value, usize)>,
-        code: &str,
-    ) -> Result<Arc<Value>, Failure> {
+    fn render(&self, template: &Template, item: Option<(&Value, usize)>, code: &str) -> Result<Arc<Value>, Failure> {
         let value = self
             .evaluate(item, None, |scope| template.render(scope))
             .map_err(|error: EvaluateError| invalid(code, error.to_string()))?;
@@ -179,9 +181,8 @@ impl Deciding<'_> {
     fn instant(&self, until: &Template) -> Result<Timestamp, Failure> {
         let value = self.render(until, None, "step.until")?;
         let text = value.as_str().unwrap_or_default();
-        text.parse().map_err(|_| {
-            invalid("step.until", format!("`{value}` is no instant: `2030-01-31T09:30:00Z` is expected"))
-        })
+        text.parse()
+            .map_err(|_| invalid("step.until", format!("`{value}` is no instant: `2030-01-31T09:30:00Z` is expected")))
     }
 
     fn list_items(&mut self, step: &PlanStep, at: StepIndex, each: &ForEachPlan) -> Result<(), Failure> {
@@ -194,9 +195,13 @@ impl Deciding<'_> {
             return Err(invalid("step.items", message));
         }
         let (attempt, items) = (self.next_attempt(at, None), Arc::new(items.clone()));
-        let empty = items.is_empty();
         self.emit(Event::ItemsListed { step: step.id.clone(), attempt, items });
-        if empty {
+        let all = self
+            .run
+            .step(at)
+            .and_then(|step| step.items.as_ref())
+            .is_some_and(|items| items.succeeded as usize == items.values.len());
+        if all {
             self.succeed_step(at, None, None, None);
         }
         Ok(())
@@ -209,8 +214,8 @@ impl Deciding<'_> {
             let Some(step) = plan.step(at) else { continue };
             let Act::ForEach(each) = &step.act else { continue };
             while self.run.may_schedule() && self.has_budget() && self.run.has_room(at, each.parallel) {
-                let next = self.run.step(at).and_then(|step| step.items.as_ref()).map(|items| items.works.len());
-                let Some(item) = next.and_then(|next| u32::try_from(next).ok()) else { return };
+                let items = self.run.step(at).and_then(|step| step.items.as_ref());
+                let Some(item) = items.and_then(|items| items.next()) else { return };
                 if let Err(failure) = self.begin_item(step, at, Some(item), each) {
                     self.fail_step(at, Some(item), self.next_attempt(at, Some(item)), failure.into());
                 }

@@ -21,12 +21,7 @@ use crate::{
 const DEPTH_MAX: u32 = 16;
 
 /// Decides `SubmitRun`: the first time it begins, the second time it is the same run.
-pub(super) fn submit(
-    plans: &Plans,
-    run: &Run,
-    mut submit: SubmitRun,
-    cause: &Cause,
-) -> Result<Vec<Event>, Error> {
+pub(super) fn submit(plans: &Plans, run: &Run, mut submit: SubmitRun, cause: &Cause) -> Result<Vec<Event>, Error> {
     if submit.input.is_null() {
         submit.input = Value::Object(Map::new());
     }
@@ -36,9 +31,7 @@ pub(super) fn submit(
             false => Err(Error::OtherBody { run: cause.address.id().to_owned() }),
         };
     }
-    let plan = plans
-        .get(submit.definition.digest, &submit.workflow)
-        .map_err(|faults| Error::Definition { faults })?;
+    let plan = plans.get(submit.definition.digest, &submit.workflow).map_err(|faults| Error::Definition { faults })?;
     check_input(&plan, &submit.input)?;
     if let Some(parent) = &submit.parent
         && parent.depth > DEPTH_MAX

@@ -47,7 +47,7 @@ impl Batch {
             let item = self.rest.pop_front()?;
             if self.slot.floor.is_expired(&item) {
                 self.release(&item);
-                self.slot.floor.expire(&self.slot, item);
+                self.slot.expire(item);
                 continue;
             }
             *self.slot.in_hand.lock() = Some(item.envelope.event_type.clone());
@@ -150,7 +150,7 @@ impl Drop for Batch {
         slot.meter.cut(now);
         *slot.in_hand.lock() = None;
         if let Some(item) = dead {
-            slot.floor.bury(&slot, item, DeadReason::Poison, None, incarnation);
+            slot.bury(item, DeadReason::Poison, None, incarnation);
         }
     }
 }

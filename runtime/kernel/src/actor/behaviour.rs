@@ -2,47 +2,11 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use tokio::sync::oneshot;
-
 use super::{Item, Slot};
-use crate::{
-    BoxFuture,
-    envelope::{Address, Envelope, Refusal},
-    ports::Position,
-};
-
-/// What a handled command is answered with.
-#[derive(Debug, Clone)]
-pub struct Answered {
-    /// The version of the entity's last event.
-    pub version: u64,
-    /// The journal position of that event.
-    pub position: Position,
-    /// The events that the command caused.
-    pub events: Vec<Arc<Envelope>>,
-    /// The view that was asked for; null when none was.
-    pub view: serde_json::Value,
-    /// Whether it is the answer of an earlier command with the same key.
-    pub repeated: bool,
-}
-
-/// The answer to a message: what came of it, or a refusal.
-pub type Answer = Result<Answered, Refusal>;
-
-/// Where the answer goes: made by the asker, so an answer never waits for room.
-pub type ReplySlot = oneshot::Sender<Answer>;
+use crate::{BoxFuture, envelope::Address};
 
 /// A slot as everything outside this floor holds it.
 pub type SlotHandle = Arc<Slot>;
-
-/// Which lane of the mailbox a message takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lane {
-    /// Cancel, approve, timers, outcomes: served first, few.
-    Control,
-    /// Everything else: a lane for each tenant, served in turn.
-    Work,
-}
 
 /// Why an incarnation cannot go on.
 ///

@@ -271,7 +271,7 @@ impl Directory {
             Ok(Pushed::Queued) => Ok(()),
             Ok(Pushed::Ring(bell)) => {
                 // A dead cell refuses the bell: then the next incarnation begins by itself.
-                let _ = bell.send_message(super::host::Ring::Bell);
+                let _ = bell.send_message(super::ring::Ring::Bell);
                 Ok(())
             }
             Ok(Pushed::Wake(after)) => {

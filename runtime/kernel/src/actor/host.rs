@@ -13,18 +13,27 @@ use std::{
 use futures_util::FutureExt as _;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::{Behaviour, Cause, Crash, Slot, Spawner, batch::Batch, shard::Presence};
+use super::{Behaviour, Cause, Crash, Slot, Spawner, batch::Batch, ring::Ring};
 use crate::telemetry::SignalKind;
 
-/// The only messages that ractor ever carries to an entity.
-#[derive(Debug)]
-pub(super) enum Ring {
-    /// The first one: load, then look into the mailbox.
-    Start,
-    /// The mailbox is no longer empty.
-    Bell,
-    /// Sleep, when there is nothing to do; forced when the node stops.
-    Park { forced: bool },
+/// Reports the end of an incarnation, when it is dropped.
+///
+/// Every way to end drops the actor's state: return, error, panic, kill, an aborted task, a failed
+/// start. So this cannot be missed, whatever ractor calls the end.
+pub(super) struct Presence(Option<Box<dyn FnOnce() + Send + Sync>>);
+
+impl Presence {
+    pub(super) fn new(report: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(report)))
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        if let Some(report) = self.0.take() {
+            report();
+        }
+    }
 }
 
 pub(super) struct Host;
@@ -154,7 +163,7 @@ impl Awake {
             self.slot.kind_meter().record(waited, now.saturating_sub(at), outcome.is_err());
             let told = if outcome.is_ok() { SignalKind::Handled } else { SignalKind::Failed };
             if let Some(item) = batch.in_hand() {
-                floor.signal_message(&self.slot, told, item, waited, now.saturating_sub(at));
+                self.slot.signal_message(told, item, waited, now.saturating_sub(at));
             }
             outcome.map_err(|cause| end(&self.slot, cause))?;
             batch.done();

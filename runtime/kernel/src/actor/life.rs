@@ -7,9 +7,9 @@ use std::{
 
 use super::{
     Cause, DeadReason, Item, Slot,
-    host::Ring,
     restart::{End, Verdict},
-    slot::{Bell, Inner},
+    ring::{Bell, Ring},
+    slot::Inner,
 };
 use crate::telemetry::{ActorState, SignalKind};
 
@@ -53,7 +53,7 @@ impl Slot {
         inner.killed_at = None;
         drop(inner);
         self.resize(0);
-        self.floor.signal(self, SignalKind::Woken, None);
+        self.signal(SignalKind::Woken, None);
     }
 
     /// Writes down why the incarnation ends; the first one to know is believed.
@@ -147,7 +147,7 @@ impl Slot {
                 inner.restarts += 1;
                 self.kind_meter.restarted();
                 tracing::warn!(address = %self.address, %cause, ?after, "entity is started again");
-                self.floor.signal(self, SignalKind::Restarted, inner.last_error.clone());
+                self.signal(SignalKind::Restarted, inner.last_error.clone());
             }
             return Next::Wake(after);
         }
@@ -159,7 +159,7 @@ impl Slot {
         }
         inner.state = ActorState::Retired;
         inner.mailbox.disperse();
-        self.floor.signal(self, SignalKind::Parked, None);
+        self.signal(SignalKind::Parked, None);
         Next::Retire
     }
 
@@ -169,7 +169,7 @@ impl Slot {
         inner.state = ActorState::Quarantined;
         inner.last_error = Some(reason.clone());
         inner.mailbox.disperse();
-        self.floor.signal(self, SignalKind::Quarantined, Some(reason));
+        self.signal(SignalKind::Quarantined, Some(reason));
         inner.mailbox.empty()
     }
 
@@ -177,7 +177,7 @@ impl Slot {
     pub(super) fn bury_all(&self, items: Vec<Item>, reason: &DeadReason, cause: Option<&Cause>) {
         let incarnation = self.incarnation();
         for item in items {
-            self.floor.bury(self, item, reason.clone(), cause, incarnation);
+            self.bury(item, reason.clone(), cause, incarnation);
         }
     }
 

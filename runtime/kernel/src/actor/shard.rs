@@ -9,27 +9,10 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr, Supervisi
 
 use super::{
     Directory, Slot,
-    host::{Host, HostArgs},
+    host::{Host, HostArgs, Presence},
     supervisor::{ChildPresence, Running, StartChild, StopBy},
 };
 use crate::BoxFuture;
-
-/// Reports the end of an incarnation, when it is dropped.
-///
-/// Every way to end drops the actor's state: return, error, panic, kill, an aborted task, a failed
-/// start. So this cannot be missed, whatever ractor calls the end.
-pub(super) struct Presence {
-    slot: Arc<Slot>,
-    directory: Weak<Directory>,
-}
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        if let Some(directory) = self.directory.upgrade() {
-            directory.after_end(&self.slot);
-        }
-    }
-}
 
 /// Start the next incarnation of this slot.
 ///
@@ -75,11 +58,13 @@ impl Actor for ShardActor {
             return Ok(());
         };
         // Nothing is awaited between the claim and the presence, so a claim is never lost.
-        let args = HostArgs {
-            spawner: directory.spawner(),
-            presence: Presence { slot: slot.clone(), directory: state.directory.clone() },
-            slot,
-        };
+        let (ended, weak) = (slot.clone(), state.directory.clone());
+        let presence = Presence::new(move || {
+            if let Some(directory) = weak.upgrade() {
+                directory.after_end(&ended);
+            }
+        });
+        let args = HostArgs { spawner: directory.spawner(), presence, slot };
         // A failed start drops the presence, which reports it like any other end.
         if let Err(error) = Host::spawn_linked(None, Host, args, myself.get_cell()).await {
             tracing::warn!(%error, "an entity's actor could not be started");

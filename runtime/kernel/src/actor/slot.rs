@@ -24,22 +24,18 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
-use ractor::ActorRef;
 
 use super::{
     Cause, Item, Lane, NotTaken,
     floor::Floor,
-    host::Ring,
     mailbox::{Full, Mailbox, Ticket},
     restart::Lives,
+    ring::Bell,
 };
 use crate::{
     envelope::Address,
     telemetry::{ActorInfo, ActorKind, ActorState, KindMeter, Meter},
 };
-
-/// What rings at a live actor.
-pub(super) type Bell = ActorRef<Ring>;
 
 /// One address: its mailbox, its state, its meter, what it publishes.
 ///

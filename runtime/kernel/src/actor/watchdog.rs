@@ -103,7 +103,7 @@ fn look_at(slot: &Slot, floor: &Floor) {
                 address = %slot.address(), ?busy, ?message,
                 "a killed handler does not end: its address is wedged"
             );
-            floor.signal(slot, SignalKind::Wedged, message);
+            slot.signal(SignalKind::Wedged, message);
         }
         _ => {}
     }

@@ -52,8 +52,8 @@ pub(super) fn identify(request: &Request) -> Result<Person, Error> {
     match account {
         Some(account) if known => Ok(account.person),
         _ => {
-            let message = "and password do not belong together; check both";
-            Err(Error::Invalid(Mistakes::field("email", message)))
+            let sentence = "Email and password do not belong together; check both.".to_owned();
+            Err(Error::Invalid(Mistakes { rules: vec![sentence], ..Mistakes::default() }))
         }
     }
 }
@@ -156,6 +156,7 @@ fn log_in_form(request: &Request, mistakes: &Mistakes) -> Reply {
         "Welcome back.",
         html! {
             form method="post" action="/log-in" novalidate {
+                @for rule in &mistakes.rules { p.alert role="alert" { (rule) } }
                 input type="hidden" name="next" value=(next);
                 (input("email", "Email", "email", request.input.text("email"), "", mistakes))
                 (input("password", "Password", "password", "", "", mistakes))

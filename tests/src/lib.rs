@@ -5,8 +5,10 @@
 
 mod client;
 mod node;
+mod outside;
 mod recorder;
 
 pub use client::{Client, json, object};
 pub use node::{Node, NodeOptions};
+pub use outside::{get, method_names};
 pub use recorder::{Recorded, Recorder};

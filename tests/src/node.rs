@@ -38,6 +38,8 @@ pub struct Node {
     pub grpc: String,
     /// Where the pages are served, as `http://…`.
     pub http: String,
+    /// The first page, with a log-in that works once.
+    pub page: String,
 }
 
 impl Node {
@@ -66,7 +68,7 @@ impl Node {
         let address = |name: &str| -> Result<String> {
             Ok(ready.get(name).and_then(|v| v.as_str()).with_context(|| format!("no `{name}` in {line}"))?.to_owned())
         };
-        Ok(Self { grpc: address("grpc")?, http: address("http")?, child, options: options.clone() })
+        Ok(Self { grpc: address("grpc")?, http: address("http")?, page: address("page")?, child, options: options.clone() })
     }
 
     /// Starts `mesh up` and kills it after a while, ready or not.

@@ -10,5 +10,5 @@ mod recorder;
 
 pub use client::{Client, json, object};
 pub use node::{Node, NodeOptions};
-pub use outside::{get, method_names};
+pub use outside::get;
 pub use recorder::{Recorded, Recorder};

@@ -1,53 +1,12 @@
-//! What an outsider can ask of a node without knowing it: reflection, and plain HTTP.
+//! Plain HTTP, as any program can speak it.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use prost::Message as _;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
-use tonic_reflection::pb::v1::{
-    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
-    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
-};
-
-/// Every method of our own services, as `package.Service/Method`, asked of the running node.
-///
-/// # Errors
-/// When reflection does not answer.
-pub async fn method_names(grpc: &str) -> Result<Vec<String>> {
-    let mut client = ServerReflectionClient::connect(grpc.to_owned()).await?;
-    let listed = ask(&mut client, MessageRequest::ListServices(String::new())).await?;
-    let MessageResponse::ListServicesResponse(services) = listed else { anyhow::bail!("no list of services") };
-    let mut methods = Vec::new();
-    for service in services.service.iter().filter(|service| service.name.starts_with("mesh.")) {
-        let described = ask(&mut client, MessageRequest::FileContainingSymbol(service.name.clone())).await?;
-        let MessageResponse::FileDescriptorResponse(files) = described else { anyhow::bail!("no descriptor") };
-        for file in files.file_descriptor_proto {
-            let file = prost_types::FileDescriptorProto::decode(file.as_slice())?;
-            for described in &file.service {
-                let name = format!("{}.{}", file.package(), described.name());
-                if name == service.name {
-                    methods.extend(described.method.iter().map(|method| format!("{name}/{}", method.name())));
-                }
-            }
-        }
-    }
-    methods.sort();
-    methods.dedup();
-    Ok(methods)
-}
-
-async fn ask(
-    client: &mut ServerReflectionClient<tonic::transport::Channel>,
-    request: MessageRequest,
-) -> Result<MessageResponse> {
-    let request = ServerReflectionRequest { host: String::new(), message_request: Some(request) };
-    let mut answers = client.server_reflection_info(tokio_stream::once(request)).await?.into_inner();
-    answers.message().await?.and_then(|answer| answer.message_response).context("reflection said nothing")
-}
 
 /// GETs `http://…` and answers status and body. A stream is read for as long as `at_most`.
 ///

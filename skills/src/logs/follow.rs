@@ -36,18 +36,25 @@ pub struct Follower {
     unread: Vec<LogId>,
 }
 
-impl Follower {
-    pub(super) fn new(
-        store: Arc<LogStore>,
-        scope: TenantScope,
-        run: String,
-        step: Option<String>,
-        topic: Arc<Topic>,
-    ) -> Self {
-        let news = topic.listen();
-        Self { store, scope, run, step, topic, news, seen: None, offsets: BTreeMap::new(), unread: Vec::new() }
+impl LogStore {
+    /// Follows all logs of a run, or of one step of it: first what is there, then what comes.
+    pub fn follow(self: &Arc<Self>, scope: &TenantScope, run: &str, step: Option<&str>) -> Follower {
+        let topic = self.topic(scope, run);
+        Follower {
+            store: self.clone(),
+            scope: scope.clone(),
+            run: run.to_owned(),
+            step: step.map(str::to_owned),
+            news: topic.listen(),
+            topic,
+            seen: None,
+            offsets: BTreeMap::new(),
+            unread: Vec::new(),
+        }
     }
+}
 
+impl Follower {
     /// The next lines: at least one chunk, waiting for it when there is none.
     ///
     /// **Cancel safety**: a dropped future loses nothing.

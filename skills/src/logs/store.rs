@@ -11,7 +11,7 @@ use mesh_kernel::{envelope::TenantScope, ports::Clock};
 use serde::Serialize;
 
 use super::{
-    Follower, LogId, LogIdError, LogLine, LogRef, LogWriter,
+    LogId, LogIdError, LogLine, LogRef, LogWriter,
     id::escape,
     topic::{Topic, Topics},
     writer::{CUT, LOG_BYTES_MAX},
@@ -114,12 +114,6 @@ impl LogStore {
         Ok(entries)
     }
 
-    /// Follows all logs of a run, or of one step of it: first what is there, then what comes.
-    pub fn follow(self: &Arc<Self>, scope: &TenantScope, run: &str, step: Option<&str>) -> Follower {
-        let topic = self.topic(scope, run);
-        Follower::new(self.clone(), scope.clone(), run.to_owned(), step.map(str::to_owned), topic)
-    }
-
     /// Removes all logs of a run. None there is no error.
     ///
     /// # Errors
@@ -132,7 +126,7 @@ impl LogStore {
         }
     }
 
-    fn topic(&self, scope: &TenantScope, run: &str) -> Arc<Topic> {
+    pub(super) fn topic(&self, scope: &TenantScope, run: &str) -> Arc<Topic> {
         self.topics.of(scope.tenant(), run)
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{ProcessError, ProcessId};
+use super::{error::ProcessError, identity::ProcessId};
 
 /// Read from the end of an output file, for messages. **Units**: bytes.
 const TAIL_BYTES: u64 = 4 * 1024;

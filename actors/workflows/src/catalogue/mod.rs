@@ -25,6 +25,8 @@ use crate::{
 /// The kind of a definition's address; the id is the definition's name.
 pub const KIND: Kind = Kind { platform: "control-plane", name: "definition" };
 
+/// Largest definition, as canonical JSON: every run keeps it. **Units**: bytes.
+const DEFINITION_BYTES_MAX: usize = 512 * 1024;
 /// Most versions of one definition.
 const VERSIONS_MAX: usize = 10_000;
 
@@ -194,6 +196,12 @@ impl DefinitionDecider {
         }
         if state.versions.len() >= VERSIONS_MAX {
             return Err(Error::Full);
+        }
+        let bytes = definition.to_string().len();
+        if bytes > DEFINITION_BYTES_MAX {
+            let message = format!("it has {bytes} bytes; at most {DEFINITION_BYTES_MAX} are taken");
+            let fault = Fault::new("", message).help("use for-each steps or sub-workflows");
+            return Err(Error::Faults { faults: vec![fault] });
         }
         let plan = self.plans.get(digest, &definition).map_err(|faults| Error::Faults { faults })?;
         if *plan.name != *cause.address.id() {

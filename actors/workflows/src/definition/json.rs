@@ -1,7 +1,7 @@
 //! The message as JSON (protobuf's canonical form) and back.
 
 use mesh_proto::v1::WorkflowDefinition;
-use mesh_skills::yaml::Mistake;
+use mesh_skills::yaml::{Key, Kind as NodeKind, Mistake, Node, Span};
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, SerializeOptions};
 use prost_types::{Struct, value::Kind};
@@ -23,14 +23,29 @@ pub fn to_json(definition: &WorkflowDefinition) -> Value {
 /// A definition from JSON, as [`super::parse`] reads it from text.
 ///
 /// # Errors
-/// Every mistake of form; places are within the JSON printed with indentation.
+/// Every mistake of form, without places: JSON values have none.
 pub fn from_json(value: &Value) -> Result<WorkflowDefinition, Vec<Mistake>> {
-    let text = serde_json::to_string_pretty(value).unwrap_or_default();
-    read::read(&text, None).and_then(
-        |read| {
-            if read.mistakes.is_empty() { Ok(read.definition) } else { Err(read.mistakes) }
+    let read = read::read_node(&node(value), None)?;
+    if read.mistakes.is_empty() { Ok(read.definition) } else { Err(read.mistakes) }
+}
+
+/// A JSON value as the tree that readers walk; it was bounded when it was text.
+fn node(value: &Value) -> Node {
+    let span = Span { line: 1, column: 1 };
+    let kind = match value {
+        Value::Null => NodeKind::Null,
+        Value::Bool(value) => NodeKind::Bool(*value),
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => NodeKind::Int(whole),
+            None => NodeKind::Float(number.as_f64().unwrap_or_default()),
         },
-    )
+        Value::String(text) => NodeKind::String(text.clone()),
+        Value::Array(items) => NodeKind::Seq(items.iter().map(node).collect()),
+        Value::Object(fields) => {
+            NodeKind::Map(fields.iter().map(|(name, field)| (Key { span, name: name.clone() }, node(field))).collect())
+        }
+    };
+    Node { span, kind }
 }
 
 /// A protobuf `Struct` as JSON. Numbers that are whole become whole numbers.

@@ -82,23 +82,29 @@ pub fn validate(message: &WorkflowDefinition, known: &Known) -> Result<Definitio
 }
 
 /// Reads a definition as far as its form allows.
-pub(super) fn read(source: &str, file: Option<&str>) -> Result<Read, Vec<Mistake>> {
-    let in_file = |mistake: Mistake| match file {
+fn read(source: &str, file: Option<&str>) -> Result<Read, Vec<Mistake>> {
+    let node = yaml::parse(source).map_err(|mistake| vec![in_file(mistake, file)])?;
+    read_node(&node, file)
+}
+
+/// The same from a tree.
+pub(super) fn read_node(node: &Node, file: Option<&str>) -> Result<Read, Vec<Mistake>> {
+    let wrong = |message: String| vec![in_file(Mistake::new(node.span, message), file)];
+    let descriptor = descriptor().ok_or_else(|| wrong("the contract lacks `mesh.v1.WorkflowDefinition`".to_owned()))?;
+    let formed = form::form(node, &descriptor);
+    let message =
+        DynamicMessage::deserialize(descriptor, formed.tree.to_json()).map_err(|error| wrong(error.to_string()))?;
+    let definition = message.transcode_to::<WorkflowDefinition>().map_err(|error| wrong(error.to_string()))?;
+    let (pointers, mistakes) =
+        formed.mistakes.into_iter().map(|(pointer, mistake)| (pointer, in_file(mistake, file))).unzip();
+    Ok(Read { definition, tree: formed.tree, mistakes, pointers })
+}
+
+fn in_file(mistake: Mistake, file: Option<&str>) -> Mistake {
+    match file {
         Some(file) => mistake.in_file(file),
         None => mistake,
-    };
-    let node = yaml::parse(source).map_err(|mistake| vec![in_file(mistake)])?;
-    let no_contract = || vec![Mistake::new(node.span, "the contract lacks `mesh.v1.WorkflowDefinition`")];
-    let descriptor = descriptor().ok_or_else(no_contract)?;
-    let formed = form::form(&node, &descriptor);
-    let message = DynamicMessage::deserialize(descriptor, formed.tree.to_json())
-        .map_err(|error| vec![in_file(Mistake::new(node.span, error.to_string()))])?;
-    let definition = message
-        .transcode_to::<WorkflowDefinition>()
-        .map_err(|error| vec![in_file(Mistake::new(node.span, error.to_string()))])?;
-    let (pointers, mistakes) =
-        formed.mistakes.into_iter().map(|(pointer, mistake)| (pointer, in_file(mistake))).unzip();
-    Ok(Read { definition, tree: formed.tree, mistakes, pointers })
+    }
 }
 
 /// Whether a fault may be only the echo of a mistake of form at or below the same place.
@@ -116,8 +122,5 @@ fn place(tree: &Node, fault: &Fault, file: Option<&str>) -> Mistake {
         Some(help) => mistake.with_help(help.clone()),
         None => mistake,
     };
-    match file {
-        Some(file) => mistake.in_file(file),
-        None => mistake,
-    }
+    in_file(mistake, file)
 }

@@ -137,7 +137,9 @@ fn versions_are_numbered_and_the_same_content_is_the_same_version() {
     assert_eq!(decider.view(&state, "latest")["definition"]["steps"][0]["id"], "b");
     assert!(decider.view(&state, "version:3").is_null());
 
-    let refused = send(&decider, &mut state, "t/control-plane/definition/bye", publish(HELLO)).unwrap_err();
+    let refused =
+        send(&decider, &mut catalogue::Definitions::default(), "t/control-plane/definition/bye", publish(HELLO))
+            .unwrap_err();
     assert_eq!(refused.code(), "DEF-0002");
     let catalogue::Command::PublishDefinition { definition, source, .. } = publish(HELLO) else { panic!() };
     let forged =

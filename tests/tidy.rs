@@ -224,7 +224,8 @@ fn rooms_named(src: &Path) -> BTreeMap<String, BTreeSet<String>> {
             .unwrap_or_default()
             .trim_end_matches(".rs")
             .to_owned();
-        if room == "lib" || room == "main" {
+        let is_test = inside.ends_with("tests.rs") || inside.contains("/tests/");
+        if room == "lib" || room == "main" || is_test {
             continue;
         }
         let joined = code(&path)

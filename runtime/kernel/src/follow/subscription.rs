@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     envelope::{Envelope, ErrorKind, Refusal, TenantScope, decode},
+    path::{Caller, Mesh},
     ports::{Cursor, Feed, Followed, JournalError, Position},
 };
 
@@ -18,20 +19,26 @@ pub struct Seen {
     pub position: Position,
 }
 
+impl Mesh {
+    /// Follows the journal's events of the caller's tenant, from a cursor or from the beginning.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a cursor that is not this journal's.
+    pub fn subscribe(&self, caller: &Caller, from: Option<Cursor>) -> Result<Subscription, Refusal> {
+        let feed = self.journal().follow(None, from.clone()).map_err(|error| unreadable(&error))?;
+        Ok(Subscription { feed, scope: caller.scope().clone(), cursor: from, position: Position::default() })
+    }
+}
+
 /// The events that one caller may see, from a cursor on, then live.
 pub struct Subscription {
     feed: Box<dyn Feed>,
-    /// `None`: an operator's view over all tenants.
-    scope: Option<TenantScope>,
+    scope: TenantScope,
     cursor: Option<Cursor>,
     position: Position,
 }
 
 impl Subscription {
-    pub(crate) fn new(feed: Box<dyn Feed>, scope: Option<TenantScope>, from: Option<Cursor>) -> Self {
-        Self { feed, scope, cursor: from, position: Position::default() }
-    }
-
     /// The next events of this tenant, at least one, waiting for them when there is none.
     ///
     /// **Cancel safety**: a dropped future loses nothing.
@@ -78,8 +85,7 @@ impl Subscription {
     fn take(&mut self, followed: Followed) -> Result<Vec<Seen>, Refusal> {
         let mut seen = Vec::with_capacity(followed.records.len());
         for record in followed.records {
-            let mine = self.scope.as_ref().is_none_or(|scope| scope.covers(record.address.tenant()));
-            if mine {
+            if self.scope.covers(record.address.tenant()) {
                 seen.push(Seen {
                     envelope: Arc::new(
                         decode(&record.bytes)
@@ -102,5 +108,9 @@ fn unreadable(error: &JournalError) -> Refusal {
         JournalError::Closed => ErrorKind::Unavailable,
         JournalError::Damaged { .. } | JournalError::Io { .. } => ErrorKind::Internal,
     };
-    Refusal::new("KER-0011", kind, error.to_string())
+    let refusal = Refusal::new("KER-0011", kind, error.to_string());
+    match error {
+        JournalError::BadCursor => refusal.at("cursor", "leave it out to begin at the first event"),
+        _ => refusal,
+    }
 }

@@ -12,9 +12,8 @@ use super::{
     load,
 };
 use crate::{
-    envelope::{Address, Envelope, ErrorKind, Refusal, TenantScope, decode},
-    follow::Subscription,
-    ports::{Cursor, JournalError, Position},
+    envelope::{Address, Envelope, ErrorKind, Refusal, decode},
+    ports::{JournalError, Position},
 };
 
 /// The answer to a query.
@@ -67,23 +66,6 @@ impl Mesh {
                 Ok(Past { version: record.version, envelope: Arc::new(envelope) })
             })
             .collect()
-    }
-
-    /// Follows the journal's events of the caller's tenant, from a cursor or from the beginning.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for a cursor that is not this journal's.
-    pub fn subscribe(&self, caller: &Caller, from: Option<Cursor>) -> Result<Subscription, Refusal> {
-        self.subscription(Some(caller.scope().clone()), from)
-    }
-
-    fn subscription(&self, scope: Option<TenantScope>, from: Option<Cursor>) -> Result<Subscription, Refusal> {
-        let feed = self.0.services.journal.follow(None, from.clone()).map_err(|error| match error {
-            JournalError::BadCursor => Refusal::new("KER-0073", ErrorKind::InvalidArgument, error.to_string())
-                .at("cursor", "leave it out to begin at the first event"),
-            other => unreadable(&other),
-        })?;
-        Ok(Subscription::new(feed, scope, from))
     }
 
     /// The published view, or one rebuilt from the journal.

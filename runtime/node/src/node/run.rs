@@ -21,17 +21,17 @@ use super::{
 use crate::{config::Config, readmodel::LoginTokens};
 
 /// Where the command line finds a running node.
-pub const NODE_FILE: &str = "node.json";
+const NODE_FILE: &str = "node.json";
 
 /// What the command line reads of a running node.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct NodeFile {
+struct NodeFile {
     /// The process.
-    pub pid: u32,
+    pid: u32,
     /// `http://…` of gRPC.
-    pub grpc: String,
+    grpc: String,
     /// `http://…` of the pages.
-    pub http: String,
+    http: String,
 }
 
 /// A node that runs.

@@ -17,11 +17,11 @@ use crate::{
 };
 
 /// The listeners of a running node.
-pub struct Servers {
+pub(super) struct Servers {
     /// Where gRPC is served.
-    pub grpc: SocketAddr,
+    pub(super) grpc: SocketAddr,
     /// Where the pages are served.
-    pub http: SocketAddr,
+    pub(super) http: SocketAddr,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -29,7 +29,7 @@ pub struct Servers {
 ///
 /// # Errors
 /// When an address is taken.
-pub async fn listen(config: &Config, whole: &Whole, stopping: &CancellationToken) -> Result<Servers> {
+pub(super) async fn listen(config: &Config, whole: &Whole, stopping: &CancellationToken) -> Result<Servers> {
     let grpc = bind(config.server.listen).await?;
     let pages = bind(config.server.http_listen).await?;
     let (grpc_at, http_at) = (grpc.local_addr()?, pages.local_addr()?);
@@ -94,7 +94,7 @@ fn hosts(config: &Config, at: SocketAddr) -> Vec<String> {
 
 impl Servers {
     /// Waits for open requests, at most this long; streams end by themselves.
-    pub async fn close(self, at_most: Duration) {
+    pub(super) async fn close(self, at_most: Duration) {
         for mut task in self.tasks {
             if tokio::time::timeout(at_most, &mut task).await.is_err() {
                 task.abort();

@@ -4,7 +4,7 @@
 
 mod support;
 
-use mesh_journal::files::SimFiles;
+use mesh_journal::files::{Files, SimFiles};
 use mesh_kernel::ports::{AppendOutcome, Journal, Recorded, Wake};
 use support::{Known, address, everything, open};
 
@@ -161,4 +161,25 @@ async fn the_epoch_grows_with_every_start_however_the_last_one_ended() {
         }
         drop(journal);
     }
+}
+
+#[tokio::test]
+async fn nothing_lies_behind_the_end_after_a_recovery() {
+    let files = SimFiles::new();
+    let mut known = known();
+    let journal = open(&files).unwrap();
+    known.append(journal.as_ref(), &address("e-0"), 1).await;
+    files.kill();
+    drop(journal);
+    let name = "seg-0000000001.log";
+    let end = files.contents(name).unwrap().iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    // A batch that was torn by the last crash: its head is there, and some of its middle.
+    let file = files.open(name).unwrap();
+    for (at, len) in [(end as u64, 100), (end as u64 + 2000, 700)] {
+        assert_eq!(file.pwrite(&vec![0x77; len], at).unwrap(), len);
+    }
+    let journal = open(&files).unwrap();
+    known.check(journal.as_ref(), "a torn tail").await;
+    let behind = &files.contents(name).unwrap()[end..];
+    assert!(behind.iter().all(|byte| *byte == 0), "remains of a torn batch");
 }

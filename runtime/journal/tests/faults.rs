@@ -11,7 +11,7 @@ use mesh_journal::{
     EmbeddedJournal, OpenError, Options,
     files::{AfterFailedFlush, SimFiles},
 };
-use mesh_kernel::ports::{AppendOutcome, Journal, Snapshot};
+use mesh_kernel::ports::{AppendOutcome, Journal, JournalError, Snapshot};
 use support::{Known, address, everything, open, open_with};
 
 fn appended(outcome: &AppendOutcome) -> bool {
@@ -286,4 +286,19 @@ async fn new_work_whose_flush_failed_is_not_written_anew_into_the_reserve() {
     journal.close().await;
     let journal = open(&files).unwrap();
     known.check(journal.as_ref(), "reopened").await;
+}
+
+#[tokio::test]
+async fn a_cursor_from_ahead_of_a_restored_copy_is_refused() {
+    let files = SimFiles::new();
+    let journal = open(&files).unwrap();
+    let mut known = Known { len: 100, ..Known::default() };
+    known.append(journal.as_ref(), &address("one"), 1).await;
+    journal.close().await;
+    let copy = files.copy();
+    let journal = open(&files).unwrap();
+    known.append(journal.as_ref(), &address("one"), 1).await;
+    let (_, ahead) = everything(journal.as_ref(), None).await;
+    let restored = open(&copy).unwrap();
+    assert!(matches!(restored.follow(None, Some(ahead)), Err(JournalError::BadCursor)));
 }

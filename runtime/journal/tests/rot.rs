@@ -4,12 +4,14 @@
 
 mod support;
 
+use std::time::Duration;
+
 use mesh_journal::{
-    OpenError,
+    OpenError, Options,
     files::{Files, SimFiles},
 };
 use mesh_kernel::ports::{Journal, JournalError, Recorded};
-use support::{Known, address, everything, open};
+use support::{Known, address, everything, open, open_with};
 
 /// A closed history of several segments, and what it says.
 async fn closed_history() -> (SimFiles, Known, Vec<Recorded>) {
@@ -150,6 +152,28 @@ async fn a_look_at_the_whole_log_tells_what_opening_did_not_read() {
         matches!(&told, Err(JournalError::Damaged { file, offset: 4096, .. }) if file == "seg-0000000001.log"),
         "{told:?}"
     );
+}
+
+#[tokio::test]
+async fn damage_to_the_last_batch_is_told_once_a_moment_has_passed() {
+    // A mark is written behind it, so it is not taken for a torn tail; even when nobody closes.
+    let files = SimFiles::new();
+    let options = Options { mark_after: Some(Duration::from_millis(1)), ..Options::simulation() };
+    let journal = open_with(&files, options).unwrap();
+    let mut known = Known { len: 100, ..Known::default() };
+    let before = files.flushes();
+    known.append(journal.as_ref(), &address("one"), 1).await;
+    let marked = async {
+        // The append's flush, and then the mark's.
+        while files.flushes() < before + 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), marked).await.unwrap();
+    files.kill();
+    assert!(files.flip("seg-0000000001.log", 4096 + 60, 1));
+    let told = fate(&files, &known, &[], "the last batch").await;
+    assert_eq!(told, Fate::ToldAtOpen { file: "seg-0000000001.log".to_owned(), offset: 4096 });
 }
 
 #[tokio::test]

@@ -117,7 +117,7 @@ fn find_segments(
 fn first_segment(files: &dyn Files, store: &StoreId, options: &Options) -> std::io::Result<Segment> {
     const TMP: &str = "first.tmp";
     let file = files.create(TMP)?;
-    zero_fill(file.as_ref(), options.first_segment_bytes, &|| false)?;
+    zero_fill(file.as_ref(), options.first_segment_bytes, &|_| Ok(()))?;
     let segment = Segment::begin(file, store, 1, 1, 0)?;
     files.rename(TMP, &segment.name)?;
     files.sync_dir()?;

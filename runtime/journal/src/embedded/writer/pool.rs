@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use mesh_kernel::ports::AppendOutcome;
@@ -25,8 +26,31 @@ pub(super) struct Pool {
     reserve: Slot,
     /// Filling ahead failed: the next one is made when it is needed, so that its error is told.
     spare_failed: bool,
-    stopping: Arc<AtomicBool>,
+    pace: Arc<Pace>,
 }
+
+/// How the filling threads go about it.
+#[derive(Default)]
+struct Pace {
+    stopping: AtomicBool,
+    /// Someone waits for the file: no pauses.
+    hurry: AtomicBool,
+}
+
+impl Pace {
+    /// Leaves the disk to others for as long as the last part took.
+    fn between(&self, took: Duration) -> io::Result<()> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        if !self.hurry.load(Ordering::Relaxed) {
+            thread::sleep(took.min(PAUSE_MAX));
+        }
+        Ok(())
+    }
+}
+
+const PAUSE_MAX: Duration = Duration::from_millis(50);
 
 struct Slot {
     /// Its file is `<name>.zero`, and `<name>.tmp` while it is filled.
@@ -83,7 +107,7 @@ impl Pool {
             free_bytes_min: options.free_bytes_min,
             background: options.background,
             spare_failed: false,
-            stopping: Arc::default(),
+            pace: Arc::default(),
         }
     }
 
@@ -91,6 +115,7 @@ impl Pool {
     ///
     /// The reserve is given only when the disk has no room for a spare.
     pub(super) fn take(&mut self, need: u64) -> io::Result<String> {
+        self.pace.hurry.store(true, Ordering::Relaxed);
         if let Err(error) = self.spare.settle() {
             tracing::warn!(%error, "the next segment could not be filled ahead of time");
         }
@@ -104,6 +129,7 @@ impl Pool {
             }
         }
         self.spare.state = State::Empty;
+        self.pace.hurry.store(false, Ordering::Relaxed);
         Ok(zero(self.spare.name))
     }
 
@@ -167,7 +193,7 @@ impl Pool {
 
     /// Ends fillings that are under way, and waits for them.
     pub(super) fn stop(&mut self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.pace.stopping.store(true, Ordering::Relaxed);
         let _stopped = (self.spare.settle(), self.reserve.settle());
     }
 
@@ -183,7 +209,7 @@ impl Pool {
     }
 
     fn job(&self, slot: &Slot) -> impl FnOnce() -> io::Result<()> + Send + use<> {
-        let (files, stopping) = (self.files.clone(), self.stopping.clone());
+        let (files, pace) = (self.files.clone(), self.pace.clone());
         let (name, len, room) = (slot.name, slot.len, self.has_room_for(slot.len));
         move || {
             if !room {
@@ -192,7 +218,7 @@ impl Pool {
             let tmp = format!("{name}.tmp");
             let filled = files
                 .create(&tmp)
-                .and_then(|file| zero_fill(file.as_ref(), len, &|| stopping.load(Ordering::Relaxed)))
+                .and_then(|file| zero_fill(file.as_ref(), len, &|took| pace.between(took)))
                 .and_then(|()| files.rename(&tmp, &zero(name)));
             if filled.is_err() {
                 // Half a file of zeros only takes the room that others need.

@@ -238,6 +238,10 @@ impl Writer<'_> {
             Condition::Not(inner) => self.expression(inner),
             Condition::Compare { field, op: Op::Equals, to } => self.comparison(field, Op::NotEquals, to),
             Condition::Compare { field, op: Op::NotEquals, to } => self.comparison(field, Op::Equals, to),
+            Condition::All(all) => self.joined(&denied(all), " || ", "false"),
+            Condition::Any(any) => self.joined(&denied(any), " && ", "true"),
+            Condition::State(states) if states.len() == 1 => self.expression(inner).replacen(" == ", " != ", 1),
+            Condition::State(_) => format!("!{}", self.expression(inner)),
             _ => format!("!({})", self.expression(inner)),
         }
     }
@@ -341,6 +345,11 @@ impl Writer<'_> {
             owner: to,
         }
     }
+}
+
+/// Not all of these is any not of these, and the other way round: said so, it needs no brackets.
+fn denied(conditions: &[Condition]) -> Vec<Condition> {
+    conditions.iter().map(|condition| Condition::Not(Box::new(condition.clone()))).collect()
 }
 
 fn state_of(entity: Option<&Entity>) -> Field {

@@ -25,13 +25,7 @@ pub struct Mistake {
 impl Mistake {
     /// A mistake at a place, without file and help.
     pub fn new(span: Span, message: impl Into<String>) -> Self {
-        Self {
-            file: None,
-            line: span.line,
-            column: span.column,
-            message: message.into(),
-            help: None,
-        }
+        Self { file: None, line: span.line, column: span.column, message: message.into(), help: None }
     }
 
     /// The same mistake with a hint that says how to mend it.

@@ -61,10 +61,7 @@ impl Node {
             Kind::String(value) => Value::String(value.clone()),
             Kind::Seq(items) => Value::Array(items.iter().map(Self::to_json).collect()),
             Kind::Map(entries) => Value::Object(
-                entries
-                    .iter()
-                    .map(|(key, value)| (key.name.clone(), value.to_json()))
-                    .collect::<Map<_, _>>(),
+                entries.iter().map(|(key, value)| (key.name.clone(), value.to_json())).collect::<Map<_, _>>(),
             ),
         }
     }

@@ -25,28 +25,16 @@ pub const NODES_MAX: usize = 100_000;
 /// **Cost** grows with the length of the text and the number of nodes.
 pub fn parse(source: &str) -> Result<Node, Mistake> {
     if source.len() > SOURCE_BYTES_MAX {
-        let message = format!(
-            "the text has {} bytes, and at most {SOURCE_BYTES_MAX} are read",
-            source.len()
-        );
-        return Err(
-            Mistake::new(START, message).with_help("split it, or remove what is not needed")
-        );
+        let message = format!("the text has {} bytes, and at most {SOURCE_BYTES_MAX} are read", source.len());
+        return Err(Mistake::new(START, message).with_help("split it, or remove what is not needed"));
     }
     let mut builder = Builder::default();
     for event in Parser::new_from_str(source) {
-        let (event, span) = event.map_err(|error| {
-            Mistake::new(
-                place(error.marker()),
-                format!("this is not YAML: {}", error.info()),
-            )
-        })?;
+        let (event, span) = event
+            .map_err(|error| Mistake::new(place(error.marker()), format!("this is not YAML: {}", error.info())))?;
         builder.take(event, place(&span.start))?;
     }
-    Ok(builder.root.unwrap_or(Node {
-        span: START,
-        kind: Kind::Null,
-    }))
+    Ok(builder.root.unwrap_or(Node { span: START, kind: Kind::Null }))
 }
 
 const START: Span = Span { line: 1, column: 1 };
@@ -80,12 +68,8 @@ impl Builder {
                 let kind = scalar(&text, style, tag.as_deref(), span)?;
                 self.add(Node { span, kind }, anchor, 1)
             }
-            Event::SequenceStart(anchor, tag) => {
-                self.enter(span, anchor, tag.as_deref(), Body::Seq(Vec::new()))
-            }
-            Event::MappingStart(anchor, tag) => {
-                self.enter(span, anchor, tag.as_deref(), Body::Map(Vec::new(), None))
-            }
+            Event::SequenceStart(anchor, tag) => self.enter(span, anchor, tag.as_deref(), Body::Seq(Vec::new())),
+            Event::MappingStart(anchor, tag) => self.enter(span, anchor, tag.as_deref(), Body::Map(Vec::new(), None)),
             Event::SequenceEnd | Event::MappingEnd => self.leave(),
             Event::Alias(anchor) => self.alias(anchor, span),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
@@ -101,26 +85,18 @@ impl Builder {
         Ok(())
     }
 
-    fn enter(
-        &mut self,
-        span: Span,
-        anchor: usize,
-        tag: Option<&Tag>,
-        body: Body,
-    ) -> Result<(), Mistake> {
+    fn enter(&mut self, span: Span, anchor: usize, tag: Option<&Tag>, body: Body) -> Result<(), Mistake> {
         if let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) {
             return Err(foreign_tag(tag, span));
         }
         if self.open.len() >= DEPTH_MAX {
-            return Err(Mistake::new(
-                span,
-                format!("lists and mappings are nested more than {DEPTH_MAX} deep"),
-            )
-            .with_help("flatten the structure"));
+            return Err(Mistake::new(span, format!("lists and mappings are nested more than {DEPTH_MAX} deep"))
+                .with_help("flatten the structure"));
         }
         if self.key_is_due() {
-            return Err(Mistake::new(span, "a list or mapping cannot be a key")
-                .with_help("use a plain text as the key"));
+            return Err(
+                Mistake::new(span, "a list or mapping cannot be a key").with_help("use a plain text as the key")
+            );
         }
         self.open.push(Open { span, anchor, body });
         Ok(())
@@ -134,17 +110,13 @@ impl Builder {
             Body::Seq(items) => Kind::Seq(items),
             Body::Map(entries, _) => Kind::Map(entries),
         };
-        let node = Node {
-            span: open.span,
-            kind,
-        };
+        let node = Node { span: open.span, kind };
         self.add(node, open.anchor, 1)
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Mistake> {
         let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
-            return Err(Mistake::new(span, "this alias names a value that holds it")
-                .with_help("write the value out"));
+            return Err(Mistake::new(span, "this alias names a value that holds it").with_help("write the value out"));
         };
         self.add(Node { span, ..node }, 0, size)
     }
@@ -153,11 +125,8 @@ impl Builder {
     fn add(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Mistake> {
         self.nodes += size;
         if self.nodes > NODES_MAX {
-            return Err(Mistake::new(
-                node.span,
-                format!("the text holds more than {NODES_MAX} values"),
-            )
-            .with_help("aliases count as often as they are used: write fewer of them"));
+            return Err(Mistake::new(node.span, format!("the text holds more than {NODES_MAX} values"))
+                .with_help("aliases count as often as they are used: write fewer of them"));
         }
         if anchor != 0 {
             let size = count(&node);
@@ -165,14 +134,8 @@ impl Builder {
         }
         match self.open.last_mut() {
             None => self.root = Some(node),
-            Some(Open {
-                body: Body::Seq(items),
-                ..
-            }) => items.push(node),
-            Some(Open {
-                body: Body::Map(entries, due),
-                ..
-            }) => match due.take() {
+            Some(Open { body: Body::Seq(items), .. }) => items.push(node),
+            Some(Open { body: Body::Map(entries, due), .. }) => match due.take() {
                 Some(key) => entries.push((key, node)),
                 None => *due = Some(key_of(node, entries)?),
             },
@@ -181,13 +144,7 @@ impl Builder {
     }
 
     fn key_is_due(&self) -> bool {
-        matches!(
-            self.open.last(),
-            Some(Open {
-                body: Body::Map(_, None),
-                ..
-            })
-        )
+        matches!(self.open.last(), Some(Open { body: Body::Map(_, None), .. }))
     }
 }
 
@@ -199,21 +156,16 @@ fn key_of(node: Node, entries: &[(Key, Node)]) -> Result<Key, Mistake> {
         Kind::Int(value) => value.to_string(),
         Kind::Float(value) => value.to_string(),
         Kind::Seq(_) | Kind::Map(_) => {
-            return Err(Mistake::new(node.span, "a list or mapping cannot be a key")
-                .with_help("use a plain text as the key"));
+            return Err(
+                Mistake::new(node.span, "a list or mapping cannot be a key").with_help("use a plain text as the key")
+            );
         }
     };
     if let Some((first, _)) = entries.iter().find(|(key, _)| key.name == name) {
-        let message = format!(
-            "the key `{name}` stands here twice, first on line {}",
-            first.span.line
-        );
+        let message = format!("the key `{name}` stands here twice, first on line {}", first.span.line);
         return Err(Mistake::new(node.span, message).with_help("remove or rename one of them"));
     }
-    Ok(Key {
-        span: node.span,
-        name,
-    })
+    Ok(Key { span: node.span, name })
 }
 
 /// How many nodes a tree has; at most [`DEPTH_MAX`] deep, or an alias made it so.
@@ -239,11 +191,7 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Resu
         Some(tag) if !tag.is_yaml_core_schema() => return Err(foreign_tag(tag, span)),
         _ => {}
     }
-    if style == ScalarStyle::Plain {
-        plain(text, span)
-    } else {
-        Ok(Kind::String(text.to_owned()))
-    }
+    if style == ScalarStyle::Plain { plain(text, span) } else { Ok(Kind::String(text.to_owned())) }
 }
 
 /// YAML 1.2's core schema.
@@ -257,29 +205,20 @@ fn plain(text: &str, span: Span) -> Result<Kind, Mistake> {
         ".nan" | ".NaN" => return Ok(Kind::Float(f64::NAN)),
         _ => {}
     }
-    let radix = [("0x", 16), ("0o", 8)]
-        .into_iter()
-        .find_map(|(prefix, radix)| Some((text.strip_prefix(prefix)?, radix)));
+    let radix =
+        [("0x", 16), ("0o", 8)].into_iter().find_map(|(prefix, radix)| Some((text.strip_prefix(prefix)?, radix)));
     if let Some((digits, radix)) = radix
         && digits.chars().all(|letter| letter.is_digit(radix))
         && !digits.is_empty()
     {
-        return i64::from_str_radix(digits, radix)
-            .map(Kind::Int)
-            .map_err(|_| too_large(text, span));
+        return i64::from_str_radix(digits, radix).map(Kind::Int).map_err(|_| too_large(text, span));
     }
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text
-            .parse()
-            .map(Kind::Int)
-            .map_err(|_| too_large(text, span));
+        return text.parse().map(Kind::Int).map_err(|_| too_large(text, span));
     }
-    let looks_like_a_number = digits
-        .starts_with(|first: char| first.is_ascii_digit() || first == '.')
-        && digits
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
+    let looks_like_a_number = digits.starts_with(|first: char| first.is_ascii_digit() || first == '.')
+        && digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
     match text.parse() {
         Ok(number) if looks_like_a_number => Ok(Kind::Float(number)),
         _ => Ok(Kind::String(text.to_owned())),
@@ -287,11 +226,8 @@ fn plain(text: &str, span: Span) -> Result<Kind, Mistake> {
 }
 
 fn too_large(text: &str, span: Span) -> Mistake {
-    Mistake::new(
-        span,
-        format!("the whole number `{text}` does not fit in 64 bits"),
-    )
-    .with_help("put it in quotes if it is a text")
+    Mistake::new(span, format!("the whole number `{text}` does not fit in 64 bits"))
+        .with_help("put it in quotes if it is a text")
 }
 
 fn foreign_tag(tag: &Tag, span: Span) -> Mistake {
@@ -300,10 +236,7 @@ fn foreign_tag(tag: &Tag, span: Span) -> Mistake {
 
 fn place(marker: &saphyr_parser::Marker) -> Span {
     let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-    Span {
-        line: number(marker.line()).max(1),
-        column: number(marker.col()).saturating_add(1),
-    }
+    Span { line: number(marker.line()).max(1), column: number(marker.col()).saturating_add(1) }
 }
 
 #[cfg(test)]
@@ -315,13 +248,9 @@ mod tests {
     #[test]
     fn every_value_keeps_its_line_and_column() {
         let tree = parse("name: helpdesk\nsteps:\n  - id: a\n    when: 3\n").unwrap();
-        for (pointer, line, column) in [
-            ("", 1, 1),
-            ("/name", 1, 7),
-            ("/steps", 3, 3),
-            ("/steps/0", 3, 5),
-            ("/steps/0/when", 4, 11),
-        ] {
+        for (pointer, line, column) in
+            [("", 1, 1), ("/name", 1, 7), ("/steps", 3, 3), ("/steps/0", 3, 5), ("/steps/0/when", 4, 11)]
+        {
             let span = tree.at(pointer).unwrap().span;
             assert_eq!((span.line, span.column), (line, column), "{pointer}");
         }

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{
     plan::{Fault, Plans},
-    run::{DefinitionRef, Parent, SubmitRun},
+    submission::{DefinitionRef, Parent, SubmitRun},
 };
 
 /// The kind of a definition's address; the id is the definition's name.

@@ -1,22 +1,15 @@
 //! From text to a checked definition.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use mesh_kernel::ports::Digest;
 use mesh_proto::v1::WorkflowDefinition;
-use mesh_skills::yaml::{self, Mistake, Node};
-use prost_reflect::DynamicMessage;
-use serde_json::Value;
+use mesh_skills::yaml::{Mistake, Node};
 
-use super::{descriptor, digest, form};
-use crate::plan::{self, Fault, Plan};
-
-/// What is known of the world that a definition calls into. Nothing is checked that is not said.
-#[derive(Debug, Clone, Default)]
-pub struct Known {
-    /// The skills by name, each with the JSON Schema of its input.
-    pub skills: Option<BTreeMap<String, Value>>,
-}
+use crate::{
+    form::{digest, in_file, read},
+    plan::{self, Fault, Known, Plan},
+};
 
 /// A definition without mistakes.
 #[derive(Debug, Clone)]
@@ -27,14 +20,6 @@ pub struct Definition {
     pub digest: Digest,
     /// The compiled form.
     pub plan: Arc<Plan>,
-}
-
-/// What reading gave: the message as far as it could be read, and mistakes of form.
-pub(super) struct Read {
-    pub(super) definition: WorkflowDefinition,
-    pub(super) tree: Node,
-    pub(super) mistakes: Vec<Mistake>,
-    pointers: Vec<String>,
 }
 
 /// Reads and checks a definition written in YAML or JSON.
@@ -78,32 +63,6 @@ pub fn validate(message: &WorkflowDefinition, known: &Known) -> Result<Definitio
             faults.extend(more);
             Err(faults)
         }
-    }
-}
-
-/// Reads a definition as far as its form allows.
-fn read(source: &str, file: Option<&str>) -> Result<Read, Vec<Mistake>> {
-    let node = yaml::parse(source).map_err(|mistake| vec![in_file(mistake, file)])?;
-    read_node(&node, file)
-}
-
-/// The same from a tree.
-pub(super) fn read_node(node: &Node, file: Option<&str>) -> Result<Read, Vec<Mistake>> {
-    let wrong = |message: String| vec![in_file(Mistake::new(node.span, message), file)];
-    let descriptor = descriptor().ok_or_else(|| wrong("the contract lacks `mesh.v1.WorkflowDefinition`".to_owned()))?;
-    let formed = form::form(node, &descriptor);
-    let message =
-        DynamicMessage::deserialize(descriptor, formed.tree.to_json()).map_err(|error| wrong(error.to_string()))?;
-    let definition = message.transcode_to::<WorkflowDefinition>().map_err(|error| wrong(error.to_string()))?;
-    let (pointers, mistakes) =
-        formed.mistakes.into_iter().map(|(pointer, mistake)| (pointer, in_file(mistake, file))).unzip();
-    Ok(Read { definition, tree: formed.tree, mistakes, pointers })
-}
-
-fn in_file(mistake: Mistake, file: Option<&str>) -> Mistake {
-    match file {
-        Some(file) => mistake.in_file(file),
-        None => mistake,
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use mesh_kernel::ports::Digest;
 
 use super::{Fault, Plan, compile};
-use crate::definition::{digest, from_json};
+use crate::form::{digest, from_json};
 
 /// Most plans that are kept.
 const PLANS_MAX: usize = 256;

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::{ConcurrencyPlan, Fault, Plan, STEPS_MAX, StepIndex, graph::Graph, step};
 use crate::{
-    definition::{of_proto, struct_to_json},
     expression::{Reads, Template},
+    form::{of_proto, struct_to_json},
 };
 
 /// Compiles a definition.

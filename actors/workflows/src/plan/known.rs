@@ -1,11 +1,20 @@
 //! Checks against the skills that exist.
 
+use std::collections::BTreeMap;
+
 use mesh_proto::v1::{Step, WorkflowDefinition, for_each_step::Body, step::Kind};
 use mesh_skills::yaml::suggest;
 use serde_json::Value;
 
 use super::Fault;
-use crate::definition::{Known, struct_to_json};
+use crate::form::struct_to_json;
+
+/// What is known of the world that a definition calls into. Nothing is checked that is not said.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// The skills by name, each with the JSON Schema of its input.
+    pub skills: Option<BTreeMap<String, Value>>,
+}
 
 /// Faults against what is known to exist: unknown skills, inputs that cannot fit.
 pub fn check_known(definition: &WorkflowDefinition, known: &Known) -> Vec<Fault> {

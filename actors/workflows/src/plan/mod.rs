@@ -15,7 +15,7 @@ mod step;
 
 pub use cache::Plans;
 pub use compile::compile;
-pub use known::check_known;
+pub use known::{Known, check_known};
 pub use retry::{Backoff, RetryPlan};
 
 use std::{collections::HashMap, sync::Arc, time::Duration};

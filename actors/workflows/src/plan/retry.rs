@@ -7,7 +7,7 @@ use mesh_skills::contract::FailureClass;
 use sha2::{Digest as _, Sha256};
 
 use super::Fault;
-use crate::definition::of_proto;
+use crate::form::of_proto;
 
 /// Most attempts that can be asked for.
 const ATTEMPTS_MAX: u32 = 100;

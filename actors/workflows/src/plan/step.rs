@@ -12,8 +12,8 @@ use super::{
     compile::{forbid_item, template},
 };
 use crate::{
-    definition::{of_proto, struct_to_json, value_to_json},
     expression::{Expression, Reads, Template},
+    form::{of_proto, struct_to_json, value_to_json},
 };
 
 /// Items at once when it is not said.

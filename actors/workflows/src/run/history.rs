@@ -9,7 +9,7 @@ use mesh_kernel::{
 use mesh_skills::contract::Failure;
 
 use super::messages::{Event, SkipReason};
-use crate::definition::show_duration;
+use crate::form::show_duration;
 
 /// One line of a timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]

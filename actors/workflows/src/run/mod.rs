@@ -19,10 +19,11 @@ mod state;
 mod view;
 mod wants;
 
+pub use crate::submission::{DefinitionRef, Parent, SubmitRun};
 pub use decide::check_input;
 pub use error::Error;
 pub use ids::run_id;
-pub use messages::{ChildResult, Command, DefinitionRef, End, Event, Parent, SkipReason, SubmitRun};
+pub use messages::{ChildResult, Command, End, Event, SkipReason};
 pub use state::{Run, Slot, Status, Step, StepStatus, Wait, Work};
 
 use std::sync::Arc;

@@ -17,8 +17,11 @@ use mesh_skills::{contract::Failure, logs::LogRef};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::messages::{DefinitionRef, Parent, SkipReason};
-use crate::plan::{Plan, StepIndex};
+use super::messages::SkipReason;
+use crate::{
+    plan::{Plan, StepIndex},
+    submission::{DefinitionRef, Parent},
+};
 
 /// Where a run stands. Paused is beside these: a run can be paused while it is created or running.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use super::{Answer, Simulation, Stuck};
 use crate::{
-    definition::{Definition, of_proto, show_duration, struct_to_json, value_to_json},
+    definition::Definition,
+    form::{of_proto, show_duration, struct_to_json, value_to_json},
     run::{Command, Run, Slot, Wait},
 };
 

@@ -11,8 +11,8 @@ use super::{
     schedule::bounded,
 };
 use crate::{
-    definition::digest_of,
     expression::Template,
+    form::digest_of,
     plan::{ApprovalPlan, PlanStep, StepIndex},
 };
 

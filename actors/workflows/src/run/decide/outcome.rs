@@ -189,7 +189,7 @@ impl Deciding<'_> {
     /// A wait took too long.
     pub(super) fn timed_out(&mut self, at: StepIndex, item: Option<u32>) {
         let Some(step) = self.plan.step(at) else { return };
-        let timeout = step.timeout.map(crate::definition::show_duration).unwrap_or_default();
+        let timeout = step.timeout.map(crate::form::show_duration).unwrap_or_default();
         let kind = step.kind();
         let message = format!("the {kind} had no outcome within {timeout}");
         let failure = Failure::timeout("step.timeout", message);

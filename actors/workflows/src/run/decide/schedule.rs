@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     super::{
         ids,
-        messages::{Event, Parent, SkipReason},
+        messages::{Event, SkipReason},
         state::{Status, StepStatus},
         wants::is_unsettled,
     },
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     expression::{EvaluateError, Template},
     plan::{Act, Body, ForEachPlan, ITEMS_MAX, Plan, PlanStep, StepIndex, WorkflowPlan},
+    submission::Parent,
 };
 
 impl Deciding<'_> {

@@ -4,17 +4,13 @@ use mesh_kernel::entity::Cause;
 use serde_json::{Map, Value};
 
 use super::{
-    super::{
-        error::Error,
-        evolve,
-        messages::{Event, SubmitRun},
-        state::Run,
-    },
+    super::{error::Error, evolve, messages::Event, state::Run},
     Deciding, INLINE_MAX, invalid, value_weight,
 };
 use crate::{
     limit,
     plan::{Fault, Plan, Plans},
+    submission::SubmitRun,
 };
 
 /// Runs within runs.

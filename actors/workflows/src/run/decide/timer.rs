@@ -31,7 +31,7 @@ impl Deciding<'_> {
 
     fn deadline(&mut self, due: Timestamp) {
         if self.run.status == Status::Running && self.run.deadline == Some(due) {
-            let limit = self.plan.timeout.map(crate::definition::show_duration).unwrap_or_default();
+            let limit = self.plan.timeout.map(crate::form::show_duration).unwrap_or_default();
             let failure = Failure::timeout("run.timeout", format!("the run did not end within {limit}"));
             self.fail_run(failure.into(), None);
         }

@@ -12,10 +12,10 @@ use mesh_kernel::envelope::{Address, Timestamp, TraceId};
 use serde_json::Value;
 
 use super::{
-    messages::{Event, SubmitRun},
+    messages::Event,
     state::{Cancel, Head, Kept, Run, Slot, Status, Step},
 };
-use crate::{definition::digest_of, plan::Plan};
+use crate::{definition::digest_of, plan::Plan, submission::SubmitRun};
 
 /// Where and when an event happened.
 #[derive(Clone, Copy)]

@@ -38,11 +38,11 @@ function logins(repository) {
 async function logIn(browser, url, login) {
   const context = await browser.newContext();
   const page = await context.newPage();
-  await page.goto(`${url}/login`);
+  await page.goto(`${url}/log-in`);
   await page.getByLabel("Email").fill(login.email);
   await page.getByLabel("Password").fill(login.password);
   await page.getByRole("button", { name: /log in/i }).click();
-  await page.waitForURL((at) => !at.pathname.startsWith("/login"));
+  await page.waitForURL((at) => !at.pathname.startsWith("/log-in"));
   return page;
 }
 

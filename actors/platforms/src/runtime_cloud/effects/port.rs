@@ -14,7 +14,7 @@ use mesh_kernel::{
 use mesh_skills::contract::{Call, Failure, WorkloadSpec, WorkloadState, WorkloadStatus, Workloads};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::{sleep, timeout};
 
 use crate::runtime_cloud::{
     machines::workload::WorkloadMachine,
@@ -121,19 +121,20 @@ impl Asker<'_> {
         at_most: Duration,
         done: impl Fn(&Seen) -> Option<Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let until = Instant::now() + at_most;
-        loop {
-            let seen = self.look().await?;
-            if let Some(answer) = seen.as_ref().and_then(&done) {
-                return answer;
+        let looking = async {
+            loop {
+                if let Some(answer) = self.look().await?.as_ref().and_then(&done) {
+                    return answer;
+                }
+                sleep(LOOK_EVERY).await;
             }
-            if Instant::now() >= until {
-                let state = seen.map_or_else(|| "absent".to_owned(), |seen| seen.state);
-                let text = format!("the workload is still `{state}` after {at_most:?}");
-                return Err(Failure::timeout("workload.slow", text));
-            }
-            sleep(LOOK_EVERY).await;
+        };
+        if let Ok(answer) = timeout(at_most, looking).await {
+            return answer;
         }
+        let state = self.look().await?.map_or_else(|| "absent".to_owned(), |seen| seen.state);
+        let text = format!("the workload is still `{state}` after {at_most:?}: see its last exit, then retry");
+        Err(Failure::timeout("workload.slow", text))
     }
 }
 
@@ -167,7 +168,7 @@ impl Workloads for WorkloadsPort {
     }
 
     fn status<'a>(&'a self, call: &'a Call, name: &'a str) -> BoxFuture<'a, Result<Option<WorkloadStatus>, Failure>> {
-        Box::pin(async move { Ok(self.asker(call, name)?.look().await?.map(status)) })
+        Box::pin(async move { Ok(self.asker(call, name)?.look().await?.as_ref().map(status)) })
     }
 }
 
@@ -178,7 +179,7 @@ fn running(seen: &Seen, commit: &str) -> Option<Result<WorkloadStatus, Failure>>
         return Some(Err(Failure::external("workload.replaced", text)));
     }
     if seen.state == "Running" {
-        return Some(Ok(status_of(seen)));
+        return Some(Ok(status(seen)));
     }
     if seen.state == "Stopped" {
         return Some(Err(Failure::external("workload.stopped", "it was stopped meanwhile: start it again")));
@@ -190,11 +191,7 @@ fn running(seen: &Seen, commit: &str) -> Option<Result<WorkloadStatus, Failure>>
     })
 }
 
-fn status(seen: Seen) -> WorkloadStatus {
-    status_of(&seen)
-}
-
-fn status_of(seen: &Seen) -> WorkloadStatus {
+fn status(seen: &Seen) -> WorkloadStatus {
     let state = match seen.state.as_str() {
         "Running" => WorkloadState::Running,
         "Waiting" => WorkloadState::Restarting,
@@ -281,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_status_counts_restarts_and_not_starts() {
-        let status = status_of(&seen("Running", "c1", 2));
+        let status = status(&seen("Running", "c1", 2));
         assert_eq!((status.state, status.restarts, status.pid), (WorkloadState::Running, 2, Some(7)));
     }
 }

@@ -138,6 +138,8 @@ struct Scan {
     /// The last frame of the segment that is being read.
     last_frame: Option<(u64, usize)>,
     read: u64,
+    /// Nothing but zeros lies behind the last frame.
+    clean_behind: bool,
 }
 
 impl Scan {
@@ -165,6 +167,7 @@ impl Scan {
             unmarked: false,
             last_frame: None,
             read: 0,
+            clean_behind: false,
         }
     }
 
@@ -259,7 +262,7 @@ impl Scan {
     }
 
     /// No good frame lies here: the end of the log, a torn tail, or damage?
-    fn ends_here(&self, segment: &Segment, until: Option<u64>, no: NoFrame) -> Result<(), JournalError> {
+    fn ends_here(&mut self, segment: &Segment, until: Option<u64>, no: NoFrame) -> Result<(), JournalError> {
         let what = match no {
             NoFrame::Zeros => "zeros lie where a batch belongs",
             NoFrame::Longer(_) => "the batch is longer than the file",
@@ -268,6 +271,10 @@ impl Scan {
         if until.is_some() {
             let what = format!("{what} (batch {}, and a later segment follows)", self.next_batch);
             return Err(segment.damaged(self.place.offset, &what));
+        }
+        if Window::new().next_nonzero(segment, self.place.offset)?.is_none() {
+            self.clean_behind = true;
+            return Ok(());
         }
         if let Some(later) = self.later_frame(segment)? {
             let what = format!("{what} (batch {}, and a good one follows at byte {later})", self.next_batch);
@@ -303,7 +310,7 @@ impl Scan {
         let end = self.place.offset;
         let io = |error| io_error(&active.name, error);
         let mut window = Window::new();
-        let mut at = end;
+        let mut at = if self.clean_behind { active.len } else { end };
         let mut cut = 0_u64;
         while let Some(dirty) = window.next_nonzero(active, at)? {
             let len = (active.len - dirty).min(4096);

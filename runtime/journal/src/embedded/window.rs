@@ -47,12 +47,21 @@ impl Window {
             if bytes.is_empty() {
                 return Ok(None);
             }
-            let mut words = bytes.chunks(8);
-            if let Some(index) = words.position(|word| word.iter().any(|byte| *byte != 0)) {
-                return Ok(Some(offset + index as u64 * 8));
+            if let Some(index) = first_nonzero(bytes) {
+                return Ok(Some(offset + index as u64 / 8 * 8));
             }
             offset += bytes.len() as u64;
         }
         Ok(None)
     }
+}
+
+/// Block by block, so that the many that are all zeros are gone through at the speed of memory.
+fn first_nonzero(bytes: &[u8]) -> Option<usize> {
+    const BLOCK: usize = 512;
+    let is_dirty = |block: &[u8]| block.iter().fold(0, |all, byte| all | byte) != 0;
+    let block = bytes.chunks(BLOCK).position(is_dirty)?;
+    let start = block * BLOCK;
+    let within = bytes.get(start..)?.iter().position(|byte| *byte != 0)?;
+    Some(start + within)
 }

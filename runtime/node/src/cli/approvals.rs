@@ -1,13 +1,16 @@
 //! `mesh approvals`: what waits for a person's decision.
 
+use std::io::{self, IsTerminal};
+
 use clap::{Args, Subcommand};
 use mesh_kernel::envelope::Timestamp;
-use mesh_proto::v1::{self, ApprovalDecision};
+use mesh_proto::v1::{self, ApprovalDecision, approval_service_client::ApprovalServiceClient};
 
 use super::{
     Failure,
     args::PageArgs,
     clients,
+    connect::Link,
     context::{Context, fresh_request_id},
     output::{Cell, Table, age, clean, instant, label, or_dash, to_json, tone_of},
 };
@@ -62,9 +65,9 @@ pub(crate) struct Decide {
     /// Say no
     #[arg(long)]
     reject: bool,
-    /// The digest of what you have seen, as `mesh approvals get` shows it
+    /// The digest of what you have seen, as `mesh approvals get` shows it; on a terminal it is shown and asked
     #[arg(long, value_name = "DIGEST")]
-    digest: String,
+    digest: Option<String>,
     /// Why, for people
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     comment: String,
@@ -127,16 +130,42 @@ async fn get(args: Get, context: Context) -> Result<(), Failure> {
 
 async fn decide(args: Decide, context: Context) -> Result<(), Failure> {
     let decision = if args.approve { ApprovalDecision::Approve } else { ApprovalDecision::Reject };
+    let mut client = clients::approvals(context.link().await?);
+    let digest = match args.digest {
+        Some(digest) => digest,
+        None => seen(&mut client, &args.approval, &context).await?,
+    };
     let request = v1::DecideApprovalRequest {
         approval_id: args.approval,
         decision: decision.into(),
-        digest: args.digest,
+        digest,
         comment: args.comment,
         request_id: fresh_request_id(),
         etag: String::new(),
     };
-    let answer = clients::approvals(context.link().await?).decide_approval(request).await?.into_inner();
+    let answer = client.decide_approval(request).await?.into_inner();
     shown(answer.approval, &context)
+}
+
+/// Shows what is to be decided, asks, and answers the digest of what was shown.
+async fn seen(client: &mut ApprovalServiceClient<Link>, id: &str, context: &Context) -> Result<String, Failure> {
+    if !context.out.terminal || !io::stdin().is_terminal() {
+        return Err(Failure::Usage(format!(
+            "`--digest` is missing: a decision names what was seen; `mesh approvals get {id}` shows it"
+        )));
+    }
+    let request = v1::GetApprovalRequest { approval_id: id.to_owned() };
+    let approval = client.get_approval(request).await?.into_inner().approval.ok_or(Failure::Lacking("approval"))?;
+    for line in lines(&approval, context.now())? {
+        context.out.line(line)?;
+    }
+    context.out.line("\ndecide on this? [y/N]")?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(approval.digest),
+        _ => Err(Failure::Usage("nothing was decided".to_owned())),
+    }
 }
 
 fn shown(approval: Option<v1::Approval>, context: &Context) -> Result<(), Failure> {
@@ -155,7 +184,12 @@ fn lines(approval: &v1::Approval, now: Timestamp) -> Result<Vec<String>, Failure
         format!("approval    {}", approval.approval_id),
         format!("title       {}", approval.title),
         format!("state       {}", state_label(approval)),
-        format!("asked       {} ({}) by {}", instant(approval.create_time), age(approval.create_time, now), approval.requested_by),
+        format!(
+            "asked       {} ({}) by {}",
+            instant(approval.create_time),
+            age(approval.create_time, now),
+            approval.requested_by
+        ),
         format!("run         {} step {}", or_dash(&approval.run_id), or_dash(&approval.step_id)),
         format!("may decide  {} of: {}", approval.quorum.max(1), or_dash(&approval.roles.join(", "))),
         format!("expires     {}", instant(approval.expire_time)),

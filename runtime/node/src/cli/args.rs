@@ -25,16 +25,47 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// The data folder: the node's own, where its address and first key are found
-    #[arg(long, global = true, env = "MESH_DATA", value_name = "DIR", default_value = ".mesh", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "MESH_DATA",
+        value_name = "DIR",
+        default_value = ".mesh",
+        hide_env = true,
+        help_heading = "For every command"
+    )]
     pub(crate) data: PathBuf,
     /// Talk to this node instead; the key is taken from MESH_API_KEY
-    #[arg(long, global = true, env = "MESH_SERVER", value_name = "URL", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "MESH_SERVER",
+        value_name = "URL",
+        hide_env = true,
+        help_heading = "For every command"
+    )]
     pub(crate) server: Option<String>,
     /// Trust this certificate authority for an https server
-    #[arg(long, global = true, env = "MESH_CA_FILE", value_name = "PEM", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "MESH_CA_FILE",
+        value_name = "PEM",
+        hide_env = true,
+        help_heading = "For every command"
+    )]
     pub(crate) ca: Option<PathBuf>,
     /// How answers are shown
-    #[arg(long, global = true, env = "MESH_OUTPUT", value_enum, default_value_t, value_name = "FORMAT", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "MESH_OUTPUT",
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        hide_env = true,
+        help_heading = "For every command"
+    )]
     pub(crate) output: Format,
 }
 

@@ -11,6 +11,7 @@ use super::{
     clients,
     context::{Context, fresh_request_id, read_text},
     output::{Cell, Table, age, clean, instant, label, or_dash, tone_of},
+    run::finish::login_text,
     runs,
 };
 
@@ -177,9 +178,7 @@ fn lines(blueprint: &v1::Blueprint) -> Vec<String> {
         format!("commit      {}", or_dash(&product.commit)),
         format!("tests       {} passed, {} failed", tests.passed, tests.failed),
     ]);
-    lines.extend(product.logins.iter().map(|login| {
-        format!("log-in      {}: {} / {} ({})", login.tenant, login.email, login.password, login.role)
-    }));
+    lines.extend(product.logins.iter().map(|login| format!("log-in      {}", login_text(login))));
     lines
 }
 

@@ -97,11 +97,8 @@ pub(crate) fn key(global: &Global) -> Result<String, Failure> {
         return Err(Failure::NoKey);
     }
     let data = DataFolder::at(&global.data);
-    let kept = data.read_operator_key().map_err(|source| Failure::File {
-        path: data.operator_key(),
-        verb: "read",
-        source,
-    })?;
+    let kept =
+        data.read_operator_key().map_err(|source| Failure::File { path: data.operator_key(), verb: "read", source })?;
     kept.ok_or(Failure::NoKey)
 }
 

@@ -87,8 +87,7 @@ async fn validate(args: File, context: Context) -> Result<(), Failure> {
         Err(Failure::NoNode(_) | Failure::Unreachable { .. }) => return alone(&source, &context),
         Err(failure) => return Err(failure),
     };
-    let request =
-        v1::ValidateDefinitionRequest { body: Some(validate_definition_request::Body::Source(source)) };
+    let request = v1::ValidateDefinitionRequest { body: Some(validate_definition_request::Body::Source(source)) };
     let answer = clients::workflows(link).validate_definition(request).await?.into_inner();
     if context.out.is_json() {
         context.out.json("ValidateDefinitionResponse", &answer)?;
@@ -227,8 +226,7 @@ fn report_table(reports: &[CaseReport], context: &Context) -> Result<(), Failure
 fn cases(reports: &[CaseReport]) -> Table {
     let mut table = Table::new(&["CASE", "RESULT", "STATE", "SIMULATED"]);
     for report in reports {
-        let result =
-            if report.passed() { Cell::toned("passed", Tone::Good) } else { Cell::toned("failed", Tone::Bad) };
+        let result = if report.passed() { Cell::toned("passed", Tone::Good) } else { Cell::toned("failed", Tone::Bad) };
         table.row([report.name.as_str().into(), result, report.state.as_str().into(), duration(report.took).into()]);
     }
     table

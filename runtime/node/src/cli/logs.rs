@@ -8,8 +8,7 @@ use mesh_proto::v1::{
 };
 
 use super::{
-    Failure,
-    clients,
+    Failure, clients,
     connect::Link,
     context::Context,
     output::{Paint, Tone, clean},
@@ -48,12 +47,8 @@ pub(super) async fn logs(args: Logs, context: Context) -> Result<(), Failure> {
 }
 
 async fn once(args: Logs, mut client: WorkflowServiceClient<Link>, context: Context) -> Result<(), Failure> {
-    let request = v1::GetRunLogsRequest {
-        run_id: args.run,
-        step_id: args.step,
-        attempt: args.attempt,
-        tail_lines: args.tail,
-    };
+    let request =
+        v1::GetRunLogsRequest { run_id: args.run, step_id: args.step, attempt: args.attempt, tail_lines: args.tail };
     let answer = client.get_run_logs(request).await?.into_inner();
     if context.out.is_json() {
         return context.out.json("GetRunLogsResponse", &answer);

@@ -24,6 +24,8 @@ mod signals;
 mod stream;
 mod tail;
 mod tenants;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod up;
 

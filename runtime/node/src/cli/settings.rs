@@ -47,9 +47,9 @@ impl Given {
             flags.extend(value.iter().map(|value| (flag.to_owned(), key.to_owned(), value.clone())));
         }
         for pair in &self.set {
-            let (key, value) = pair
-                .split_once('=')
-                .ok_or_else(|| Failure::Usage(format!("`--set {pair}`: KEY=VALUE is expected, as in log.format=json")))?;
+            let (key, value) = pair.split_once('=').ok_or_else(|| {
+                Failure::Usage(format!("`--set {pair}`: KEY=VALUE is expected, as in log.format=json"))
+            })?;
             flags.push(("--set".to_owned(), key.trim().to_owned(), value.to_owned()));
         }
         let text = |part: std::ffi::OsString| part.into_string().ok();

@@ -4,14 +4,12 @@ use std::ops::ControlFlow;
 
 use clap::Args;
 use mesh_proto::v1::{
-    self, TailResponse, tail_request::Source, tail_response::Item,
-    telemetry_service_client::TelemetryServiceClient,
+    self, TailResponse, tail_request::Source, tail_response::Item, telemetry_service_client::TelemetryServiceClient,
 };
 use serde_json::Value;
 
 use super::{
-    Failure,
-    clients,
+    Failure, clients,
     connect::Link,
     context::Context,
     output::{Tone, clean, duration, instant, or_dash, to_json},

@@ -6,8 +6,7 @@ use clap::{Args, ValueEnum};
 use mesh_proto::v1::{self, ActorTreeView};
 
 use super::{
-    Failure,
-    clients,
+    Failure, clients,
     context::Context,
     output::{Paint, Tone, clean, duration, tone_of},
 };

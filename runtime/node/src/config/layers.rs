@@ -7,11 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    ConfigError, KEYS, Key, Mistake, Place, Setting, Value, file,
-    keys::SECTIONS,
-    setting::unknown,
-};
+use super::{ConfigError, KEYS, Key, Mistake, Place, Setting, Value, file, keys::SECTIONS, setting::unknown};
 
 /// What was given, before it is put together. The environment is passed in, never read here.
 #[derive(Debug, Clone, Default)]

@@ -60,9 +60,7 @@ impl Index {
         }
         let cursor = standing.cursor.as_ref().map(|cursor| cursor.0.as_ref());
         let position = i64::try_from(standing.position.0).unwrap_or(i64::MAX);
-        transaction
-            .prepare_cached("UPDATE standing SET cursor = ?1, position = ?2")?
-            .execute((cursor, position))?;
+        transaction.prepare_cached("UPDATE standing SET cursor = ?1, position = ?2")?.execute((cursor, position))?;
         transaction.commit()?;
         Ok(beside)
     }

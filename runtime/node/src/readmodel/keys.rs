@@ -110,11 +110,7 @@ impl Held {
     fn identity(&self) -> Identity {
         Identity {
             tenant: self.tenant.clone(),
-            principal: Principal {
-                name: self.principal(),
-                roles: self.roles.clone(),
-                on_behalf_of: None,
-            },
+            principal: Principal { name: self.principal(), roles: self.roles.clone(), on_behalf_of: None },
         }
     }
 }

@@ -62,16 +62,15 @@ impl ReadModel {
         let task = tokio::task::spawn_blocking(move || inner.page(query));
         match task.await {
             Ok(answer) => answer.map_err(Refusal::from),
-            Err(_) => Err(Refusal::new("LST-0003", ErrorKind::Internal, "reading a list has failed: see the node's log")),
+            Err(_) => {
+                Err(Refusal::new("LST-0003", ErrorKind::Internal, "reading a list has failed: see the node's log"))
+            }
         }
     }
 }
 
 impl Inner {
-    fn page<T>(
-        &self,
-        query: impl FnOnce(&Connection) -> Result<Rows<T>, QueryError>,
-    ) -> Result<Page<T>, QueryError> {
+    fn page<T>(&self, query: impl FnOnce(&Connection) -> Result<Rows<T>, QueryError>) -> Result<Page<T>, QueryError> {
         let idle = self.idle.lock().pop();
         let mut connection = match idle {
             Some(connection) => connection,

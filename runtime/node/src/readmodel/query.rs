@@ -113,10 +113,7 @@ impl Query {
     ) -> Result<Rows<T>, QueryError> {
         if let Some(after) = &page.after {
             let (created, id) = newest_key(after)?;
-            self = self.and(
-                "(created, id) < (?, ?)",
-                [Value::Integer(created), Value::Text(id.to_owned())],
-            );
+            self = self.and("(created, id) < (?, ?)", [Value::Integer(created), Value::Text(id.to_owned())]);
         }
         let rows = self.read(connection, "created DESC, id DESC", page.size, read)?;
         Ok(cut(rows, page.size, |row| {

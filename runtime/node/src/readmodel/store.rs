@@ -52,10 +52,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
 
 /// A connection for reading, which cannot write.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     Ok(connection)
 }
@@ -72,10 +70,7 @@ fn usable(path: &Path) -> rusqlite::Result<Option<Connection>> {
     }
     // It is not flushed, so a power cut may have torn it. This reads every page, once at a start.
     let health: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    let stands = connection
-        .query_row("SELECT 1 FROM standing", [], |_| Ok(()))
-        .optional()?
-        .is_some();
+    let stands = connection.query_row("SELECT 1 FROM standing", [], |_| Ok(())).optional()?.is_some();
     Ok((health == "ok" && stands).then_some(connection))
 }
 

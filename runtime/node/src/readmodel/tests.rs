@@ -217,7 +217,8 @@ async fn no_list_shows_another_tenants_rows() {
 fn everything_of(feed: &mut Feeder, tenant: &str) {
     feed.submit(tenant, "run-1", "deploy", 1);
     feed.event(&format!("{tenant}/governance/approval/appr-1"), "ApprovalOpened", opened(tenant));
-    let published = json!({ "version": 1, "digest": Digest::of(b"d"), "definition": { "title": "Deploy" }, "by": "key:ci" });
+    let published =
+        json!({ "version": 1, "digest": Digest::of(b"d"), "definition": { "title": "Deploy" }, "by": "key:ci" });
     feed.event(&format!("{tenant}/control-plane/definition/deploy"), "DefinitionPublished", published);
     let applied = json!({
         "version": 1, "name": "shop", "digest": Digest::of(b"b"), "source": "name: shop\ntitle: The Shop\n", "change": "new"
@@ -278,9 +279,13 @@ async fn a_blueprint_is_listed_with_its_product() {
     let (_folder, path) = folder();
     let mut feed = Feeder::on(&path);
     everything_of(&mut feed, "acme");
-    feed.event("acme/control-plane/blueprint/shop", "ProductRunRecorded",
-        json!({ "run": "run-1", "state": "succeeded", "at": "1970-01-01T00:00:09Z" }));
-    let started = json!({ "incarnation": 1, "process": { "pid": 7, "startTime": 1 }, "url": "http://127.0.0.1:10" });
+    feed.event(
+        "acme/control-plane/blueprint/shop",
+        "ProductRunRecorded",
+        json!({ "run": "run-1", "state": "succeeded", "at": "1970-01-01T00:00:09Z" }),
+    );
+    let started =
+        json!({ "incarnation": 1, "process": { "pid": 7, "started": 1, "boot": "b" }, "url": "http://127.0.0.1:10" });
     feed.event("acme/runtime-cloud/workload/shop", "ProcessStarted", started);
     let row = feed.read.blueprints(&scope("acme"), Some("shop".into()), page(1)).await.unwrap().rows.remove(0);
     assert_eq!((row.title.as_str(), row.version, row.run_id.as_deref()), ("The Shop", 1, Some("run-1")));
@@ -390,7 +395,8 @@ async fn one_can_wait_for_a_position() {
     let read = feed.read.clone();
     let late = read.wait_for(Position(1), Duration::from_millis(5)).await.unwrap_err();
     assert_eq!(late.code, "LST-0004");
-    let waiting = mesh_kernel::task::spawn("test", async move { read.wait_for(Position(1), Duration::from_secs(10)).await });
+    let waiting =
+        mesh_kernel::task::spawn("test", async move { read.wait_for(Position(1), Duration::from_secs(10)).await });
     feed.submit("acme", "run-1", "deploy", 1);
     assert_eq!(waiting.await.unwrap().unwrap(), Position(1));
 }

@@ -33,11 +33,7 @@ pub(crate) fn age(at: Option<prost_types::Timestamp>, now: Timestamp) -> String 
 }
 
 /// The time from one instant to another, or to now while it lasts; a dash before it began.
-pub(crate) fn span(
-    from: Option<prost_types::Timestamp>,
-    to: Option<prost_types::Timestamp>,
-    now: Timestamp,
-) -> String {
+pub(crate) fn span(from: Option<prost_types::Timestamp>, to: Option<prost_types::Timestamp>, now: Timestamp) -> String {
     match from {
         Some(from) => duration(to.map_or(now, Timestamp::from).since(Timestamp::from(from))),
         None => "-".to_owned(),

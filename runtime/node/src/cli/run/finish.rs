@@ -1,6 +1,6 @@
 //! What was made, or why it was not.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use mesh_proto::v1::{self, RunState};
 use serde_json::json;
@@ -25,8 +25,15 @@ pub(super) struct Finished {
     product: Option<v1::Product>,
 }
 
-/// Reads the product of a run that has ended; waits until it answers, when the run succeeded.
-pub(super) async fn read(link: Link, name: &str, progress: Progress) -> Result<Finished, Failure> {
+/// A ready log-in in one line.
+pub(crate) fn login_text(login: &v1::ProductLogin) -> String {
+    let role = if login.role.is_empty() { String::new() } else { format!(" ({})", login.role) };
+    clean(&format!("{}: {} / {}{role}", login.tenant, login.email, login.password))
+}
+
+/// Reads the product of a run that has ended; waits until it answers, when the run succeeded. `near`: its
+/// address can be tried from here.
+pub(super) async fn read(link: Link, name: &str, progress: Progress, near: bool) -> Result<Finished, Failure> {
     let mut client = clients::blueprints(link);
     let made = progress.run().state() == RunState::Succeeded;
     let mut waited = Duration::ZERO;
@@ -34,13 +41,24 @@ pub(super) async fn read(link: Link, name: &str, progress: Progress) -> Result<F
         let request = v1::GetBlueprintRequest { name: name.to_owned() };
         let blueprint = client.get_blueprint(request).await?.into_inner().blueprint;
         let product = blueprint.and_then(|blueprint| blueprint.product);
-        let is_up = product.as_ref().is_some_and(|product| !product.url.is_empty() && product.state == "running");
+        let is_up = match &product {
+            // After a kill the list may still name the address of a process that is gone.
+            Some(product) if product.state == "running" => !near || answers(&product.url).await,
+            _ => false,
+        };
         if is_up || !made || waited >= UP_WITHIN {
             return Ok(Finished { progress, name: name.to_owned(), product });
         }
         tokio::time::sleep(ASKED_EVERY).await;
         waited += ASKED_EVERY;
     }
+}
+
+/// Whether somebody listens at the address.
+async fn answers(url: &str) -> bool {
+    let Some(host) = url.strip_prefix("http://").and_then(|rest| rest.split('/').next()) else { return false };
+    let tried = tokio::time::timeout(Duration::from_secs(1), tokio::net::TcpStream::connect(host));
+    matches!(tried.await, Ok(Ok(_)))
 }
 
 impl Finished {
@@ -98,15 +116,19 @@ impl Finished {
         let tests = product.tests.unwrap_or_default();
         let paint = context.out.paint;
         let took = span(run.create_time, run.end_time, context.now());
+        let name = clean(&self.name);
+        let done = if self.progress.all_was_done() {
+            format!("{name} is served again")
+        } else {
+            format!("{name} is made, in {took}")
+        };
         let mut lines = vec![
             String::new(),
-            paint.tone(Tone::Good, &format!("{} is made, in {took}", clean(&self.name))),
+            paint.tone(Tone::Good, &done),
             String::new(),
             format!("  address     {}", paint.tone(Tone::Strong, &clean(&product.url))),
         ];
-        lines.extend(product.logins.iter().map(|login| {
-            clean(&format!("  log-in      {}: {} / {} ({})", login.tenant, login.email, login.password, login.role))
-        }));
+        lines.extend(product.logins.iter().map(|login| format!("  log-in      {}", login_text(login))));
         lines.extend([
             format!("  repository  {}", clean(&product.repository)),
             format!("  commit      {}", clean(&product.commit)),
@@ -119,11 +141,10 @@ impl Finished {
     /// What to try next.
     fn next(&self, product: &v1::Product, stays: bool) -> Vec<String> {
         let run = &self.progress.run().run_id;
-        let folder = Path::new(&self.name);
         let mut lines = vec![
             String::new(),
             "try next:".to_owned(),
-            format!("  git clone {} {}", clean(&product.repository), clean(&folder.display().to_string())),
+            format!("  git clone {} {}", clean(&product.repository), clean(&self.name)),
             format!("  mesh runs history {run}"),
             "  edit the blueprint (add a field or a rule) and run the same command again".to_owned(),
         ];

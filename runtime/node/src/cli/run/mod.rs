@@ -4,7 +4,7 @@
 //! else, shows how far it is, and serves the product until Ctrl-C. The same command again goes on
 //! where it was.
 
-mod finish;
+pub(crate) mod finish;
 mod host;
 mod live;
 mod plain;
@@ -88,7 +88,7 @@ async fn make(source: v1::BlueprintSource, host: &Host, context: &Context) -> Re
         context.note(line)?;
     }
     let progress = live::until_end(link.clone(), &run_id, progress, context).await?;
-    finish::read(link, &blueprint.name, progress).await
+    finish::read(link, &blueprint.name, progress, context.global.server.is_none()).await
 }
 
 /// The first line: where a person can look.
@@ -115,13 +115,7 @@ async fn begun(link: Link, run_id: &str) -> Result<v1::Run, Failure> {
 }
 
 /// Says what was made, and serves it until Ctrl-C.
-async fn serve(
-    finished: Finished,
-    args: &Run,
-    host: &Host,
-    context: &Context,
-    stop: &mut Stop,
-) -> Result<(), Failure> {
+async fn serve(finished: Finished, args: &Run, host: &Host, context: &Context, stop: &mut Stop) -> Result<(), Failure> {
     finished.told(context, host.is_ours() && !args.exit)?;
     finished.succeeded()?;
     if args.exit || !host.is_ours() {

@@ -26,17 +26,20 @@ impl Plain {
     pub(super) fn lines(&mut self, progress: &Progress, now: Timestamp) -> Vec<String> {
         let mut lines = Vec::new();
         for step in &progress.run().steps {
-            lines.extend(self.state(step, now));
+            lines.extend(self.state(step, progress, now));
             lines.extend(self.how_far(step, progress, now));
         }
         lines
     }
 
-    fn state(&mut self, step: &v1::RunStep, now: Timestamp) -> Option<String> {
+    fn state(&mut self, step: &v1::RunStep, progress: &Progress, now: Timestamp) -> Option<String> {
         let state = (step.state(), step.attempts);
         let before = self.states.insert(step.step_id.clone(), state);
         if before == Some(state) || matches!(step.state(), StepState::Pending | StepState::Ready) {
             return None;
+        }
+        if before.is_none() && progress.was_done(step) {
+            return Some(format!("{}: from the journal", clean(&step.step_id)));
         }
         let mut line = format!("{}: {}", clean(&step.step_id), step_label(step.state()));
         if step.end_time.is_some() && step.start_time.is_some() {
@@ -85,6 +88,14 @@ mod tests {
             }],
             ..Default::default()
         }
+    }
+
+    #[test]
+    fn what_was_done_before_is_told_so() {
+        let steps = vec![step("render", StepState::Succeeded, 1), step("build", StepState::Running, 2)];
+        let progress = Progress::new(run(5, RunState::Running, steps), false, 1);
+        let told = Plain::default().lines(&progress, at(0));
+        assert_eq!(told, ["render: from the journal", "build: running, attempt 2"]);
     }
 
     #[test]

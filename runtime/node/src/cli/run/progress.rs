@@ -73,6 +73,16 @@ impl Progress {
         self.said.get(step)
     }
 
+    /// Whether the step's outcome was in the journal before we came.
+    pub(super) fn was_done(&self, step: &v1::RunStep) -> bool {
+        self.found_done.get(&step.step_id).is_some_and(|attempts| step.attempts <= *attempts)
+    }
+
+    /// Whether nothing was left to be done.
+    pub(super) fn all_was_done(&self) -> bool {
+        !self.found_done.is_empty() && self.run.steps.iter().all(|step| self.was_done(step))
+    }
+
     /// Whether the run has ended.
     pub(super) fn has_ended(&self) -> bool {
         is_final(self.run.state()) && self.stale.is_none_or(|stale| self.run.version > stale)
@@ -85,9 +95,11 @@ impl Progress {
 
     /// What was taken over and what was done again, when something was taken over.
     pub(super) fn resumed(&self) -> Option<String> {
-        let repeated = self.run.steps.iter().filter(|step| {
-            self.found_done.get(&step.step_id).is_some_and(|attempts| step.attempts > *attempts)
-        });
+        let repeated = self
+            .run
+            .steps
+            .iter()
+            .filter(|step| self.found_done.get(&step.step_id).is_some_and(|attempts| step.attempts > *attempts));
         (self.resumed > 0)
             .then(|| format!("resumed: {} from the journal, {} repeated", steps(self.resumed), repeated.count()))
     }
@@ -123,7 +135,13 @@ pub(super) mod tests {
     use super::*;
 
     pub(crate) fn step(id: &str, state: StepState, attempts: u32) -> v1::RunStep {
-        v1::RunStep { step_id: id.into(), uses: format!("skill.{id}"), state: state as i32, attempts, ..Default::default() }
+        v1::RunStep {
+            step_id: id.into(),
+            uses: format!("skill.{id}"),
+            state: state as i32,
+            attempts,
+            ..Default::default()
+        }
     }
 
     pub(crate) fn run(version: u64, state: RunState, steps: Vec<v1::RunStep>) -> v1::Run {
@@ -131,7 +149,8 @@ pub(super) mod tests {
     }
 
     pub(crate) fn chunk(step: &str, attempt: u32, lines: &[&str]) -> v1::LogChunk {
-        let line = |text: &&str| v1::LogLine { text: (*text).to_owned(), kind: LogLineKind::Err as i32, ..Default::default() };
+        let line =
+            |text: &&str| v1::LogLine { text: (*text).to_owned(), kind: LogLineKind::Err as i32, ..Default::default() };
         v1::LogChunk { step_id: step.into(), item: None, attempt, lines: lines.iter().map(line).collect() }
     }
 
@@ -152,7 +171,11 @@ pub(super) mod tests {
         let before = vec![step("render", StepState::Succeeded, 1), step("build", StepState::Failed, 1)];
         let mut progress = Progress::new(run(9, RunState::Failed, before), true, 1);
         assert_eq!(progress.resuming().unwrap(), "resuming run-1: 1 step in the journal");
-        let after = |attempts| vec![step("render", StepState::Succeeded, attempts), step("build", StepState::Succeeded, 2)];
+        assert!(progress.was_done(&step("render", StepState::Succeeded, 1)));
+        assert!(!progress.was_done(&step("build", StepState::Failed, 1)));
+        assert!(!progress.all_was_done());
+        let after =
+            |attempts| vec![step("render", StepState::Succeeded, attempts), step("build", StepState::Succeeded, 2)];
         progress.see(run(20, RunState::Succeeded, after(1)));
         assert_eq!(progress.resumed().unwrap(), "resumed: 1 step from the journal, 0 repeated");
         progress.see(run(21, RunState::Succeeded, after(2)));

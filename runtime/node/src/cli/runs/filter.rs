@@ -39,7 +39,8 @@ impl Filter {
         if let Some(filter) = &self.filter {
             return Ok(filter.clone());
         }
-        let mut terms: Vec<String> = self.state.iter().map(|state| format!("state = {}", state.to_uppercase())).collect();
+        let mut terms: Vec<String> =
+            self.state.iter().map(|state| format!("state = {}", state.to_uppercase())).collect();
         if self.failed {
             terms.push("state = FAILED".to_owned());
         }

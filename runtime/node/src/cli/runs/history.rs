@@ -4,8 +4,7 @@ use clap::Args;
 use mesh_proto::v1;
 
 use crate::cli::{
-    Failure,
-    clients,
+    Failure, clients,
     context::Context,
     output::{clean, instant},
 };

@@ -86,7 +86,8 @@ mod tests {
             message: "the build failed\nline two".to_owned(),
             ..Default::default()
         });
-        let table = table(&[run("run-1", v1::RunState::Waiting, None), failed], Timestamp::from_unix_nanos(7_300_000_000_000));
+        let table =
+            table(&[run("run-1", v1::RunState::Waiting, None), failed], Timestamp::from_unix_nanos(7_300_000_000_000));
         insta::assert_snapshot!(table.render(Paint::NONE), @r"
         RUN    DEFINITION  STATE    STEPS  SUBMITTED  TOOK    FAILURE
         run-1  product@2   waiting  3/8    2h ago     1h 59m  

@@ -5,8 +5,7 @@ use mesh_kernel::envelope::Timestamp;
 use mesh_proto::v1;
 
 use crate::cli::{
-    Failure,
-    clients,
+    Failure, clients,
     context::Context,
     output::{Cell, Out, Table, age, clean, instant, label, or_dash, span, to_json, tone_of},
 };
@@ -61,7 +60,12 @@ fn head(run: &v1::Run, now: Timestamp) -> Vec<String> {
         format!("run         {}", run.run_id),
         format!("definition  {}@{}", run.definition, run.definition_version),
         format!("state       {}", state_label(run)),
-        format!("submitted   {} ({}) by {}", instant(run.create_time), age(run.create_time, now), or_dash(&run.submitted_by)),
+        format!(
+            "submitted   {} ({}) by {}",
+            instant(run.create_time),
+            age(run.create_time, now),
+            or_dash(&run.submitted_by)
+        ),
         format!("took        {}", span(run.start_time, run.end_time, now)),
         format!("trace       {}", run.trace_id),
     ];

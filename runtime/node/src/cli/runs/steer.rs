@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use super::{show, submit::to_value};
 use crate::cli::{
-    Failure,
-    clients,
+    Failure, clients,
     context::{Context, fresh_request_id},
 };
 

@@ -9,8 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{show, watch};
 use crate::cli::{
-    Failure,
-    clients,
+    Failure, clients,
     context::{Context, fresh_request_id, read_text},
 };
 
@@ -20,7 +19,7 @@ pub(crate) struct Submit {
     /// The published definition, as NAME or NAME@VERSION
     #[arg(value_name = "DEFINITION")]
     definition: String,
-    /// One part of the input; VALUE is JSON, or else a text; may be given several times
+    /// One part of the input; VALUE is JSON, or else a text; or a whole JSON object; may be given several times
     #[arg(long = "input", short = 'i', value_name = "KEY=VALUE", conflicts_with = "input_file")]
     input: Vec<String>,
     /// The input as a JSON or YAML file; - is standard input
@@ -102,13 +101,19 @@ fn input(args: &Submit) -> Result<prost_types::Struct, Failure> {
     to_struct(&value).ok_or_else(|| Failure::Usage("the input holds a number that JSON cannot carry".to_owned()))
 }
 
-/// `KEY=VALUE` as an object: JSON where it is JSON, else a text.
-pub(super) fn pairs(pairs: &[String]) -> Result<Map<String, Value>, Failure> {
+/// `KEY=VALUE`, or a whole JSON object, as one object. A value is JSON where it is JSON, else a text.
+fn pairs(pairs: &[String]) -> Result<Map<String, Value>, Failure> {
     let mut object = Map::new();
     for pair in pairs {
+        if pair.trim_start().starts_with('{') {
+            let whole: Map<String, Value> = serde_json::from_str(pair)
+                .map_err(|error| Failure::Usage(format!("`{pair}` is no JSON object: {error}")))?;
+            object.extend(whole);
+            continue;
+        }
         let (key, text) = pair
             .split_once('=')
-            .ok_or_else(|| Failure::Usage(format!("`{pair}` is no KEY=VALUE")))?;
+            .ok_or_else(|| Failure::Usage(format!("`{pair}` is neither KEY=VALUE nor a JSON object")))?;
         let value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
         object.insert(key.to_owned(), value);
     }
@@ -151,6 +156,9 @@ mod tests {
         });
         assert_eq!(object, expected);
         assert!(pairs(&["nothing".to_owned()]).is_err());
+        let mixed = [r#"{"name": "Ada", "n": 1}"#.to_owned(), "n=2".to_owned()];
+        assert_eq!(Value::Object(pairs(&mixed).unwrap()), serde_json::json!({ "name": "Ada", "n": 2 }));
+        assert!(pairs(&["{".to_owned()]).is_err());
         let carried = to_struct(&expected).unwrap();
         assert_eq!(carried.fields.len(), 6);
     }

@@ -10,8 +10,7 @@ use mesh_proto::v1::{
 
 use super::{filter::Filter, history::line, show};
 use crate::cli::{
-    Failure,
-    clients,
+    Failure, clients,
     connect::Link,
     context::Context,
     stream::{Resumable, follow},

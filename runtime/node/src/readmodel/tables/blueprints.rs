@@ -78,9 +78,10 @@ pub(in crate::readmodel) fn page(
     name: Option<String>,
     page: &PageRequest,
 ) -> Result<Rows<BlueprintRow>, QueryError> {
-    let (mut rows, next) = Query::of("*", "blueprints", scope)
-        .and_text("name", name)
-        .by_name(connection, "name", page, read, |row| row.name.clone())?;
+    let (mut rows, next) =
+        Query::of("*", "blueprints", scope)
+            .and_text("name", name)
+            .by_name(connection, "name", page, read, |row| row.name.clone())?;
     for row in &mut rows {
         row.product = products::one(connection, scope, &row.name)?;
     }

@@ -102,18 +102,17 @@ pub(in crate::readmodel) fn page(
     name: Option<String>,
     page: &PageRequest,
 ) -> Result<Rows<ProductRow>, QueryError> {
-    Query::of("*", "products", scope)
-        .and("made = 1", [])
-        .and_text("name", name)
-        .by_name(connection, "name", page, read, |row| row.name.clone())
+    Query::of("*", "products", scope).and("made = 1", []).and_text("name", name).by_name(
+        connection,
+        "name",
+        page,
+        read,
+        |row| row.name.clone(),
+    )
 }
 
 /// The product of one blueprint, when it was delivered.
-pub(super) fn one(
-    connection: &Connection,
-    scope: &TenantScope,
-    name: &str,
-) -> Result<Option<ProductRow>, QueryError> {
+pub(super) fn one(connection: &Connection, scope: &TenantScope, name: &str) -> Result<Option<ProductRow>, QueryError> {
     let only = PageRequest { size: 1, after: None };
     let (rows, _) = page(connection, scope, Some(name.to_owned()), &only)?;
     Ok(rows.into_iter().next())

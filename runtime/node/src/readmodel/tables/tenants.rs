@@ -134,11 +134,7 @@ fn roles_of(row: &Row<'_>) -> rusqlite::Result<Vec<Role>> {
     Ok(split(&roles).filter_map(|role| role.parse().ok()).collect())
 }
 
-fn unreadable(
-    row: &Row<'_>,
-    column: &str,
-    error: impl std::error::Error + Send + Sync + 'static,
-) -> rusqlite::Error {
+fn unreadable(row: &Row<'_>, column: &str, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     let index = row.as_ref().column_index(column).unwrap_or(0);
     rusqlite::Error::FromSqlConversionFailure(index, Type::Text, Box::new(error))
 }

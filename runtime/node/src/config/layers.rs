@@ -43,8 +43,8 @@ impl Layers {
                 Err(more) => mistakes.extend(more),
             }
         }
-        self.from_environment(&mut settings, &mut mistakes);
-        self.from_flags(&mut settings, &mut mistakes);
+        self.take_environment(&mut settings, &mut mistakes);
+        self.take_flags(&mut settings, &mut mistakes);
         if mistakes.is_empty() { Ok(Settings(settings)) } else { Err(ConfigError::Mistakes(mistakes)) }
     }
 
@@ -57,7 +57,7 @@ impl Layers {
         }
     }
 
-    fn from_environment(&self, settings: &mut BTreeMap<&'static str, Setting>, mistakes: &mut Vec<Mistake>) {
+    fn take_environment(&self, settings: &mut BTreeMap<&'static str, Setting>, mistakes: &mut Vec<Mistake>) {
         for (name, text) in &self.environment {
             let place = Place::Environment(name.clone());
             if let Some(key) = KEYS.iter().find(|key| key.variable() == *name) {
@@ -69,7 +69,7 @@ impl Layers {
         }
     }
 
-    fn from_flags(&self, settings: &mut BTreeMap<&'static str, Setting>, mistakes: &mut Vec<Mistake>) {
+    fn take_flags(&self, settings: &mut BTreeMap<&'static str, Setting>, mistakes: &mut Vec<Mistake>) {
         for (flag, name, text) in &self.flags {
             let place = Place::Flag(flag.clone());
             match KEYS.iter().find(|key| key.name == name) {

@@ -13,9 +13,9 @@ pub struct SystemClock {
     started: Instant,
 }
 
-impl SystemClock {
+impl Default for SystemClock {
     /// A clock whose monotonic side begins now.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self { started: Instant::now() }
     }
 }

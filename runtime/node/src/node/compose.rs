@@ -74,7 +74,7 @@ pub struct Whole {
 /// When the data folder cannot be used, or another node uses it.
 pub async fn compose(config: &Config) -> Result<Whole> {
     let data = config.data.as_path();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
     // Stores.
     let journal: Arc<dyn Journal> = EmbeddedJournal::open(&data.join("journal"), journal_options(config))

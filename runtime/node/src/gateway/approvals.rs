@@ -1,17 +1,25 @@
 //! `ApprovalService`: decisions that a person must make before a run goes on.
 
-use mesh_kernel::{entity::Decider, envelope::Refusal, path::Caller};
+use mesh_kernel::{
+    entity::Decider,
+    envelope::{Address, ErrorKind, Refusal, payload_json},
+    path::Caller,
+};
 use mesh_platforms::governance::{
     machines::approval::ApprovalMachine,
     messages::{ApprovalCommand, Decision},
 };
 use mesh_proto::v1::{self, approval_service_server::ApprovalService};
+use serde_json::Value;
 use tonic::{Request, Response, Status};
 
 use super::{
     GatewayState, Terms, address,
     auth::caller,
-    convert::view::{ApprovalView, read},
+    convert::{
+        json,
+        view::{ApprovalView, read},
+    },
     filter,
     lists::ApprovalRow,
     may_read,
@@ -75,7 +83,32 @@ impl Approvals {
         let address = address(caller.tenant(), ApprovalMachine::KIND, "approval", &request.approval_id)?;
         let viewed = self.0.mesh.query(caller, &address, "GetApproval", "").await?;
         let view: ApprovalView = read(&viewed.view)?;
-        Ok(v1::GetApprovalResponse { approval: Some(view.message(viewed.version)) })
+        let subject = self.subject(caller, &view, &request.approval_id).await?;
+        let approval = v1::Approval { subject, ..view.message(viewed.version) };
+        Ok(v1::GetApprovalResponse { approval: Some(approval) })
+    }
+
+    /// What is to be approved, as the run said it when it asked: the one with the digest that counts.
+    ///
+    /// **Cost**: reads the run's history.
+    async fn subject(
+        &self,
+        caller: &Caller,
+        view: &ApprovalView,
+        approval: &str,
+    ) -> Result<Option<prost_types::Value>, Refusal> {
+        let Ok(run) = view.run.parse::<Address>() else { return Ok(None) };
+        let past = match self.0.mesh.history(caller, &run, 1).await {
+            Ok(past) => past,
+            Err(refusal) if refusal.kind == ErrorKind::NotFound => return Ok(None),
+            Err(refusal) => return Err(refusal),
+        };
+        let asked = past.iter().rev().filter(|past| &*past.envelope.event_type == "ApprovalRequested");
+        let found = asked.map(|past| payload_json(&past.envelope)).find(|asked| {
+            asked.get("approval").and_then(Value::as_str) == Some(approval)
+                && asked.get("digest").and_then(Value::as_str) == Some(view.digest.as_str())
+        });
+        Ok(found.as_ref().and_then(|asked| asked.get("subject")).map(json::to_value))
     }
 
     async fn decide(
@@ -101,6 +134,8 @@ impl Approvals {
         }
         let terms = Terms::of("DecideApproval", &request, &request.request_id, &request.etag)?;
         let address = address(caller.tenant(), ApprovalMachine::KIND, "approval", &request.approval_id)?;
+        // A guess at an id wakes nobody.
+        self.0.mesh.query(caller, &address, "GetApproval", "").await?;
         let command = ApprovalCommand::DecideApproval { decision, digest: request.digest, comment: request.comment };
         let reply = self.0.tell(caller, address, &command, terms).await?;
         let view: ApprovalView = read(&reply.view)?;

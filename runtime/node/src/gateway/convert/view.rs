@@ -87,8 +87,9 @@ pub(in crate::gateway) struct ApprovalView {
     state: String,
     title: String,
     description: String,
-    digest: String,
-    run: String,
+    pub(in crate::gateway) digest: String,
+    /// The address of whoever waits.
+    pub(in crate::gateway) run: String,
     step: String,
     requested_by: String,
     requested_at: Option<Timestamp>,
@@ -116,7 +117,7 @@ impl ApprovalView {
         v1::Approval {
             votes: self.votes(),
             state: self.state().into(),
-            escalated: self.state == "Escalated",
+            escalated: self.state == "escalated",
             approval_id: self.approval,
             title: self.title,
             description: self.description,
@@ -138,11 +139,11 @@ impl ApprovalView {
 
     fn state(&self) -> v1::ApprovalState {
         match self.state.as_str() {
-            "Pending" | "Escalated" => v1::ApprovalState::Pending,
-            "Approved" => v1::ApprovalState::Granted,
-            "Rejected" => v1::ApprovalState::Rejected,
-            "Expired" => v1::ApprovalState::Expired,
-            "Cancelled" => v1::ApprovalState::Cancelled,
+            "pending" | "escalated" => v1::ApprovalState::Pending,
+            "approved" => v1::ApprovalState::Granted,
+            "rejected" => v1::ApprovalState::Rejected,
+            "expired" => v1::ApprovalState::Expired,
+            "cancelled" => v1::ApprovalState::Cancelled,
             _ => v1::ApprovalState::Unspecified,
         }
     }
@@ -155,7 +156,7 @@ impl ApprovalView {
             comment: vote.comment.clone(),
             decide_time: Some(vote.at.into()),
         });
-        let no = self.decided_by.iter().filter(|_| self.state == "Rejected").map(|by| v1::ApprovalVote {
+        let no = self.decided_by.iter().filter(|_| self.state == "rejected").map(|by| v1::ApprovalVote {
             principal: by.clone(),
             decision: v1::ApprovalDecision::Reject.into(),
             comment: self.comment.clone(),

@@ -21,7 +21,7 @@ use crate::gateway::{
     filter,
     keys::etag,
     lists::DefinitionRow,
-    may_read, not_found,
+    may_read,
     page::Binding,
     status::refused_field,
 };
@@ -197,7 +197,7 @@ pub(super) async fn get(
 ) -> Result<v1::GetDefinitionResponse, Refusal> {
     let name = &request.name;
     let found = Published::find(state, caller, name, request.version, "GetDefinition").await?;
-    let found = found.ok_or_else(|| not_found("definition", &format!("{name} version {}", request.version)))?;
+    let found = found.ok_or_else(|| no_version(name, request.version))?;
     let latest = match request.version {
         0 => found.version,
         _ => Published::find(state, caller, name, 0, "GetDefinition")
@@ -206,6 +206,12 @@ pub(super) async fn get(
             .unwrap_or_default(),
     };
     Ok(v1::GetDefinitionResponse { definition: Some(found.message(name, latest)) })
+}
+
+/// The definition is there, and this version of it is not.
+pub(super) fn no_version(name: &str, version: u32) -> Refusal {
+    let message = format!("definition `{name}` has no version {version}: `GetDefinition` shows the latest");
+    Refusal::new("GTW-0041", ErrorKind::NotFound, message)
 }
 
 fn read(source: &v1::DefinitionSource, known: &Known) -> Result<Definition, Refusal> {

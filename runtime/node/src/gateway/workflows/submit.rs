@@ -12,8 +12,12 @@ use mesh_workflows::{
 };
 use serde_json::{Value, json};
 
-use super::{content::store_large, definitions::Published, run_address};
-use crate::gateway::{GatewayState, Terms, convert, keys, not_found, status::refused_field};
+use super::{
+    content::store_large,
+    definitions::{Published, no_version},
+    run_address,
+};
+use crate::gateway::{GatewayState, Terms, convert, keys, status::refused_field};
 
 /// Submits a run, or answers with the one that the same request submitted before.
 ///
@@ -74,10 +78,7 @@ async fn definition(
         return Err(refused_field("definition", "the name of a published definition is expected"));
     }
     let found = Published::find(state, caller, &request.definition, request.version, "ListDefinitions").await?;
-    found.ok_or_else(|| match request.version {
-        0 => not_found("definition", &request.definition),
-        version => not_found("definition", &format!("{} version {version}", request.definition)),
-    })
+    found.ok_or_else(|| no_version(&request.definition, request.version))
 }
 
 fn project(text: &str) -> Result<Option<ProjectId>, Refusal> {

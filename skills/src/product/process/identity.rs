@@ -106,6 +106,22 @@ pub(super) fn holder_of(lock: &Path) -> Option<ProcessId> {
     })
 }
 
+/// Every process that has a file of this folder as its standard input, output or error: what a
+/// workload's process was, and what it has started.
+pub(super) fn users_of(folder: &Path) -> Vec<ProcessId> {
+    let (Ok(folder), Ok(all)) = (fs::canonicalize(folder), fs::read_dir("/proc")) else { return Vec::new() };
+    let uses = |proc: &Path| {
+        ["fd/0", "fd/1", "fd/2"]
+            .iter()
+            .any(|fd| fs::read_link(proc.join(fd)).is_ok_and(|file| file.starts_with(&folder)))
+    };
+    all.flatten()
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path())))
+        .filter(|(_, proc)| uses(proc))
+        .filter_map(|(pid, _)| ProcessId::of(pid))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -153,9 +153,11 @@ pub async fn stop_in(state: &Path, grace: Duration) -> Result<(), ProcessError> 
         return Ok(());
     }
     match holder(folder).await? {
-        Holder::Process(process) => stop(&process, grace).await,
-        Holder::Nobody(_) => Ok(()),
+        Holder::Process(process) => stop(&process, grace).await?,
+        Holder::Nobody(_) => return Ok(()),
     }
+    // Looking again ends what it left behind.
+    holder(folder).await.map(drop)
 }
 
 /// The end of what the process of this folder wrote to its standard error.
@@ -183,21 +185,28 @@ async fn holder(folder: Folder<'_>) -> Result<Holder, ProcessError> {
     // A process that is just being started by another thread holds a copy of every open file
     // until it executes its program, and one that ends holds its own for a moment: look again.
     for _ in 0..HOLDER_LOOKS {
-        if let Some(lock) = folder.try_lock()? {
-            return Ok(Holder::Nobody(lock));
-        }
+        let lock = folder.try_lock()?;
         let recorded = folder.read().and_then(|record| record.process);
         let found = identity::holder_of(&folder.lock_path());
-        match (recorded, found) {
-            (Some(recorded), _) if recorded.is_alive() => return Ok(Holder::Process(recorded)),
-            // Left behind by one that ended: it serves nobody.
-            (Some(_), Some(leftover)) => leftover.kill_group(),
-            (None, Some(found)) => return Ok(Holder::Process(found)),
-            (_, None) => {}
+        match (lock, recorded, found) {
+            (Some(lock), _, _) => {
+                end_leftovers(folder);
+                return Ok(Holder::Nobody(lock));
+            }
+            (None, Some(recorded), _) if recorded.is_alive() => return Ok(Holder::Process(recorded)),
+            // The process has ended, so whoever holds its lock is what it left behind.
+            (None, Some(_), _) => end_leftovers(folder),
+            (None, None, Some(found)) => return Ok(Holder::Process(found)),
+            (None, None, None) => {}
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
     Err(ProcessError::Held(folder.0.display().to_string()))
+}
+
+/// Ends what a process that is gone has started: it serves nobody.
+fn end_leftovers(folder: Folder<'_>) {
+    identity::users_of(folder.0).iter().for_each(ProcessId::kill_group);
 }
 
 fn command(spec: &WorkloadSpec) -> Command {

@@ -106,14 +106,23 @@ async fn one_that_ignores_sigterm_is_killed_with_its_children() {
 #[tokio::test]
 async fn what_a_dead_process_left_behind_is_not_taken_for_it() {
     let place = Place::new();
-    let spec = place.spec("c1", "sleep 600 <&0 & echo '{\"url\":\"x\"}'; sleep 600 </dev/null");
-    let running = ensure(&spec).await.unwrap();
-    // The process alone dies; its child still holds the lock.
+    let script = "exec 3<&0; sleep 600 <&3 & echo $! > holds; sleep 600 & echo $! > talks; \
+                  echo '{\"url\":\"x\"}'; exec 3<&-; wait";
+    let running = ensure(&place.spec("c1", script)).await.unwrap();
+    let child = |name: &str| {
+        let pid = fs::read_to_string(place.folder.path().join(name)).unwrap();
+        ProcessId::of(pid.trim().parse().unwrap()).unwrap()
+    };
+    let children = [child("holds"), child("talks")];
+    // The process alone dies; one child still holds the lock, the other its output.
     let pid = rustix::process::Pid::from_raw(i32::try_from(running.process.pid).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     running.process.ended().await;
     let again = ensure(&place.spec("c1", READY)).await.unwrap();
     assert!(!again.adopted);
+    for child in children {
+        tokio::time::timeout(Duration::from_secs(10), child.ended()).await.unwrap();
+    }
     stop_in(&place.state(), Duration::from_secs(5)).await.unwrap();
 }
 

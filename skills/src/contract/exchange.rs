@@ -37,6 +37,11 @@ pub struct SkillCall {
     /// Counts the step's attempts, from 1.
     #[serde(default = "first")]
     pub attempt: u32,
+    /// What the skill shows the outside world: the same for every attempt at the same work, so that a
+    /// receiver tells a retry after an unclear failure from a second order. The request's own key,
+    /// which has the attempt in it, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<IdempotencyKey>,
     /// Comes back unchanged with the outcome.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub echo: Value,

@@ -96,7 +96,7 @@ impl SkillEffects {
         entry.check_input(&input)?;
         let call = Call {
             scope: effect.scope.clone(),
-            key: effect.request.key.clone(),
+            key: request.idempotency_key.unwrap_or_else(|| effect.request.key.clone()),
             attempt: effect.request.attempt,
             run: request.run,
             step: request.step,

@@ -90,6 +90,7 @@ fn effect(input: Value) -> EffectCall {
         step: "s".into(),
         item: None,
         attempt: 2,
+        idempotency_key: None,
         echo: json!({"seen": 7}),
     };
     EffectCall {

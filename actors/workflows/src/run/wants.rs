@@ -192,12 +192,13 @@ impl Collector<'_> {
         }
     }
 
-    /// The same attempt always has the same key, before a crash and after it.
+    /// The same attempt always has the same key, before a crash and after it; and all attempts of one
+    /// round show the outside world the same one, for a failure may hide that the work was done.
     fn request(&self, effect: &Effect, work: &Work, of: &Of<'_>) -> Option<EffectRequest> {
         let run = self.head.address.id();
         let item = of.item.map(|item| format!(".{item}")).unwrap_or_default();
         let undo = if of.undo { ".undo" } else { "" };
-        let key = format!("{run}.{}{item}{undo}.{}", of.step, work.attempts);
+        let key = |number: u32| IdempotencyKey::parse(&format!("{run}.{}{item}{undo}.{number}", of.step)).ok();
         let echo = Echo { step: of.step.to_owned(), item: of.item, undo: of.undo };
         let call = SkillCall {
             skill: of.skill.to_owned(),
@@ -209,10 +210,11 @@ impl Collector<'_> {
             },
             item: of.item,
             attempt: work.attempts,
+            idempotency_key: key(work.before + 1),
             echo: serde_json::to_value(echo).unwrap_or_default(),
         };
         Some(EffectRequest {
-            key: IdempotencyKey::parse(&key).ok()?,
+            key: key(work.attempts)?,
             handler: HANDLER,
             attempt: work.attempts,
             input: Bytes::from(serde_json::to_vec(&call).ok()?),

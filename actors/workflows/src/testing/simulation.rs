@@ -167,6 +167,7 @@ impl Simulation {
             step: String::new(),
             item: None,
             attempt: request.attempt,
+            idempotency_key: None,
             echo: Value::Null,
         });
         self.send(Command::RecordOutcome(Box::new(SkillOutcome {

@@ -165,6 +165,23 @@ steps: [{ id: a, skill: text.echo, retry: { maxAttempts: 2 } }]
 }
 
 #[test]
+fn the_outside_sees_one_key_for_all_attempts_at_the_same_work() {
+    let shown = |run: &Simulation| {
+        let call = Simulation::call(&effect(run, "a")).unwrap();
+        call.idempotency_key.unwrap().to_string()
+    };
+    let mut run = submitted(TWO, empty());
+    assert_eq!(shown(&run), "run-1.a.1");
+    fail(&mut run, "a", FailureClass::Timeout);
+    fire(&mut run, "retry:a");
+    assert_eq!(keys(&run), ["run-1.a.2"], "an outcome of the first attempt would be taken for the second's");
+    assert_eq!(shown(&run), "run-1.a.1", "a receiver would take the retry for a second order");
+    fail(&mut run, "a", FailureClass::Validation);
+    run.send(retry(None)).unwrap();
+    assert_eq!(shown(&run), "run-1.a.3", "who retries a run asks for the work anew");
+}
+
+#[test]
 fn a_retried_run_under_a_limit_waits_for_its_turn_again() {
     let source = "
 name: n

@@ -168,7 +168,7 @@ steps: [{ id: a, skill: text.echo, retry: { maxAttempts: 2 } }]
 fn the_outside_sees_one_key_for_all_attempts_at_the_same_work() {
     let shown = |run: &Simulation| {
         let call = Simulation::call(&effect(run, "a")).unwrap();
-        call.idempotency_key.unwrap().to_string()
+        call.idempotency_key.as_ref().unwrap().to_string()
     };
     let mut run = submitted(TWO, empty());
     assert_eq!(shown(&run), "run-1.a.1");

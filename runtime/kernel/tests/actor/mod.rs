@@ -1,6 +1,6 @@
 //! What the tests of the actor floor share: a directory whose entities do what their messages say.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 use std::{
     collections::HashMap,

@@ -23,10 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("mesh_v1.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure()
-        .bytes(".mesh.v1")
-        .compile_well_known_types(false)
-        .compile_fds(descriptors)?;
+    tonic_prost_build::configure().bytes(".mesh.v1").compile_well_known_types(false).compile_fds(descriptors)?;
     Ok(())
 }
 
@@ -34,10 +31,7 @@ fn protos(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "proto")
-        {
+        if path.extension().is_some_and(|extension| extension == "proto") {
             found.push(path);
         }
     }

@@ -178,7 +178,13 @@ async fn submit(load: &Load, request_id: &str) -> Result<()> {
             Err(status) => {
                 load.cut.fetch_add(1, Ordering::SeqCst);
                 ensure!(
-                    matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Unknown | tonic::Code::Cancelled | tonic::Code::Internal),
+                    matches!(
+                        status.code(),
+                        tonic::Code::Unavailable
+                            | tonic::Code::Unknown
+                            | tonic::Code::Cancelled
+                            | tonic::Code::Internal
+                    ),
                     "a submission was refused: {status:?}"
                 );
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -212,14 +218,20 @@ async fn check(client: &mut Client, recorder: &Recorder, acknowledged: &BTreeMap
     let by_key = recorder.by_key();
     let (mut repeated, mut of_known) = (0, HashSet::new());
     for (key, outcome) in &outcomes {
-        let requests = by_key.get(key).with_context(|| format!("`{key}` has an outcome and never reached the recorder"))?;
+        let requests =
+            by_key.get(key).with_context(|| format!("`{key}` has an outcome and never reached the recorder"))?;
         of_known.insert(key.clone());
         repeated += requests.len() - 1;
         for request in requests {
             ensure!(request.came <= *outcome, "`{key}` was executed again after its outcome was recorded");
         }
     }
-    ensure!(of_known.len() == acknowledged.len() * EFFECTS, "{} effects of {} runs", of_known.len(), acknowledged.len());
+    ensure!(
+        of_known.len() == acknowledged.len() * EFFECTS,
+        "{} effects of {} runs",
+        of_known.len(),
+        acknowledged.len()
+    );
     let runs: HashSet<&str> = acknowledged.values().map(String::as_str).collect();
     for key in by_key.keys() {
         ensure!(
@@ -227,7 +239,11 @@ async fn check(client: &mut Client, recorder: &Recorder, acknowledged: &BTreeMap
             "`{key}` was executed and has no outcome although its run has ended"
         );
     }
-    println!("{} runs, {} effects, {repeated} asked again because their outcome was unknown", runs.len(), of_known.len());
+    println!(
+        "{} runs, {} effects, {repeated} asked again because their outcome was unknown",
+        runs.len(),
+        of_known.len()
+    );
     Ok(())
 }
 

@@ -437,15 +437,17 @@ fn other_cases(alpha: &Alpha) -> Vec<Case> {
 
 /// To B, A's blueprint would be the first of its name.
 fn plans_a_first(answer: &Answer) -> bool {
-    let planned =
-        answer.as_ref().ok().and_then(|messages| v1::PlanBlueprintResponse::decode(messages[0].as_slice()).ok());
+    let planned = first::<v1::PlanBlueprintResponse>(answer);
     planned.is_some_and(|plan| plan.change() == v1::BlueprintChange::Create && plan.current_digest.is_empty())
 }
 
 fn lists_no_blueprint(answer: &Answer) -> bool {
-    let listed =
-        answer.as_ref().ok().and_then(|messages| v1::ListBlueprintsResponse::decode(messages[0].as_slice()).ok());
+    let listed = first::<v1::ListBlueprintsResponse>(answer);
     listed.is_some_and(|list| list.blueprints.is_empty())
+}
+
+fn first<M: Message + Default>(answer: &Answer) -> Option<M> {
+    M::decode(answer.as_ref().ok()?.first()?.as_slice()).ok()
 }
 
 fn says(answer: &Answer, word: &str) -> bool {

@@ -14,57 +14,26 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     ("runtime/kernel", "mesh-kernel", &["mesh-proto"]),
     ("runtime/journal", "mesh-journal", &["mesh-kernel"]),
     ("skills", "mesh-skills", &["mesh-kernel"]),
-    (
-        "actors/workflows",
-        "mesh-workflows",
-        &["mesh-proto", "mesh-kernel", "mesh-skills"],
-    ),
-    (
-        "actors/platforms",
-        "mesh-platforms",
-        &["mesh-proto", "mesh-kernel", "mesh-skills", "mesh-workflows"],
-    ),
+    ("actors/workflows", "mesh-workflows", &["mesh-proto", "mesh-kernel", "mesh-skills"]),
+    ("actors/platforms", "mesh-platforms", &["mesh-proto", "mesh-kernel", "mesh-skills", "mesh-workflows"]),
     (
         "runtime/node",
         "mesh",
-        &[
-            "mesh-proto",
-            "mesh-kernel",
-            "mesh-journal",
-            "mesh-skills",
-            "mesh-workflows",
-            "mesh-platforms",
-        ],
+        &["mesh-proto", "mesh-kernel", "mesh-journal", "mesh-skills", "mesh-workflows", "mesh-platforms"],
     ),
 ];
 
 /// Foreign crates and their doors: the folders that may name them.
 const DOORS: &[(&str, &[&str])] = &[
-    (
-        "ractor",
-        &["runtime/kernel/src/actor", "runtime/kernel/tests"],
-    ),
+    ("ractor", &["runtime/kernel/src/actor", "runtime/kernel/tests"]),
     ("tonic", &["proto", "runtime/node"]),
     ("dashmap", &["runtime/kernel/src"]),
-    (
-        "rusqlite",
-        &["runtime/node/src/readmodel", "config/templates"],
-    ),
+    ("rusqlite", &["runtime/node/src/readmodel", "config/templates"]),
     ("petgraph", &["actors/workflows/src"]),
     ("cel", &["actors/workflows/src"]),
-    (
-        "minijinja",
-        &[
-            "skills/src/render",
-            "runtime/node/src/http",
-            "config/templates",
-        ],
-    ),
+    ("minijinja", &["skills/src/render", "runtime/node/src/http", "config/templates"]),
     ("axum", &["runtime/node/src", "config/templates"]),
-    (
-        "anyhow",
-        &["runtime/node", "tests", "benches", "config/templates"],
-    ),
+    ("anyhow", &["runtime/node", "tests", "benches", "config/templates"]),
 ];
 
 /// The rooms of the kernel, lowest floor first. A room uses rooms of its own floor or below.
@@ -107,10 +76,7 @@ const IMPURE: &[&str] = &[
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()
-        .expect("the workspace's folder")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace's folder")
 }
 
 /// Every file below `folder` with this ending, sorted.
@@ -145,10 +111,7 @@ fn is_comment(line: &str) -> bool {
 }
 
 fn relative(path: &Path) -> String {
-    path.strip_prefix(root())
-        .unwrap_or(path)
-        .to_string_lossy()
-        .replace('\\', "/")
+    path.strip_prefix(root()).unwrap_or(path).to_string_lossy().replace('\\', "/")
 }
 
 fn sources() -> Vec<PathBuf> {
@@ -163,21 +126,12 @@ fn sources() -> Vec<PathBuf> {
 fn the_arrows_between_crates_go_one_way() {
     for (folder, name, allowed) in ARROWS {
         let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).expect(folder);
-        assert!(
-            manifest.contains(&format!("name = \"{name}\"")),
-            "{folder} is not `{name}`"
-        );
+        assert!(manifest.contains(&format!("name = \"{name}\"")), "{folder} is not `{name}`");
         let dependencies = manifest.split("[dependencies]").nth(1).unwrap_or_default();
         let dependencies = dependencies.split("\n[").next().unwrap_or_default();
-        for line in dependencies
-            .lines()
-            .filter(|line| line.starts_with("mesh-"))
-        {
+        for line in dependencies.lines().filter(|line| line.starts_with("mesh-")) {
             let dependency = line.split([' ', '=']).next().unwrap_or_default();
-            assert!(
-                allowed.contains(&dependency),
-                "`{name}` may not depend on `{dependency}`"
-            );
+            assert!(allowed.contains(&dependency), "`{name}` may not depend on `{dependency}`");
         }
     }
 }
@@ -193,47 +147,29 @@ fn each_foreign_crate_has_one_door() {
             }
             let (path_of, import) = (format!("{foreign}::"), format!("use {foreign}"));
             for line in code(&path).iter().filter(|line| !is_comment(line)) {
-                let names = line.match_indices(&path_of).any(|(index, _)| {
-                    !line[..index].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
-                });
+                let names = line
+                    .match_indices(&path_of)
+                    .any(|(index, _)| !line[..index].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'));
                 if names || line.trim_start().starts_with(&format!("{import};")) {
                     strays.push(format!("{at}: {}", line.trim()));
                 }
             }
         }
     }
-    assert!(
-        strays.is_empty(),
-        "foreign crates outside their doors:\n{}",
-        strays.join("\n")
-    );
+    assert!(strays.is_empty(), "foreign crates outside their doors:\n{}", strays.join("\n"));
 }
 
 /// The top-level rooms of a crate that each of its rooms names.
 fn rooms_named(src: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for path in files(src, ".rs") {
-        let inside = path
-            .strip_prefix(src)
-            .expect("below src")
-            .to_string_lossy()
-            .into_owned();
-        let room = inside
-            .split('/')
-            .next()
-            .unwrap_or_default()
-            .trim_end_matches(".rs")
-            .to_owned();
+        let inside = path.strip_prefix(src).expect("below src").to_string_lossy().into_owned();
+        let room = inside.split('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned();
         let is_test = inside.ends_with("tests.rs") || inside.contains("/tests/");
         if room == "lib" || room == "main" || is_test {
             continue;
         }
-        let joined = code(&path)
-            .iter()
-            .filter(|line| !is_comment(line))
-            .cloned()
-            .collect::<Vec<_>>()
-            .join("\n");
+        let joined = code(&path).iter().filter(|line| !is_comment(line)).cloned().collect::<Vec<_>>().join("\n");
         let joined = joined.replace("crate::{\n", "crate::{");
         for (index, _) in joined.match_indices("crate::") {
             let rest = &joined[index + 7..];
@@ -244,19 +180,14 @@ fn rooms_named(src: &Path) -> BTreeMap<String, BTreeSet<String>> {
                 Some(group) => group_heads(group),
                 None => vec![word(rest)],
             };
-            named
-                .entry(room.clone())
-                .or_default()
-                .extend(heads.into_iter().filter(|head| *head != room));
+            named.entry(room.clone()).or_default().extend(heads.into_iter().filter(|head| *head != room));
         }
     }
     named
 }
 
 fn word(text: &str) -> String {
-    text.chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect()
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
 /// The first words of a `{a::…, b::{…}, C}` group, given what stands behind its brace.
@@ -283,49 +214,31 @@ fn no_room_of_the_kernel_uses_a_room_above_it() {
     let floor = |room: &str| FLOORS.iter().position(|rooms| rooms.contains(&room));
     let mut upward = Vec::new();
     for (room, named) in rooms_named(&root().join("runtime/kernel/src")) {
-        let Some(own) = floor(&room) else {
-            panic!("the room `{room}` stands on no floor")
-        };
+        let Some(own) = floor(&room) else { panic!("the room `{room}` stands on no floor") };
         for other in named {
             if floor(&other).is_some_and(|other| other > own) {
                 upward.push(format!("{room} -> {other}"));
             }
         }
     }
-    assert!(
-        upward.is_empty(),
-        "arrows that run up the house: {upward:?}"
-    );
+    assert!(upward.is_empty(), "arrows that run up the house: {upward:?}");
 }
 
 #[test]
 fn the_rooms_of_a_crate_form_no_circle() {
-    for (folder, name, _) in ARROWS
-        .iter()
-        .filter(|(folder, ..)| *folder != "runtime/kernel")
-    {
+    for (folder, name, _) in ARROWS.iter().filter(|(folder, ..)| *folder != "runtime/kernel") {
         let graph = rooms_named(&root().join(folder).join("src"));
         let mut left: BTreeSet<&String> = graph.keys().collect();
         loop {
-            let free: Vec<&String> = left
-                .iter()
-                .filter(|room| graph[**room].iter().all(|other| !left.contains(other)))
-                .copied()
-                .collect();
+            let free: Vec<&String> =
+                left.iter().filter(|room| graph[**room].iter().all(|other| !left.contains(other))).copied().collect();
             if free.is_empty() {
                 break;
             }
             left.retain(|room| !free.contains(room));
         }
-        let circle: Vec<String> = left
-            .iter()
-            .map(|room| format!("{room} -> {:?}", graph[*room]))
-            .collect();
-        assert!(
-            circle.is_empty(),
-            "`{name}` has a circle among its rooms:\n{}",
-            circle.join("\n")
-        );
+        let circle: Vec<String> = left.iter().map(|room| format!("{room} -> {:?}", graph[*room])).collect();
+        assert!(circle.is_empty(), "`{name}` has a circle among its rooms:\n{}", circle.join("\n"));
     }
 }
 
@@ -339,10 +252,7 @@ fn no_platform_names_another() {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     for (room, named) in rooms_named(&src) {
-        for other in named
-            .iter()
-            .filter(|other| rooms.contains(other) && rooms.contains(&room))
-        {
+        for other in named.iter().filter(|other| rooms.contains(other) && rooms.contains(&room)) {
             panic!("the platform `{room}` names the platform `{other}`");
         }
     }
@@ -351,23 +261,11 @@ fn no_platform_names_another() {
 #[test]
 fn a_room_holds_only_what_a_room_holds() {
     let src = root().join("actors/platforms/src");
-    for room in fs::read_dir(&src)
-        .expect("the platforms")
-        .flatten()
-        .filter(|entry| entry.path().is_dir())
-    {
-        assert!(
-            room.path().join("mod.rs").exists(),
-            "{} has no mod.rs",
-            relative(&room.path())
-        );
+    for room in fs::read_dir(&src).expect("the platforms").flatten().filter(|entry| entry.path().is_dir()) {
+        assert!(room.path().join("mod.rs").exists(), "{} has no mod.rs", relative(&room.path()));
         for entry in fs::read_dir(room.path()).expect("a room").flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            assert!(
-                ROOM.contains(&name.as_str()),
-                "`{name}` is strange in {}",
-                relative(&room.path())
-            );
+            assert!(ROOM.contains(&name.as_str()), "`{name}` is strange in {}", relative(&room.path()));
         }
     }
 }
@@ -376,9 +274,7 @@ fn a_room_holds_only_what_a_room_holds() {
 fn machines_are_pure() {
     let machines = sources().into_iter().filter(|path| {
         let at = relative(path);
-        at.contains("/machines/")
-            || at.contains("workflows/src/run/")
-            || at.contains("workflows/src/plan/")
+        at.contains("/machines/") || at.contains("workflows/src/run/") || at.contains("workflows/src/plan/")
     });
     let mut impure = Vec::new();
     for path in machines.filter(|path| !path.ends_with("reactions.rs")) {
@@ -397,10 +293,7 @@ fn the_whole_path_reads_in_one_sitting() {
         .iter()
         .map(|path| fs::read_to_string(path).unwrap_or_default().lines().count())
         .sum();
-    assert!(
-        lines <= 1500,
-        "runtime/kernel/src/path has {lines} lines; 1,500 are allowed"
-    );
+    assert!(lines <= 1500, "runtime/kernel/src/path has {lines} lines; 1,500 are allowed");
 }
 
 #[test]
@@ -445,22 +338,11 @@ fn files_and_functions_stay_small() {
     }
     lengths.sort();
     let p95 = lengths[lengths.len() * 95 / 100].0;
-    assert!(
-        p95 <= 450,
-        "the 95th percentile of file lengths is {p95}; 450 is allowed"
-    );
+    assert!(p95 <= 450, "the 95th percentile of file lengths is {p95}; 450 is allowed");
     let (longest, at) = lengths.last().expect("there are files");
-    assert!(
-        *longest <= 600,
-        "{at} has {longest} lines without its tests; 600 are allowed"
-    );
+    assert!(*longest <= 600, "{at} has {longest} lines without its tests; 600 are allowed");
     let share = long.len() * 100;
-    assert!(
-        share <= functions * 2,
-        "{} of {functions} functions have over 60 lines:\n{}",
-        long.len(),
-        long.join("\n")
-    );
+    assert!(share <= functions * 2, "{} of {functions} functions have over 60 lines:\n{}", long.len(), long.join("\n"));
 }
 
 #[test]
@@ -474,18 +356,15 @@ fn the_map_names_only_what_exists() {
             continue;
         }
         let path = root().join(file);
-        let text = fs::read_to_string(&path)
-            .unwrap_or_else(|_| panic!("ARCHITECTURE.md names `{file}`, which is not there"));
+        let text =
+            fs::read_to_string(&path).unwrap_or_else(|_| panic!("ARCHITECTURE.md names `{file}`, which is not there"));
         assert!(
             function.is_empty() || text.contains(&format!("fn {function}")),
             "ARCHITECTURE.md names `{quoted}`, but there is no such function"
         );
         checked += 1;
     }
-    assert!(
-        checked >= 12,
-        "ARCHITECTURE.md follows an envelope by file and function; only {checked} were found"
-    );
+    assert!(checked >= 12, "ARCHITECTURE.md follows an envelope by file and function; only {checked} were found");
 }
 
 #[test]
@@ -493,12 +372,7 @@ fn nothing_unfinished_is_left_in_the_code() {
     for path in sources() {
         for line in code(&path) {
             let unfinished = ["todo!(", "unimplemented!(", "FIXME", "XXX", "being written"];
-            assert!(
-                !unfinished.iter().any(|word| line.contains(word)),
-                "{}: {}",
-                relative(&path),
-                line.trim()
-            );
+            assert!(!unfinished.iter().any(|word| line.contains(word)), "{}: {}", relative(&path), line.trim());
         }
     }
 }

@@ -150,7 +150,8 @@ async fn send(mesh: &Mesh, caller: &Caller, id: usize) {
 }
 
 fn through_the_path(c: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let mut group = c.benchmark_group("path");
     group.sample_size(20).measurement_time(Duration::from_secs(5));
     for in_flight in [1_usize, 32, 256] {

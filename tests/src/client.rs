@@ -121,8 +121,7 @@ impl Client {
     pub async fn history(&mut self, run_id: &str) -> Result<Vec<v1::RunEvent>> {
         let (mut events, mut page_token) = (Vec::new(), String::new());
         loop {
-            let request =
-                v1::GetRunHistoryRequest { run_id: run_id.to_owned(), page_token, ..Default::default() };
+            let request = v1::GetRunHistoryRequest { run_id: run_id.to_owned(), page_token, ..Default::default() };
             let page = self.workflows.get_run_history(request).await?.into_inner();
             events.extend(page.events);
             page_token = page.next_page_token;

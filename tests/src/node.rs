@@ -48,7 +48,8 @@ impl Node {
     /// # Errors
     /// When it ends or says nothing within 30 s.
     pub fn start(options: &NodeOptions) -> Result<Self> {
-        let mut child = command(options).spawn().with_context(|| format!("cannot start {}", options.binary.display()))?;
+        let mut child =
+            command(options).spawn().with_context(|| format!("cannot start {}", options.binary.display()))?;
         let stdout = child.stdout.take().context("no stdout")?;
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
@@ -68,7 +69,13 @@ impl Node {
         let address = |name: &str| -> Result<String> {
             Ok(ready.get(name).and_then(|v| v.as_str()).with_context(|| format!("no `{name}` in {line}"))?.to_owned())
         };
-        Ok(Self { grpc: address("grpc")?, http: address("http")?, page: address("page")?, child, options: options.clone() })
+        Ok(Self {
+            grpc: address("grpc")?,
+            http: address("http")?,
+            page: address("page")?,
+            child,
+            options: options.clone(),
+        })
     }
 
     /// Starts `mesh up` and kills it after a while, ready or not.

@@ -24,7 +24,7 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn new(global: Global) -> Self {
         let out = Out::standard(global.output);
-        Self { global, out, clock: SystemClock::new() }
+        Self { global, out, clock: SystemClock::default() }
     }
 
     /// The data folder.

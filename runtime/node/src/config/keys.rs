@@ -88,7 +88,6 @@ pub const KEYS: &[Key] = &[
         Form::List("host names without a port, such as mesh.example"),
         "Host headers that the page answers to beside `localhost` and loopback addresses; all others are refused, which stops rebinding.",
     ),
-    key("server.message_bytes_max", "16 MiB", mebibytes(1, 256), "The largest gRPC message that is taken."),
     key(
         "server.drain_max",
         "30s",

@@ -42,8 +42,6 @@ pub struct Server {
     pub http_listen_is_set: bool,
     /// Host headers beside the loopback ones.
     pub allowed_hosts: Vec<String>,
-    /// The largest gRPC message.
-    pub message_bytes_max: usize,
     /// How long stopping may take.
     pub drain_max: Duration,
 }
@@ -204,7 +202,6 @@ fn server(all: &mut Settings) -> Result<Server, ConfigError> {
         http_listen: all.take_listen("server.http_listen")?,
         http_listen_is_set,
         allowed_hosts: all.take_list("server.allowed_hosts")?,
-        message_bytes_max: all.take_size("server.message_bytes_max")?,
         drain_max: all.take_time("server.drain_max")?,
     })
 }

@@ -19,7 +19,12 @@ use minijinja::context;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Pages, guard::page_of, pages::{run_of, run_value, runs_of, tree_of}, render};
+use super::{
+    Pages,
+    guard::page_of,
+    pages::{run_of, run_value, runs_of, tree_of},
+    render,
+};
 
 /// How long changes are gathered before a part is sent again.
 const GATHER: Duration = Duration::from_millis(150);

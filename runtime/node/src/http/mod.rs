@@ -15,8 +15,7 @@ mod render;
 use std::sync::Arc;
 
 use axum::{
-    Router,
-    middleware,
+    Router, middleware,
     routing::{MethodRouter, get},
 };
 use mesh_kernel::path::Mesh;
@@ -83,8 +82,5 @@ pub fn router(pages: Arc<Pages>) -> Router {
     for route in ROUTES {
         router = router.route(route.path, (route.handler)());
     }
-    router
-        .fallback(pages::nowhere)
-        .layer(middleware::from_fn_with_state(pages.clone(), guard::guard))
-        .with_state(pages)
+    router.fallback(pages::nowhere).layer(middleware::from_fn_with_state(pages.clone(), guard::guard)).with_state(pages)
 }

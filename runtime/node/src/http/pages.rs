@@ -16,7 +16,11 @@ use mesh_proto::v1::RunState;
 use minijinja::{Value, context, value::Serde};
 use serde::{Deserialize, Serialize};
 
-use super::{Pages, guard::{COOKIE, page_of}, render};
+use super::{
+    Pages,
+    guard::{COOKIE, page_of},
+    render,
+};
 use crate::gateway::lists::{PageRequest, RunFilter, RunRow};
 
 /// Runs that the first page shows.

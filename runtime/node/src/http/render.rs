@@ -72,9 +72,7 @@ fn took(step: &Value) -> String {
         Some(text.parse::<mesh_kernel::envelope::Timestamp>().ok()?.unix_nanos())
     };
     match (at("startedAt"), at("endedAt")) {
-        (Some(start), Some(end)) => {
-            short(Duration::from_nanos(u64::try_from(end.saturating_sub(start)).unwrap_or(0)))
-        }
+        (Some(start), Some(end)) => short(Duration::from_nanos(u64::try_from(end.saturating_sub(start)).unwrap_or(0))),
         _ => String::new(),
     }
 }
@@ -108,9 +106,9 @@ pub(super) struct Row {
 /// Rows of the tree, parents before their children.
 pub(super) fn rows(actors: &[ActorInfo]) -> Vec<Row> {
     let mut rows = Vec::with_capacity(actors.len());
-    let roots = actors.iter().filter(|actor| {
-        actor.parent.as_ref().is_none_or(|parent| !actors.iter().any(|other| other.name == *parent))
-    });
+    let roots = actors
+        .iter()
+        .filter(|actor| actor.parent.as_ref().is_none_or(|parent| !actors.iter().any(|other| other.name == *parent)));
     for root in roots {
         descend(actors, root, 0, &mut rows);
     }

@@ -107,8 +107,7 @@ pub async fn compose(config: &Config) -> Result<Whole> {
 
     // The kernel, and the tree that it lives in.
     let tree = Tree::start(mesh_platforms::planes(), clock.clone()).await?;
-    let workflows =
-        Kinds::default().with(RunDecider::default()).with(DefinitionDecider::default()).with(LimitDecider);
+    let workflows = Kinds::default().with(RunDecider::default()).with(DefinitionDecider::default()).with(LimitDecider);
     let kinds = mesh_platforms::kinds(workflows);
     let mesh = Mesh::new(Parts {
         journal: journal.clone(),
@@ -149,10 +148,7 @@ fn journal_options(config: &Config) -> Options {
 }
 
 fn quota(config: &Config) -> Quota {
-    Quota {
-        burst: config.tenants.commands_burst as f64,
-        per_second: config.tenants.commands_per_second as f64,
-    }
+    Quota { burst: config.tenants.commands_burst as f64, per_second: config.tenants.commands_per_second as f64 }
 }
 
 fn actors(config: &Config) -> ActorConfig {

@@ -141,7 +141,9 @@ impl DeadLetterSink for FolderDeadLetters {
                 self.count.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(%tenant, id, reason = letter.reason, event = %dead.envelope.event_type, "dead letter");
             }
-            Err(error) => tracing::error!(%tenant, %error, envelope = %letter.envelope, "a dead letter could not be kept"),
+            Err(error) => {
+                tracing::error!(%tenant, %error, envelope = %letter.envelope, "a dead letter could not be kept")
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ fn may(action: &str) -> &'static [Role] {
         "IssueKey" | "RevokeKey" => &[Admin, Operator],
         "ReplayDeadLetter" => &[Admin, Operator],
         "SubmitRun" | "SignalRun" | "PauseRun" | "ResumeRun" | "CancelRun" | "RetryRun" | "PublishDefinition"
-        | "ApplyBlueprint" | "StopWorkload" | "SetDesired" => &[Developer, Admin],
+        | "ApplyBlueprint" | "StopWorkload" | "ServeWorkload" => &[Developer, Admin],
         // Everything else is said by the node to itself: reactions, outcomes, timers.
         _ => &[],
     }

@@ -246,18 +246,22 @@ impl Directory {
 
     fn slot_for(&self, item: Item) -> Result<(Arc<Slot>, Item), Box<Undelivered>> {
         let address = &item.envelope.headers.subject;
-        let (Some(map), Some(_)) = (self.map(address), self.tree.platform(address.platform())) else {
-            let why = NotTaken::NoPlatform { address: address.to_string(), platform: address.platform().to_owned() };
-            return Err(why.with(item));
-        };
-        let mut map = map.lock();
-        if let Some(slot) = map.get(address) {
-            let slot = slot.clone();
+        let found = self.map(address).and_then(|map| {
+            let mut map = map.lock();
+            // Nothing that is in the map lies on an unknown platform: only a new slot is asked for it.
+            if let Some(slot) = map.get(address) {
+                return Some(slot.clone());
+            }
+            self.tree.platform(address.platform())?;
+            let slot = Slot::new(address.clone(), self.floor.clone());
+            map.insert(address.clone(), slot.clone());
+            Some(slot)
+        });
+        if let Some(slot) = found {
             return Ok((slot, item));
         }
-        let slot = Slot::new(address.clone(), self.floor.clone());
-        map.insert(address.clone(), slot.clone());
-        Ok((slot, item))
+        let why = NotTaken::NoPlatform { address: address.to_string(), platform: address.platform().to_owned() };
+        Err(why.with(item))
     }
 
     fn offer(&self, (slot, item): (Arc<Slot>, Item), lane: Lane) -> Result<(), Offer> {

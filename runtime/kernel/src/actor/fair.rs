@@ -94,6 +94,11 @@ impl<T> FairQueue<T> {
     /// Puts a value at the end of its tenant's lane.
     pub fn push(&mut self, tenant: &TenantId, value: T, bytes: usize) {
         let id = self.open(tenant);
+        self.push_to(id, value, bytes);
+    }
+
+    /// The same, into a lane that [`FairQueue::open`] has just named.
+    pub(super) fn push_to(&mut self, id: usize, value: T, bytes: usize) {
         self.count(bytes);
         if let Some(lane) = self.lanes.get_mut(id) {
             if lane.queue.is_empty() {
@@ -162,7 +167,8 @@ impl<T> FairQueue<T> {
         self.index.get(tenant).copied()
     }
 
-    fn open(&mut self, tenant: &TenantId) -> usize {
+    /// The lane of this tenant, made when there is none.
+    pub(super) fn open(&mut self, tenant: &TenantId) -> usize {
         let id = self.find(tenant).unwrap_or_else(|| {
             let lane = Lane { tenant: tenant.clone(), queue: VecDeque::new(), bytes: 0, deficit: 0 };
             let id = self.free.pop().unwrap_or(self.lanes.len());

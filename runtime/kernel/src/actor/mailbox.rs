@@ -159,8 +159,8 @@ impl Mailbox {
     }
 
     fn push_work(&mut self, item: Item) {
-        let (tenant, charge) = (item.envelope.tenant_id.clone(), item.charge);
-        self.work.push(&tenant, item, charge);
+        let (lane, charge) = (self.work.open(&item.envelope.tenant_id), item.charge);
+        self.work.push_to(lane, item, charge);
     }
 
     /// Stands in line for room.

@@ -63,11 +63,13 @@ struct State {
     writes: u64,
 }
 
+/// A change of names that may be lost while a later one is kept; but each is about one file, as in a
+/// file system, and not about whatever has its name by then.
 #[derive(Debug, Clone)]
 enum NameChange {
     Create(String, u64),
-    Rename(String, String),
-    Unlink(String),
+    Rename(String, String, u64),
+    Unlink(String, u64),
 }
 
 fn power() -> io::Error {
@@ -175,13 +177,16 @@ fn apply(names: &mut BTreeMap<String, u64>, change: &NameChange) {
         NameChange::Create(name, id) => {
             names.insert(name.clone(), *id);
         }
-        NameChange::Rename(from, to) => {
-            if let Some(id) = names.remove(from) {
-                names.insert(to.clone(), id);
+        NameChange::Rename(from, to, id) => {
+            if names.get(from) == Some(id) {
+                names.remove(from);
             }
+            names.insert(to.clone(), *id);
         }
-        NameChange::Unlink(name) => {
-            names.remove(name);
+        NameChange::Unlink(name, id) => {
+            if names.get(name) == Some(id) {
+                names.remove(name);
+            }
         }
     }
 }
@@ -308,16 +313,10 @@ impl SimFiles {
         Arc::new(SimFile { state: self.state.clone(), id, life: state.life })
     }
 
-    fn change(&self, change: NameChange) -> io::Result<()> {
+    fn change(&self, change: impl FnOnce(&State) -> Option<NameChange>) -> io::Result<()> {
         let mut state = self.state.lock();
         self.step(&mut state)?;
-        let known = match &change {
-            NameChange::Create(..) => true,
-            NameChange::Rename(name, _) | NameChange::Unlink(name) => state.names.contains_key(name),
-        };
-        if !known {
-            return Err(ErrorKind::NotFound.into());
-        }
+        let change = change(&state).ok_or(ErrorKind::NotFound)?;
         apply(&mut state.names, &change);
         state.pending_names.push(change);
         Ok(())
@@ -333,7 +332,7 @@ impl Files for SimFiles {
             state.nodes.insert(id, Node::default());
             id
         };
-        self.change(NameChange::Create(name.to_owned(), id))?;
+        self.change(|_| Some(NameChange::Create(name.to_owned(), id)))?;
         Ok(self.handle(&self.state.lock(), id))
     }
 
@@ -345,11 +344,11 @@ impl Files for SimFiles {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.change(NameChange::Rename(from.to_owned(), to.to_owned()))
+        self.change(|state| Some(NameChange::Rename(from.to_owned(), to.to_owned(), *state.names.get(from)?)))
     }
 
     fn unlink(&self, name: &str) -> io::Result<()> {
-        self.change(NameChange::Unlink(name.to_owned()))
+        self.change(|state| Some(NameChange::Unlink(name.to_owned(), *state.names.get(name)?)))
     }
 
     fn sync_dir(&self) -> io::Result<()> {

@@ -1,5 +1,14 @@
 //! The eight steps, on a real journal.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that fails shall panic, and its tasks end with it"
+)]
+
 mod support;
 
 use std::sync::{Arc, atomic::Ordering};

@@ -1,5 +1,14 @@
 //! The eight steps as an observer sees them. Alone in its process, for the subscriber is the process's.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that fails shall panic, and its tasks end with it"
+)]
+
 mod support;
 
 use std::sync::{Arc, Mutex};

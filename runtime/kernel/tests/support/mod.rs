@@ -1,6 +1,6 @@
 //! A kernel around a counter: the smallest entity that decides, wants effects and refuses.
 
-#![allow(dead_code, reason = "each test target uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test target uses its own part")]
 
 use std::{
     path::Path,

@@ -3,7 +3,7 @@
 //! Beside it, in the same run, what it cannot beat: the bare flush of as many bytes. `cargo bench -p
 //! mesh-benches --bench path`.
 
-#![expect(missing_docs, reason = "criterion's macros make undocumented functions")]
+#![expect(clippy::expect_used, reason = "a bench that cannot go on says why and ends")]
 
 use std::{
     hint::black_box,

@@ -199,7 +199,8 @@ pub(super) struct Login {
 pub(super) async fn login(State(pages): State<Arc<Pages>>, Query(login): Query<Login>) -> Response {
     let session = login.token.as_deref().and_then(|token| pages.logins.redeem(token)).map(|(session, _)| session);
     let Some(session) = session else {
-        let message = "This log-in was used already, or is too old. A start of `mesh up` or `mesh run` prints a new one.";
+        let message =
+            "This log-in was used already, or is too old. A start of `mesh up` or `mesh run` prints a new one.";
         return render::refused(&pages, StatusCode::UNAUTHORIZED, "Please log in", message);
     };
     // Only a path of our own: `//elsewhere` and `https://…` would lead away.

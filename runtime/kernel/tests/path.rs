@@ -61,6 +61,26 @@ async fn a_repeated_request_gets_the_first_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_tried_again_after_its_record_is_answered_and_not_done_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let kernel = Kernel::start(folder.path()).await;
+    let caller = kernel.caller("acme:admin");
+    let command = ask("acme", "c", &Ask::AddCount { by: 3 });
+    let first = kernel.mesh.send(&caller, command.clone()).await.unwrap();
+    // The same message once more, as it comes back from a handler that was killed; it has no key.
+    let mut again = (*first.events[0]).clone();
+    again.event_id = again.causation_id.clone();
+    again.event_type = command.payload.name.clone();
+    again.payload = command.payload.bytes.clone();
+    again.headers.idempotency_key = None;
+    let answered = kernel.mesh.replay(&caller, &again).await.unwrap();
+    assert!(answered.repeated);
+    assert_eq!(answered.events[0].event_id, first.events[0].event_id);
+    let seen = kernel.mesh.query(&caller, &address("acme", "c"), "GetCounter", "").await.unwrap();
+    assert_eq!(seen.view["count"], 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_speaks_of_an_old_version_is_told_the_new_one() {
     let folder = tempfile::tempdir().unwrap();
     let kernel = Kernel::start(folder.path()).await;

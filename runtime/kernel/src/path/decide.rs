@@ -31,6 +31,9 @@ impl Entity {
         if let Some(span) = command.headers.idempotency_key.as_ref().and_then(|key| self.keys.get(key)) {
             return Ok(Verdict::Repeated(span));
         }
+        if let Some(span) = self.recorded_already(command) {
+            return Ok(Verdict::Repeated(span));
+        }
         if let Some(expected) = command.headers.expected_version.filter(|expected| *expected != self.version) {
             return Ok(Verdict::Refused(stale(expected, self.version)));
         }
@@ -63,6 +66,15 @@ impl Entity {
                     .collect(),
             ),
         })
+    }
+
+    /// The events of this very command, when they are the last ones: its handler was killed between the
+    /// record and the answer, and the message is tried again. No key is needed to know that.
+    fn recorded_already(&self, command: &Envelope) -> Option<KeySpan> {
+        let published = self.published.inner.read();
+        let last = published.last.as_ref().filter(|last| last.causation_id == command.event_id)?;
+        let index: u64 = last.event_id.as_str().rsplit_once('.')?.1.parse().ok()?;
+        Some(KeySpan { first: self.version.checked_sub(index)?, last: self.version })
     }
 
     /// The envelope of one event: caused by the command, about this entity.

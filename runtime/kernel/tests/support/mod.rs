@@ -136,13 +136,16 @@ impl Clock for Hand {
     }
 }
 
+/// Ids that are never drawn twice, not even by the kernel of a later start.
 #[derive(Default)]
-pub struct Numbered(AtomicU64);
+pub struct Numbered;
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 impl Ids for Numbered {
     fn random(&self) -> [u8; 10] {
         let mut ten = [0; 10];
-        ten[..8].copy_from_slice(&self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        ten[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         ten
     }
 }
@@ -244,7 +247,7 @@ impl Kernel {
             journal: journal.clone(),
             kinds: Kinds::default().with(Counter),
             clock: clock.clone(),
-            ids: Arc::new(Numbered::default()),
+            ids: Arc::new(Numbered),
             policy: Arc::new(Everything),
             authenticator: Arc::new(ByName),
             quotas: Quotas::new(Quota::default(), clock),

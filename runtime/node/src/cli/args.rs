@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    approvals, blueprints, completions, dead_letters, definitions, keys, logs, output::Format, run, runs, settings,
-    tail, tenants, tree, up,
+    approvals, blueprints, completions, dead_letters, definitions, keys, logs, open, output::Format, run, runs,
+    settings, tail, tenants, tree, up,
 };
 
 /// Agent Mesh: one binary that turns a blueprint into a running multi-tenant product.
@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Tail(tail::Tail),
     /// Show the tree of supervised actors
     Tree(tree::Tree),
+    /// Print the address of a page, with a log-in that works once
+    Open(open::Open),
     /// Show what the attempts of a run's steps have written
     Logs(logs::Logs),
     /// Submit, watch and steer runs

@@ -16,6 +16,7 @@ mod failure;
 mod keys;
 mod logging;
 mod logs;
+mod open;
 mod output;
 mod run;
 mod runs;
@@ -73,6 +74,7 @@ async fn dispatch(command: Command, context: Context) -> Result<(), Failure> {
         Command::Run(args) => run::run(args, context).await,
         Command::Tail(args) => tail::tail(args, context).await,
         Command::Tree(args) => tree::tree(args, context).await,
+        Command::Open(args) => open::open(args, context).await,
         Command::Logs(args) => logs::logs(args, context).await,
         Command::Runs { command } => runs::dispatch(command, context).await,
         Command::Approvals { command } => approvals::dispatch(command, context).await,

@@ -62,6 +62,27 @@ impl DataFolder {
         }
     }
 
+    /// Says where the node answers that now runs here.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn say_running(&self, running: &Running) -> io::Result<()> {
+        let fresh = self.0.join("node.new");
+        fs::write(&fresh, serde_json::to_vec(running)?)?;
+        fs::rename(&fresh, self.running_file())
+    }
+
+    /// Says that no node runs here any more.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn say_stopped(&self) -> io::Result<()> {
+        match fs::remove_file(self.running_file()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// The key that the first start left here; `None` when there is none.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ pub(super) async fn guard(State(pages): State<Arc<Pages>>, mut request: Request,
                 request.extensions_mut().insert(caller);
             }
             Err(_) => {
-                let message = "Open the address that `mesh up` or `mesh run` prints when it starts: \
+                let message = "Open the address that `mesh run` prints, or ask for a new one with `mesh open`: \
                                it carries a log-in that works once.";
                 return render::refused(&pages, StatusCode::UNAUTHORIZED, "Please log in", message);
             }

@@ -69,6 +69,7 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/runs/{run}/steps/{step}/log", open: false, handler: || get(pages::log) },
     Route { path: "/tree", open: false, handler: || get(pages::tree) },
     Route { path: "/tree/events", open: false, handler: || get(live::tree) },
+    Route { path: "/logins", open: false, handler: || get(pages::new_login) },
     Route { path: "/login", open: true, handler: || get(pages::login) },
     Route { path: "/assets/page.css", open: true, handler: || get(pages::css) },
     Route { path: "/assets/page.js", open: true, handler: || get(pages::js) },

@@ -11,6 +11,7 @@ use axum::{
 use mesh_kernel::{
     envelope::{Address, ErrorKind, Refusal},
     path::{Caller, Viewed},
+    ports::Identity,
 };
 use mesh_proto::v1::RunState;
 use minijinja::{Value, context, value::Serde};
@@ -188,6 +189,12 @@ pub(super) async fn log(
     )
 }
 
+/// `/logins`: a fresh single-use log-in for whoever presents a key or a session.
+pub(super) async fn new_login(State(pages): State<Arc<Pages>>, Extension(caller): Extension<Caller>) -> Response {
+    let identity = Identity { tenant: caller.tenant().clone(), principal: caller.principal().clone() };
+    axum::Json(serde_json::json!({ "token": pages.logins.issue(identity) })).into_response()
+}
+
 /// What a log-in address carries.
 #[derive(Debug, Deserialize)]
 pub(super) struct Login {
@@ -199,8 +206,7 @@ pub(super) struct Login {
 pub(super) async fn login(State(pages): State<Arc<Pages>>, Query(login): Query<Login>) -> Response {
     let session = login.token.as_deref().and_then(|token| pages.logins.redeem(token)).map(|(session, _)| session);
     let Some(session) = session else {
-        let message =
-            "This log-in was used already, or is too old. A start of `mesh up` or `mesh run` prints a new one.";
+        let message = "This log-in was used already, or is too old. `mesh open` prints a new one.";
         return render::refused(&pages, StatusCode::UNAUTHORIZED, "Please log in", message);
     };
     // Only a path of our own: `//elsewhere` and `https://…` would lead away.

@@ -1,6 +1,6 @@
 //! Starting and stopping: the order is the point.
 
-use std::{fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use mesh_kernel::{
@@ -9,7 +9,6 @@ use mesh_kernel::{
     path::Mesh,
     ports::Identity,
 };
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -18,21 +17,10 @@ use super::{
     compose::{self, Whole},
     serve::{self, Servers},
 };
-use crate::{config::Config, readmodel::LoginTokens};
-
-/// Where the command line finds a running node.
-const NODE_FILE: &str = "node.json";
-
-/// What the command line reads of a running node.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct NodeFile {
-    /// The process.
-    pid: u32,
-    /// `http://…` of gRPC.
-    grpc: String,
-    /// `http://…` of the pages.
-    http: String,
-}
+use crate::{
+    config::{Config, DataFolder, Running},
+    readmodel::LoginTokens,
+};
 
 /// A node that runs.
 pub struct RunningNode {
@@ -112,15 +100,12 @@ impl RunningNode {
     }
 
     fn write_file(&self) -> Result<()> {
-        let file = NodeFile {
+        let running = Running {
             pid: std::process::id(),
             grpc: format!("http://{}", self.grpc),
             http: format!("http://{}", self.http),
         };
-        let path = self.data.join(NODE_FILE);
-        let fresh = self.data.join("node.new");
-        fs::write(&fresh, serde_json::to_vec(&file)?)?;
-        fs::rename(&fresh, &path).with_context(|| format!("writing {}", path.display()))
+        DataFolder::at(&self.data).say_running(&running).context("saying where the node answers")
     }
 
     /// Stops in order: no new callers, no new reactions, effects are let go (they are asked for again
@@ -142,9 +127,6 @@ impl RunningNode {
         cursors.flush();
         tree.stop(Duration::from_secs(5)).await;
         mesh.journal().close().await;
-        match fs::remove_file(data.join(NODE_FILE)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
-        }
+        Ok(DataFolder::at(&data).say_stopped()?)
     }
 }

@@ -8,7 +8,7 @@ use crate::{
         Failure,
         connect::{self, Link},
         context::Context,
-        logging, up,
+        logging, open, up,
     },
     config::{Config, DataFolder},
     node::{self, RunningNode},
@@ -79,12 +79,12 @@ impl Host {
         matches!(self, Self::Ours { .. })
     }
 
-    /// The address of the run's page; with a log-in, when the node is ours.
-    pub(super) fn page(&self, run_id: &str) -> Result<String, Failure> {
+    /// The address of the run's page, with a log-in that works once.
+    pub(super) async fn page(&self, run_id: &str, context: &Context) -> Result<String, Failure> {
         let path = format!("/runs/{run_id}");
         match self {
             Self::Ours { node, .. } => node.page_url(&path).map_err(Failure::Node),
-            Self::Theirs { http: Some(http), .. } => Ok(format!("{http}{path}")),
+            Self::Theirs { http: Some(http), .. } => open::page(http, &connect::key(&context.global)?, &path).await,
             Self::Theirs { http: None, .. } => Ok(format!("the node's page, under {path}")),
         }
     }

@@ -81,7 +81,7 @@ async fn make(source: v1::BlueprintSource, host: &Host, context: &Context) -> Re
     let outcome = answer.outcome();
     let blueprint = answer.blueprint.ok_or(Failure::Lacking("blueprint"))?;
     let run_id = answer.run.as_ref().map_or_else(|| blueprint.run_id.clone(), |run| run.run_id.clone());
-    page(&host.page(&run_id)?, context)?;
+    page(&host.page(&run_id, context).await?, context)?;
     let before = begun(link.clone(), &run_id).await?;
     let progress = Progress::new(before, outcome == ApplyOutcome::Retried, answer.steps_resumed);
     if let Some(line) = progress.resuming() {

@@ -31,6 +31,7 @@ fn the_help_of_the_whole() {
       run           Make a product from a blueprint, and serve it
       tail          Follow what happens: the journal's events, or live signals
       tree          Show the tree of supervised actors
+      open          Print the address of a page, with a log-in that works once
       logs          Show what the attempts of a run's steps have written
       runs          Submit, watch and steer runs
       approvals     Decide what waits for a person
@@ -125,6 +126,7 @@ fn every_noun_has_its_verbs() {
     run
     tail
     tree
+    open
     logs
     runs list get submit watch signal pause resume cancel retry history
     approvals list get decide

@@ -20,6 +20,7 @@ mod repository_commit;
 mod template_render;
 mod text_echo;
 mod time_sleep;
+mod value_pass;
 mod workshop;
 
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub fn general() -> Vec<Arc<dyn Skill>> {
         Arc::new(product_probe::ProductProbe::default()),
         Arc::new(text_echo::TextEcho::default()),
         Arc::new(time_sleep::TimeSleep::default()),
+        Arc::new(value_pass::ValuePass::default()),
     ]
 }
 

@@ -1,0 +1,46 @@
+//! `value.pass`: gives back the value that it got and does nothing else. For shaping what flows between
+//! steps, and for measuring what a step costs by itself.
+
+use mesh_kernel::BoxFuture;
+use serde_json::{Value, json};
+
+use crate::contract::{Call, Failure, Gives, Manifest, Skill};
+
+pub(super) struct ValuePass(Manifest);
+
+impl Default for ValuePass {
+    fn default() -> Self {
+        Self(
+            Manifest::new("value.pass", "Gives back the value that it got, whatever it is, and writes nothing.")
+                .takes(json!({
+                    "type": "object",
+                    "required": ["value"],
+                    "additionalProperties": false,
+                    "properties": {"value": {"description": "any value"}},
+                }))
+                .gives(json!({
+                    "type": "object",
+                    "required": ["value"],
+                    "properties": {"value": {"description": "the same value"}},
+                }))
+                .example(
+                    "an address put together",
+                    json!({"value": {"city": "Lund", "zip": "22100"}}),
+                    Gives::Output(json!({"value": {"city": "Lund", "zip": "22100"}})),
+                ),
+        )
+    }
+}
+
+impl Skill for ValuePass {
+    fn manifest(&self) -> &Manifest {
+        &self.0
+    }
+
+    fn call<'a>(&'a self, mut call: Call) -> BoxFuture<'a, Result<Value, Failure>> {
+        Box::pin(async move {
+            let value = call.input.get_mut("value").map(Value::take).unwrap_or_default();
+            Ok(json!({"value": value}))
+        })
+    }
+}

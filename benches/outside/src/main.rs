@@ -1,0 +1,28 @@
+//! Drives a node and its peers from outside, each over its own public interface, and measures both
+//! in one run.
+//!
+//! Started by `benches/compare NAME`, which builds and installs what is needed. The last line of
+//! standard output is one JSON object; the table before it is for people.
+
+mod durable;
+mod limit;
+mod measure;
+mod options;
+mod ours;
+mod process;
+mod report;
+mod restate;
+mod scripted;
+mod side;
+
+use clap::Parser as _;
+
+use crate::options::{Command, Options};
+
+/// One thread: the driver's own work is on the same cores as the servers', and must stay small.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    match Options::parse().command {
+        Command::Durable(options) => durable::run(&options).await,
+    }
+}

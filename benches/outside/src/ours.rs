@@ -1,0 +1,271 @@
+//! Our side: the release binary on a data folder of its own, driven over gRPC.
+//!
+//! A run is submitted by a unary call. Its end is seen on one stream for all runs, filtered to the
+//! event by which a run succeeds. The client decodes only the fields that it needs.
+
+use std::{
+    collections::HashMap,
+    fs,
+    io::{Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use futures_util::future::LocalBoxFuture;
+use mesh_proto::v1;
+use mesh_tests::{Client, Node, NodeOptions, object};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::{sync::oneshot, task::JoinSet};
+use tonic::{
+    Request,
+    client::Grpc,
+    codegen::http::uri::PathAndQuery,
+    metadata::{Ascii, MetadataValue},
+    transport::{Channel, Endpoint},
+};
+use tonic_prost::ProstCodec;
+
+use crate::{
+    measure::{STEPS, Slot, closed_loop},
+    side::Side,
+};
+
+const DEFINITION: &str = "ten-steps";
+const SUBMIT: &str = "/mesh.v1.WorkflowService/SubmitRun";
+const WATCH: &str = "/mesh.v1.WorkflowService/WatchRuns";
+
+/// What every step gets and gives back, on every side.
+pub(crate) const TEXT: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-.";
+
+/// The name of a run in the answer to a submit; everything else is skipped.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Submitted {
+    #[prost(message, optional, tag = "1")]
+    run: Option<Named>,
+}
+
+/// An item of the stream; everything but the run's name is skipped.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Watched {
+    #[prost(message, optional, tag = "2")]
+    event: Option<Named>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Named {
+    #[prost(string, tag = "1")]
+    run_id: String,
+}
+
+/// Runs that somebody waits for, and runs that ended before anybody did.
+#[derive(Default)]
+struct Ends(Mutex<HashMap<String, Option<oneshot::Sender<()>>>>);
+
+impl Ends {
+    fn ended(&self, run: String) {
+        let mut runs = self.0.lock();
+        match runs.remove(&run) {
+            Some(Some(waiter)) => drop(waiter.send(())),
+            _ => drop(runs.insert(run, None)),
+        }
+    }
+
+    async fn of(&self, run: String) -> Result<()> {
+        let waiting = {
+            let mut runs = self.0.lock();
+            if runs.remove(&run).is_some() {
+                return Ok(());
+            }
+            let (tell, told) = oneshot::channel();
+            runs.insert(run, Some(tell));
+            told
+        };
+        waiting.await.context("the stream of ended runs has broken off")
+    }
+}
+
+/// The node and a client.
+pub(crate) struct Ours {
+    node: Node,
+    data: PathBuf,
+    client: Client,
+    caller: Caller,
+    ends: Arc<Ends>,
+    /// Holds the task that reads the stream.
+    _stream: JoinSet<()>,
+}
+
+#[derive(Clone)]
+struct Caller {
+    channel: Grpc<Channel>,
+    key: MetadataValue<Ascii>,
+}
+
+impl Caller {
+    fn with_key<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", self.key.clone());
+        request
+    }
+
+    async fn submit(&self, input: Value) -> Result<String> {
+        let message = v1::SubmitRunRequest {
+            definition: DEFINITION.to_owned(),
+            input: Some(object(&input)),
+            ..Default::default()
+        };
+        let mut channel = self.channel.clone();
+        channel.ready().await?;
+        let codec = ProstCodec::<v1::SubmitRunRequest, Submitted>::new();
+        let answer = channel.unary(self.with_key(message), PathAndQuery::from_static(SUBMIT), codec).await?;
+        Ok(answer.into_inner().run.context("no run in the answer")?.run_id)
+    }
+}
+
+impl Ours {
+    /// Starts the node and publishes the definition.
+    ///
+    /// # Errors
+    /// When it does not start, or refuses the definition.
+    pub(crate) async fn start(mesh: &Path, work: &Path) -> Result<Self> {
+        let data = work.join("ours");
+        let mut options = NodeOptions::new(&mesh.display().to_string(), &data);
+        // One tenant does all the work; its share of a node for many would be the limit.
+        for name in ["MESH_TENANTS_COMMANDS_PER_SECOND", "MESH_TENANTS_COMMANDS_BURST"] {
+            options.settings.push((name.to_owned(), "10000000".to_owned()));
+        }
+        let node = Node::start(&options)?;
+        let mut client = node.client().await?;
+        client.publish(&definition()).await?;
+        let key: MetadataValue<Ascii> = format!("Bearer {}", node.key()?).parse()?;
+        let channel = Grpc::new(Endpoint::new(node.grpc.clone())?.connect().await?);
+        let caller = Caller { channel, key };
+        let ends = Arc::new(Ends::default());
+        let stream = follow(&node.grpc, &caller, ends.clone()).await?;
+        Ok(Self { node, data, client, caller, ends, _stream: stream })
+    }
+
+    async fn run_once(caller: &Caller, ends: &Ends) -> Result<()> {
+        let run = caller.submit(json!({"text": TEXT})).await?;
+        ends.of(run).await
+    }
+
+    /// How much of the journal's files is written. **Units**: bytes.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub(crate) fn journal_bytes(&self) -> Result<u64> {
+        written(&self.data.join("journal"))
+    }
+
+    async fn count(&mut self) -> Result<u64> {
+        let (mut count, mut page_token, mut last) = (0, String::new(), None);
+        loop {
+            let filter = "state = SUCCEEDED".to_owned();
+            let request = v1::ListRunsRequest { page_size: 500, page_token, filter, ..Default::default() };
+            let page = self.client.workflows.list_runs(request).await?.into_inner();
+            count += page.runs.len() as u64;
+            last = page.runs.last().map(|run| run.run_id.clone()).or(last);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        let run = self.client.run(&last.context("no run has succeeded")?).await?;
+        let done = run.steps.iter().filter(|step| step.state() == v1::StepState::Succeeded).count();
+        ensure!(done == STEPS, "`{}` has {done} finished steps instead of {STEPS}", run.run_id);
+        Ok(count)
+    }
+}
+
+impl Side for Ours {
+    fn name(&self) -> &'static str {
+        "ours"
+    }
+
+    fn version(&self) -> String {
+        env!("CARGO_PKG_VERSION").to_owned()
+    }
+
+    fn servers(&self) -> Vec<u32> {
+        vec![self.node.pid()]
+    }
+
+    fn measure(&mut self, in_flight: usize, length: Duration) -> LocalBoxFuture<'_, Result<Slot>> {
+        Box::pin(closed_loop(in_flight, length, || Self::run_once(&self.caller, &self.ends)))
+    }
+
+    fn finished(&mut self) -> LocalBoxFuture<'_, Result<u64>> {
+        Box::pin(self.count())
+    }
+}
+
+/// Begins to read the stream of runs that succeed, on a connection of its own, and waits until it is
+/// live.
+async fn follow(url: &str, caller: &Caller, ends: Arc<Ends>) -> Result<JoinSet<()>> {
+    let filter = v1::watch_runs_request::Target::Filter("state = SUCCEEDED".to_owned());
+    let message = v1::WatchRunsRequest { target: Some(filter), ..Default::default() };
+    let mut channel = Grpc::new(Endpoint::new(url.to_owned())?.connect().await?);
+    channel.ready().await?;
+    let codec = ProstCodec::<v1::WatchRunsRequest, Watched>::new();
+    let path = PathAndQuery::from_static(WATCH);
+    let mut stream = channel.server_streaming(caller.with_key(message), path, codec).await?.into_inner();
+    // The first message says that the stream has caught up.
+    stream.message().await?.context("the stream ended at once")?;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        loop {
+            match stream.message().await {
+                Ok(Some(Watched { event: Some(event) })) => ends.ended(event.run_id),
+                Ok(Some(Watched { event: None })) => {}
+                Ok(None) => return,
+                Err(status) => return eprintln!("the stream of ended runs: {status}"),
+            }
+        }
+    });
+    Ok(tasks)
+}
+
+fn definition() -> String {
+    let mut text = format!("name: {DEFINITION}\ntitle: Ten steps\nsteps:\n");
+    text.push_str("  - { id: s1, skill: value.pass, with: { value: '${input.text}' } }\n");
+    for step in 2..=STEPS {
+        let before = step - 1;
+        text.push_str(&format!(
+            "  - {{ id: s{step}, needs: s{before}, skill: value.pass, with: {{ value: '${{steps.s{before}.output.value}}' }} }}\n"
+        ));
+    }
+    text.push_str(&format!("outputs: {{ text: '${{steps.s{STEPS}.output.value}}' }}\n"));
+    text
+}
+
+/// Bytes of the files in a folder up to the zeros that they are filled with ahead of use.
+fn written(folder: &Path) -> Result<u64> {
+    let mut total = 0;
+    for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
+        let path = entry?.path();
+        total += if path.is_dir() { written(&path)? } else { written_of(&path)? };
+    }
+    Ok(total)
+}
+
+fn written_of(path: &Path) -> Result<u64> {
+    const PART: u64 = 1 << 20;
+    let mut file = fs::File::open(path)?;
+    let mut end = file.metadata()?.len();
+    let mut part = Vec::new();
+    while end > 0 {
+        let begin = end.saturating_sub(PART);
+        file.seek(SeekFrom::Start(begin))?;
+        part.clear();
+        (&mut file).take(end - begin).read_to_end(&mut part)?;
+        if let Some(last) = part.iter().rposition(|byte| *byte != 0) {
+            return Ok(begin + last as u64 + 1);
+        }
+        end = begin;
+    }
+    Ok(0)
+}

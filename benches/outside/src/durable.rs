@@ -51,7 +51,7 @@ pub(crate) async fn run(options: &Durable) -> Result<()> {
     let work = tempfile::tempdir_in(&options.work)?;
     let mut results = Results { load: [load(), 0.0], ..Results::default() };
     let length = Duration::from_secs(options.seconds);
-    let mut ours = Ours::start(&options.mesh, work.path()).await?;
+    let mut ours = Ours::start(&options.mesh, work.path().join("ours")).await?;
     let mut peers = start(options, work.path()).await?;
 
     results.bytes_per_step = bytes_per_step(&mut ours).await?;

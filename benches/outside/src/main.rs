@@ -5,11 +5,13 @@
 //! standard output is one JSON object; the table before it is for people.
 
 mod durable;
+mod growth;
 mod limit;
 mod measure;
 mod options;
 mod ours;
 mod process;
+mod ready;
 mod report;
 mod restate;
 mod scripted;
@@ -24,5 +26,7 @@ use crate::options::{Command, Options};
 async fn main() -> anyhow::Result<()> {
     match Options::parse().command {
         Command::Durable(options) => durable::run(&options).await,
+        Command::Growth(options) => growth::run(&options).await,
+        Command::Ready(options) => ready::run(&options).await,
     }
 }

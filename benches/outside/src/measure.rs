@@ -1,6 +1,7 @@
 //! A closed loop and what it saw.
 
 use std::{
+    cell::Cell,
     future::Future,
     time::{Duration, Instant},
 };
@@ -77,4 +78,24 @@ where
     let all = tokio::time::timeout(length + Duration::from_secs(90), try_join_all(loops)).await;
     let all = all.context("runs did not end in time")??;
     Ok(Slot { runs: all.into_iter().flatten().collect(), time: until - from })
+}
+
+/// Does something so many times, so many at a time.
+///
+/// # Errors
+/// The first that fails.
+pub(crate) async fn closed_count<Once, Run>(times: usize, in_flight: usize, once: Once) -> Result<()>
+where
+    Once: Fn() -> Run,
+    Run: Future<Output = Result<()>>,
+{
+    let begun = Cell::new(0);
+    let loops = (0..in_flight).map(|_| async {
+        while begun.get() < times {
+            begun.set(begun.get() + 1);
+            once().await?;
+        }
+        anyhow::Ok(())
+    });
+    try_join_all(loops).await.map(drop)
 }

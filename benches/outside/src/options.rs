@@ -17,6 +17,47 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     /// Workflows of ten steps, every one of them flushed to disk.
     Durable(Durable),
+    /// Steps per second, memory, disk and start time against the runs that have finished.
+    Growth(Growth),
+    /// How soon a node is ready, and how soon it has resumed what was unfinished.
+    Ready(Ready),
+}
+
+/// Options of `growth`.
+#[derive(Debug, Args)]
+pub(crate) struct Growth {
+    /// Measured when so many runs have finished.
+    #[arg(long, value_delimiter = ',', default_value = "1000,3000,10000,30000,100000,300000")]
+    pub(crate) runs: Vec<usize>,
+    /// How many runs are in flight.
+    #[arg(long, default_value_t = 256)]
+    pub(crate) in_flight: usize,
+    /// Length of the measurement at each size.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) seconds: u64,
+    /// The binary `mesh`.
+    #[arg(long)]
+    pub(crate) mesh: PathBuf,
+    /// A folder on the disk that is measured.
+    #[arg(long)]
+    pub(crate) work: PathBuf,
+}
+
+/// Options of `ready`.
+#[derive(Debug, Args)]
+pub(crate) struct Ready {
+    /// How often an empty node is started.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) starts: usize,
+    /// How many unfinished runs are resumed.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) runs: usize,
+    /// The binary `mesh`.
+    #[arg(long)]
+    pub(crate) mesh: PathBuf,
+    /// A folder on the disk that is measured.
+    #[arg(long)]
+    pub(crate) work: PathBuf,
 }
 
 /// Options of `durable`.

@@ -9,7 +9,7 @@ use std::{
     io::{Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -29,7 +29,8 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use crate::{
-    measure::{STEPS, Slot, closed_loop},
+    measure::{STEPS, Slot, closed_count, closed_loop},
+    process::resident,
     side::Side,
 };
 
@@ -87,11 +88,23 @@ impl Ends {
     }
 }
 
+/// How a start of the node went.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Started {
+    /// Until it said that it is ready.
+    pub(crate) time: Duration,
+    /// Then. **Units**: bytes.
+    pub(crate) resident: u64,
+}
+
 /// The node and a client.
 pub(crate) struct Ours {
     node: Node,
     data: PathBuf,
+    pub(crate) started: Started,
     client: Client,
+    /// The last run of a list that was read.
+    last: Option<String>,
     caller: Caller,
     ends: Arc<Ends>,
     /// Holds the task that reads the stream.
@@ -111,9 +124,9 @@ impl Caller {
         request
     }
 
-    async fn submit(&self, input: Value) -> Result<String> {
+    async fn submit(&self, definition: &str, input: Value) -> Result<String> {
         let message = v1::SubmitRunRequest {
-            definition: DEFINITION.to_owned(),
+            definition: definition.to_owned(),
             input: Some(object(&input)),
             ..Default::default()
         };
@@ -126,18 +139,19 @@ impl Caller {
 }
 
 impl Ours {
-    /// Starts the node and publishes the definition.
+    /// Starts the node on a data folder and publishes the definition.
     ///
     /// # Errors
     /// When it does not start, or refuses the definition.
-    pub(crate) async fn start(mesh: &Path, work: &Path) -> Result<Self> {
-        let data = work.join("ours");
+    pub(crate) async fn start(mesh: &Path, data: PathBuf) -> Result<Self> {
         let mut options = NodeOptions::new(&mesh.display().to_string(), &data);
         // One tenant does all the work; its share of a node for many would be the limit.
         for name in ["MESH_TENANTS_COMMANDS_PER_SECOND", "MESH_TENANTS_COMMANDS_BURST"] {
             options.settings.push((name.to_owned(), "10000000".to_owned()));
         }
+        let began = Instant::now();
         let node = Node::start(&options)?;
+        let started = Started { time: began.elapsed(), resident: resident(&[node.pid()]) };
         let mut client = node.client().await?;
         client.publish(&definition()).await?;
         let key: MetadataValue<Ascii> = format!("Bearer {}", node.key()?).parse()?;
@@ -145,12 +159,81 @@ impl Ours {
         let caller = Caller { channel, key };
         let ends = Arc::new(Ends::default());
         let stream = follow(&node.grpc, &caller, ends.clone()).await?;
-        Ok(Self { node, data, client, caller, ends, _stream: stream })
+        Ok(Self { node, data, started, client, last: None, caller, ends, _stream: stream })
     }
 
-    async fn run_once(caller: &Caller, ends: &Ends) -> Result<()> {
-        let run = caller.submit(json!({"text": TEXT})).await?;
-        ends.of(run).await
+    /// Submits a run of ten steps and waits for its end.
+    async fn run_once(&self) -> Result<()> {
+        let run = self.caller.submit(DEFINITION, json!({"text": TEXT})).await?;
+        self.ends.of(run).await
+    }
+
+    /// Executes so many runs, so many at a time.
+    ///
+    /// # Errors
+    /// The first that fails.
+    pub(crate) async fn execute(&self, runs: usize, in_flight: usize) -> Result<()> {
+        closed_count(runs, in_flight, || self.run_once()).await
+    }
+
+    /// Submits so many runs of a definition, so many at a time, and does not wait for their ends.
+    ///
+    /// # Errors
+    /// The first that is refused.
+    pub(crate) async fn submit(&self, definition: &str, runs: usize, in_flight: usize) -> Result<()> {
+        let once = || async { self.caller.submit(definition, json!({"text": TEXT})).await.map(drop) };
+        closed_count(runs, in_flight, once).await
+    }
+
+    /// Publishes one more definition.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub(crate) async fn publish(&mut self, text: &str) -> Result<()> {
+        self.client.publish(text).await
+    }
+
+    /// Stops the node as its user would, and waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end well.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        self.node.terminate().map(drop)
+    }
+
+    /// Kills the node.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.node.kill()
+    }
+
+    /// How many runs have succeeded by the list, from the first page on.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub(crate) async fn succeeded(&mut self) -> Result<u64> {
+        let (mut count, mut page_token) = (0, String::new());
+        loop {
+            let filter = "state = SUCCEEDED".to_owned();
+            let request = v1::ListRunsRequest { page_size: 500, page_token, filter, ..Default::default() };
+            let page = self.client.workflows.list_runs(request).await?.into_inner();
+            count += page.runs.len() as u64;
+            self.last = page.runs.into_iter().last().map(|run| run.run_id).or(self.last.take());
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(count);
+            }
+        }
+    }
+
+    /// How much lies in the data folder. **Units**: bytes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn data_bytes(&self) -> Result<u64> {
+        written(&self.data)
     }
 
     /// How much of the journal's files is written. **Units**: bytes.
@@ -162,19 +245,9 @@ impl Ours {
     }
 
     async fn count(&mut self) -> Result<u64> {
-        let (mut count, mut page_token, mut last) = (0, String::new(), None);
-        loop {
-            let filter = "state = SUCCEEDED".to_owned();
-            let request = v1::ListRunsRequest { page_size: 500, page_token, filter, ..Default::default() };
-            let page = self.client.workflows.list_runs(request).await?.into_inner();
-            count += page.runs.len() as u64;
-            last = page.runs.last().map(|run| run.run_id.clone()).or(last);
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
-                break;
-            }
-        }
-        let run = self.client.run(&last.context("no run has succeeded")?).await?;
+        let count = self.succeeded().await?;
+        let last = self.last.clone().context("no run has succeeded")?;
+        let run = self.client.run(&last).await?;
         let done = run.steps.iter().filter(|step| step.state() == v1::StepState::Succeeded).count();
         ensure!(done == STEPS, "`{}` has {done} finished steps instead of {STEPS}", run.run_id);
         Ok(count)
@@ -195,7 +268,7 @@ impl Side for Ours {
     }
 
     fn measure(&mut self, in_flight: usize, length: Duration) -> LocalBoxFuture<'_, Result<Slot>> {
-        Box::pin(closed_loop(in_flight, length, || Self::run_once(&self.caller, &self.ends)))
+        Box::pin(closed_loop(in_flight, length, || self.run_once()))
     }
 
     fn finished(&mut self) -> LocalBoxFuture<'_, Result<u64>> {

@@ -8,7 +8,8 @@ use crate::{
     measure::quantile,
 };
 
-const MIB: f64 = 1024.0 * 1024.0;
+/// **Units**: bytes.
+pub(crate) const MIB: f64 = 1024.0 * 1024.0;
 
 /// Prints both.
 ///
@@ -126,7 +127,8 @@ fn limits(results: &Results, levels: &[usize]) -> Map<String, Value> {
     limits
 }
 
-fn rounded(value: f64, digits: i32) -> Value {
+/// For the line: so many digits behind the point.
+pub(crate) fn rounded(value: f64, digits: i32) -> Value {
     let scale = 10_f64.powi(digits);
     json!((value * scale).round() / scale)
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use mesh_kernel::ports::Digest;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::Blueprint;
 
@@ -14,8 +14,7 @@ pub fn digest(blueprint: &Blueprint) -> String {
     let mut bytes = String::new();
     // A blueprint holds nothing that JSON lacks.
     canonical(&serde_json::to_value(blueprint).unwrap_or_default(), &mut bytes);
-    let hex: String = Sha256::digest(bytes.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    Digest::of(bytes.as_bytes()).to_string()
 }
 
 /// Writes a value with sorted keys, whatever order `serde_json` has been built to keep.

@@ -24,7 +24,7 @@ pub use source::TemplateSource;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
+use mesh_kernel::ports::Digest;
 
 use crate::blueprint::Blueprint;
 
@@ -83,8 +83,7 @@ fn digest_of(files: &Files) -> String {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    Digest::of(bytes).to_string()
 }
 
 #[cfg(test)]

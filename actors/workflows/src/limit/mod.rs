@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use mesh_kernel::{
     entity::{Cause, Decider, Recorded},
-    envelope::{Address, ErrorKind, Kind, Refuse},
+    envelope::{Address, ErrorKind, Kind, Refuse, hex},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -30,8 +30,7 @@ pub fn name(definition: &str, key: &Value) -> String {
         // A second `:` cannot stand in a plain key, so no plain key is taken for a digest.
         (text, false) => {
             let digest = Sha256::digest(text.as_bytes());
-            let hex: String = digest.iter().take(13).map(|byte| format!("{byte:02x}")).collect();
-            format!("{definition}::{hex}")
+            format!("{definition}::{}", hex::encode(digest.iter().take(13)))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Ids that follow from what they are for, so that the same decision names the same things.
 
-use mesh_kernel::envelope::{Address, TenantId};
+use mesh_kernel::envelope::{Address, TenantId, hex};
 use sha2::{Digest as _, Sha256};
 
 /// The id of the run of a request: the same tenant and request id give the same run.
@@ -28,5 +28,5 @@ fn short(parts: &[&str]) -> String {
         }
         hash.update(part.as_bytes());
     }
-    hash.finalize().iter().take(13).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hash.finalize().iter().take(13))
 }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::hex;
+
 /// Why a text is not an id of the asked kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
@@ -180,16 +182,12 @@ impl IdempotencyKey {
         hash.update(handler);
         hash.update(b":");
         hash.update(target);
-        Self(Arc::from(hex(&hash.finalize())))
+        Self(Arc::from(hex::encode(&hash.finalize())))
     }
 }
 
 fn uuid_v7(at: super::Timestamp, random: [u8; 10]) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(at.unix_millis(), &random).into_uuid()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The isolation boundary: a slug of 1 to 63 lower-case letters, digits and `-`.

@@ -4,6 +4,7 @@
 //! and JSON for people. Its payload is bytes until the entity decodes it.
 
 mod address;
+pub mod hex;
 mod ids;
 mod json;
 mod message;

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{BoxFuture, envelope::TenantScope};
+use crate::{
+    BoxFuture,
+    envelope::{TenantScope, hex},
+};
 
 /// Bodies larger than this do not go into the journal. **Units**: bytes.
 pub const INLINE_MAX: usize = 64 * 1024;
@@ -24,7 +27,7 @@ impl Digest {
 
     /// The 64 hexadecimal digits, without the prefix.
     pub fn hex(&self) -> String {
-        self.0.iter().map(|b| format!("{b:02x}")).collect()
+        hex::encode(&self.0)
     }
 }
 
@@ -50,16 +53,9 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, NoDigest> {
         let no = || NoDigest(text.chars().take(80).collect());
-        let hex = text.strip_prefix("sha256:").ok_or_else(no)?;
-        if hex.len() != 64 || !hex.is_ascii() {
-            return Err(no());
-        }
-        let mut bytes = [0_u8; 32];
-        for (index, byte) in bytes.iter_mut().enumerate() {
-            let pair = hex.get(index * 2..index * 2 + 2).ok_or_else(no)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| no())?;
-        }
-        Ok(Self(bytes))
+        let digits = text.strip_prefix("sha256:").ok_or_else(no)?;
+        let bytes = hex::decode(digits).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or_else(no)
     }
 }
 

@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 
 use mesh_kernel::{
-    envelope::{Refusal, Shard},
+    envelope::{Refusal, Shard, hex},
     ports::{Cursor, Position},
 };
 
-use super::{hex, status::refused_field};
+use super::status::refused_field;
 
 /// First byte of a cursor in the journal.
 const JOURNAL: u8 = 1;

@@ -15,7 +15,6 @@ mod cursor;
 mod dead_letters;
 mod filter;
 mod follow;
-mod hex;
 mod keys;
 pub mod lists;
 mod mount;

@@ -1,11 +1,11 @@
 //! Pages: sizes within bounds, and tokens that nobody can read or use for another list.
 
 use mesh_kernel::{
-    envelope::{Refusal, TenantScope},
+    envelope::{Refusal, TenantScope, hex},
     ports::Digest,
 };
 
-use super::{hex, lists::PageRequest, status::refused_field};
+use super::{lists::PageRequest, status::refused_field};
 
 /// Rows on a page when the request does not say.
 const SIZE_DEFAULT: usize = 50;

@@ -12,7 +12,7 @@ use std::{
 use mesh_kernel::{
     BoxFuture,
     actor::{DeadLetter, DeadLetterSink},
-    envelope::{ErrorKind, Refusal, TenantId, TenantScope, Timestamp, decode, encode, json},
+    envelope::{ErrorKind, Refusal, TenantId, TenantScope, Timestamp, decode, encode, hex, json},
     ports::Position,
 };
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,7 @@ impl FolderDeadLetters {
         let letter: Letter = serde_json::from_slice(&text)
             .inspect_err(|error| tracing::error!(%tenant, id, %error, "a dead letter cannot be read"))
             .ok()?;
-        let envelope = decode(&unhex(&letter.wire)?).ok()?;
+        let envelope = decode(&hex::decode(&letter.wire)?).ok()?;
         Some(DeadRow {
             id: id.to_owned(),
             envelope: envelope.into(),
@@ -134,7 +134,7 @@ impl DeadLetterSink for FolderDeadLetters {
             errors: dead.errors,
             replayed_at: None,
             envelope: json(&dead.envelope),
-            wire: hex(&encode(&dead.envelope)),
+            wire: hex::encode(&encode(&dead.envelope)),
         };
         match self.write(&tenant, &id, &letter) {
             Ok(()) => {
@@ -211,20 +211,6 @@ impl DeadLetters for FolderDeadLetters {
 
 fn unreadable(error: &io::Error) -> Refusal {
     Refusal::new("DLQ-0001", ErrorKind::Unavailable, format!("the dead letters cannot be reached: {error}"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    digits.len().is_multiple_of(2).then_some(())?;
-    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 #[cfg(test)]

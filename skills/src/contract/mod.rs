@@ -20,6 +20,6 @@ pub use failure::{DETAILS_BYTES_MAX, Failure, FailureClass, MESSAGE_BYTES_MAX, N
 pub use manifest::{Effect, Example, Gives, Manifest, Permission};
 pub use registry::{Registered, Registry, RegistryError};
 pub use skill::{Call, Skill};
-pub use workloads::{WorkloadSpec, WorkloadState, WorkloadStatus, Workloads};
+pub use workloads::{ANY_PORT, WorkloadSpec, WorkloadState, WorkloadStatus, Workloads};
 
 pub use crate::logs::LogRef;

@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Call, Failure};
 
+/// An argument that asks for any free port of this machine; whoever starts the process may put a
+/// port in its place.
+pub const ANY_PORT: &str = "127.0.0.1:0";
+
 /// What should run, as the workload entity records it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

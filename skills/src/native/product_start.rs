@@ -10,7 +10,7 @@ use super::{
     product_build::{APP, DEMO, Input, input},
     workshop::{Workshop, io},
 };
-use crate::contract::{Call, Effect, Failure, FailureClass, Manifest, Permission, Skill, WorkloadSpec};
+use crate::contract::{ANY_PORT, Call, Effect, Failure, FailureClass, Manifest, Permission, Skill, WorkloadSpec};
 
 /// How long a product may take until it listens; the first start makes the demo tenants.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -69,7 +69,7 @@ impl ProductStart {
         let spec = WorkloadSpec {
             name: input.product.clone(),
             program,
-            args: ["--listen", "127.0.0.1:0", "--seed-demo", "--data"]
+            args: ["--listen", ANY_PORT, "--seed-demo", "--data"]
                 .map(str::to_owned)
                 .into_iter()
                 .chain([layout.data().display().to_string()])

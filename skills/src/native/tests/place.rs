@@ -25,7 +25,7 @@ impl Direct {
 impl Workloads for Direct {
     fn ensure_running<'a>(&'a self, _: &'a Call, spec: WorkloadSpec) -> BoxFuture<'a, Result<WorkloadStatus, Failure>> {
         Box::pin(async move {
-            let running = process::ensure(&spec).await?;
+            let running = process::ensure(&spec, None).await?;
             Ok(WorkloadStatus {
                 state: WorkloadState::Running,
                 url: Some(running.url),

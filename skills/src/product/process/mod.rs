@@ -20,7 +20,7 @@ pub use error::ProcessError;
 pub use identity::ProcessId;
 use record::{Folder, Record};
 
-use crate::contract::WorkloadSpec;
+use crate::contract::{ANY_PORT, WorkloadSpec};
 
 /// How often the output is looked at while a process starts.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
@@ -47,12 +47,14 @@ pub struct Running {
 /// Makes sure that what `spec` describes runs: adopts it when it does, replaces another commit's
 /// process, starts it when there is none. Never two.
 ///
+/// `port` is where it listened before: it gets that one again unless somebody else has taken it.
+///
 /// **Cancel safety**: when dropped while a process starts, that process goes on and is adopted by
 /// the next call.
 ///
 /// # Errors
 /// [`ProcessError`] when it is not ready in time or ends before.
-pub async fn ensure(spec: &WorkloadSpec) -> Result<Running, ProcessError> {
+pub async fn ensure(spec: &WorkloadSpec, port: Option<u16>) -> Result<Running, ProcessError> {
     if let Some(running) = adopt(&spec.state, spec.ready_within).await? {
         let record = Folder(&spec.state).read();
         let same = record.is_some_and(|r| r.commit == spec.commit && r.program == spec.program && r.args == spec.args);
@@ -61,7 +63,7 @@ pub async fn ensure(spec: &WorkloadSpec) -> Result<Running, ProcessError> {
         }
         stop(&running.process, Duration::from_secs(10)).await?;
     }
-    spawn(spec).await
+    spawn(spec, port).await
 }
 
 /// The process of this workload folder, when one is alive and ready; waits for one that is
@@ -81,11 +83,11 @@ pub async fn adopt(state: &Path, ready_within: Duration) -> Result<Option<Runnin
     Ok(Some(Running { process, url, commit, adopted: true }))
 }
 
-/// Starts the process and waits for its ready line.
+/// Starts the process, on `port` when that is free, and waits for its ready line.
 ///
 /// # Errors
 /// [`ProcessError::Running`] when one runs already; the others when it does not become ready.
-pub async fn spawn(spec: &WorkloadSpec) -> Result<Running, ProcessError> {
+pub async fn spawn(spec: &WorkloadSpec, port: Option<u16>) -> Result<Running, ProcessError> {
     let folder = Folder(&spec.state);
     folder.make()?;
     let lock = match holder(folder).await? {
@@ -98,7 +100,7 @@ pub async fn spawn(spec: &WorkloadSpec) -> Result<Running, ProcessError> {
     folder.write(&record)?;
     let program = spec.program.display().to_string();
     let start = |source| ProcessError::Start { program: program.clone(), source };
-    let mut child = command(spec)
+    let mut child = command(spec, port.filter(is_free))
         .stdin(Stdio::from(lock))
         .stdout(Stdio::from(out))
         .stderr(Stdio::from(err))
@@ -209,7 +211,14 @@ fn end_leftovers(folder: Folder<'_>) {
     identity::users_of(folder.0).iter().for_each(ProcessId::kill_group);
 }
 
-fn command(spec: &WorkloadSpec) -> Command {
+/// Whether nobody listens there now. Who takes it in the moment after makes the start fail, and the
+/// next one finds it taken.
+fn is_free(port: &u16) -> bool {
+    std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, *port)).is_ok()
+}
+
+fn command(spec: &WorkloadSpec, port: Option<u16>) -> Command {
+    let address = port.map_or_else(|| ANY_PORT.to_owned(), |port| format!("127.0.0.1:{port}"));
     let mut command = match spec.memory_max {
         Some(bytes) => {
             let mut shell = Command::new("/bin/sh");
@@ -222,7 +231,7 @@ fn command(spec: &WorkloadSpec) -> Command {
         None => Command::new(&spec.program),
     };
     command
-        .args(&spec.args)
+        .args(spec.args.iter().map(|argument| if argument == ANY_PORT { &address } else { argument }))
         .current_dir(&spec.folder)
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")

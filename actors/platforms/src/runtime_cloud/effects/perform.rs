@@ -60,7 +60,9 @@ impl ProcessEffects {
 
     async fn work(&self, work: Work, cancelled: &CancellationToken) -> Option<Command> {
         let done = match &work {
-            Work::Start { incarnation, launch } => cancelled.run_until_cancelled(start(*incarnation, launch)).await,
+            Work::Start { incarnation, launch, port } => {
+                cancelled.run_until_cancelled(start(*incarnation, launch, *port)).await
+            }
             Work::Watch { incarnation, process, folder } => {
                 cancelled.run_until_cancelled(watch(*incarnation, process, folder)).await
             }
@@ -126,8 +128,8 @@ fn ended(incarnation: u32, how: ExitKind, message: String) -> Command {
     Command::RecordProcessExit { incarnation, exit: Exit { how, message } }
 }
 
-async fn start(incarnation: u32, launch: &WorkloadSpec) -> Command {
-    match process::ensure(launch).await {
+async fn start(incarnation: u32, launch: &WorkloadSpec, port: Option<u16>) -> Command {
+    match process::ensure(launch, port).await {
         Ok(running) => Command::RecordProcessStart {
             incarnation,
             process: running.process,

@@ -41,6 +41,9 @@ pub struct State {
     phase: Phase,
     failures: u32,
     last_exit: Option<Exit>,
+    /// Where it listened the last time: its address shall stay the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
     stop_reason: String,
 }
 
@@ -82,6 +85,9 @@ pub enum Work {
         incarnation: u32,
         /// What to start.
         launch: WorkloadSpec,
+        /// Where it listened before, to be taken again when it is free.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        port: Option<u16>,
     },
     /// Watch the process until it ends.
     Watch {
@@ -152,6 +158,7 @@ impl Decider for WorkloadMachine {
                 give_up_process(state, at);
             }
             Event::ProcessStarted { process, url, .. } | Event::ProcessAdopted { process, url, .. } => {
+                state.port = port_of(&url).or(state.port);
                 state.phase = Phase::Running { since: at, process, url };
             }
             Event::ProcessExited { exit, failures, restart_at, .. } => {
@@ -295,12 +302,17 @@ fn give_up_process(state: &mut State, at: Timestamp) {
     }
 }
 
+/// The port of an address such as `http://127.0.0.1:40001`.
+fn port_of(url: &str) -> Option<u16> {
+    url.trim_end_matches('/').rsplit_once(':')?.1.parse().ok()
+}
+
 fn work(state: &State) -> Option<Work> {
     let launch = &state.spec.as_ref()?.launch;
     let (incarnation, folder) = (state.incarnation, launch.state.clone());
     match &state.phase {
         Phase::Idle | Phase::Waiting { .. } => None,
-        Phase::Starting { .. } => Some(Work::Start { incarnation, launch: launch.clone() }),
+        Phase::Starting { .. } => Some(Work::Start { incarnation, launch: launch.clone(), port: state.port }),
         Phase::Running { process, .. } => Some(Work::Watch { incarnation, process: process.clone(), folder }),
         Phase::Stopping { .. } => Some(Work::Stop { incarnation, folder }),
     }

@@ -248,3 +248,19 @@ fn what_was_lost_with_the_machine_starts_again_at_once_but_only_once() {
     table.send(exited(2, ExitKind::Lost)).unwrap();
     assert_eq!(table.view()["state"], "Waiting");
 }
+
+#[test]
+fn every_later_start_asks_for_the_port_of_the_last_one() {
+    let mut table = starting();
+    let port = |table: &Table<WorkloadMachine>| -> Value {
+        let effect = table.wants().effects.remove(0);
+        serde_json::from_slice::<Value>(&effect.input).unwrap()["port"].clone()
+    };
+    assert_eq!(port(&table), Value::Null);
+    table.send(started(1)).unwrap();
+    table.send(exited(1, ExitKind::Lost)).unwrap();
+    assert_eq!(port(&table), 4000);
+    table.send(start("c2")).unwrap();
+    table.send(stopped(2)).unwrap();
+    assert_eq!(port(&table), 4000, "another version is found where the first one was");
+}

@@ -3,7 +3,9 @@
 //! It is made from the template alone, never from a blueprint or a tenant's files, and lies outside
 //! the data folder under the digest of template, profile, lock file and toolchain. It is read-only;
 //! each product's build begins from a copy of it, so no tenant links what another's build script
-//! wrote.
+//! wrote. Whoever uses a seed holds its lock; of those that nobody uses the newest few are kept.
+
+mod keep;
 
 use std::{
     fs::{self, File, TryLockError},
@@ -12,10 +14,13 @@ use std::{
     time::Duration,
 };
 
+use mesh_kernel::envelope::hex;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use keep::{hold, prune};
 
 use super::{
     cargo::Cargo,
@@ -91,6 +96,8 @@ pub struct Seeds {
     project: Arc<dyn SeedProject>,
     limits: Limits,
     current: Mutex<Option<watch::Receiver<State>>>,
+    /// The lock of the seed that this process uses, shared with others that use it.
+    held: Mutex<Option<File>>,
     stopped: CancellationToken,
 }
 
@@ -103,6 +110,7 @@ impl Seeds {
             project,
             limits,
             current: Mutex::new(None),
+            held: Mutex::new(None),
             stopped: CancellationToken::new(),
         })
     }
@@ -166,7 +174,7 @@ impl Seeds {
         *current = Some(state.clone());
         let seeds = self.clone();
         mesh_kernel::task::spawn("dependency seed", async move {
-            let made = seeds.make(&tell).await;
+            let made = seeds.make_and_hold(&tell).await;
             tell.send_replace(made.map_or_else(State::Failed, State::Ready));
         });
         state
@@ -179,6 +187,30 @@ impl Seeds {
             State::Ready(seed) => done(&seed.folder),
             State::Failed(_) => false,
         }
+    }
+
+    /// The seed, held so that nobody removes it, and old ones removed.
+    async fn make_and_hold(&self, tell: &watch::Sender<State>) -> Result<Seed, Failure> {
+        loop {
+            let seed = self.make(tell).await?;
+            let path = self.lock_path(&seed.digest);
+            let lock = path.clone();
+            let held = io(&path, blocking(move || hold(&lock)).await?)?;
+            // Between the making and the holding somebody may have removed it.
+            if !done(&seed.folder) {
+                continue;
+            }
+            *self.held.lock() = Some(held);
+            let root = self.root.clone();
+            if let Err(error) = blocking(move || prune(&root)).await? {
+                tracing::warn!(%error, folder = %self.root.display(), "old dependency seeds cannot be removed");
+            }
+            return Ok(seed);
+        }
+    }
+
+    fn lock_path(&self, digest: &str) -> PathBuf {
+        self.root.join(format!("{digest}.lock"))
     }
 
     async fn make(&self, tell: &watch::Sender<State>) -> Result<Seed, Failure> {
@@ -217,8 +249,7 @@ impl Seeds {
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
-        let hex: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-        Ok(hex.chars().take(32).collect())
+        Ok(hex::encode(hash.finalize().iter().take(16)))
     }
 
     async fn rustc(&self) -> Result<String, Failure> {
@@ -246,7 +277,7 @@ impl Seeds {
 
     /// One process on the machine makes a seed; the others wait.
     async fn lock(&self, digest: &str, tell: &watch::Sender<State>) -> Result<File, Failure> {
-        let path = self.root.join(format!("{digest}.lock"));
+        let path = self.lock_path(digest);
         let file = io(&path, File::create(&path))?;
         loop {
             match file.try_lock() {
@@ -329,62 +360,4 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Tiny;
-
-    impl SeedProject for Tiny {
-        fn digest(&self) -> Result<String, Failure> {
-            Ok("tiny".into())
-        }
-
-        fn write(&self, into: &Path) -> Result<(), Failure> {
-            fs::create_dir_all(into.join("src")).unwrap();
-            fs::write(into.join("Cargo.toml"), "[package]\nname = \"tiny\"\nedition = \"2021\"\n[workspace]\n")
-                .unwrap();
-            fs::write(into.join("Cargo.lock"), "version = 3\n\n[[package]]\nname = \"tiny\"\nversion = \"0.0.0\"\n")
-                .unwrap();
-            fs::write(into.join("src/main.rs"), "fn main() {}\n").unwrap();
-            Ok(())
-        }
-    }
-
-    #[tokio::test]
-    async fn a_seed_is_made_once_and_read_only_and_everyone_gets_the_same() {
-        let folder = tempfile::tempdir().unwrap();
-        let seeds =
-            || Seeds::new(folder.path().to_owned(), Toolchain::of_this_process(), Arc::new(Tiny), Limits::default());
-        // Two processes of one machine: the second waits for the first.
-        let (one, two) = (seeds(), seeds());
-        one.start_early();
-        let log = LogWriter::silent();
-        let (first, second) = tokio::join!(one.ensure(&log), two.ensure(&log));
-        let (first, second) = (first.unwrap(), second.unwrap());
-        assert_eq!(first, second);
-        let program = first.target().join("debug/tiny");
-        assert!(fs::metadata(&program).unwrap().permissions().readonly());
-        let made = fs::metadata(&program).unwrap().modified().unwrap();
-        let third = seeds().ensure(&log).await.unwrap();
-        assert_eq!(fs::metadata(third.target().join("debug/tiny")).unwrap().modified().unwrap(), made);
-        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().flatten().map(|e| e.file_name()).collect();
-        assert_eq!(left.len(), 2, "only the seed and its lock: {left:?}");
-    }
-
-    #[tokio::test]
-    async fn a_copy_of_a_seed_compiles_nothing_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let toolchain = Toolchain::of_this_process();
-        let seeds = Seeds::new(folder.path().join("seeds"), toolchain.clone(), Arc::new(Tiny), Limits::default());
-        let log = LogWriter::silent();
-        let seed = seeds.ensure(&log).await.unwrap();
-        let build = folder.path().join("build");
-        let cancelled = CancellationToken::new();
-        tree::copy(&seed.folder, &build, &cancelled).unwrap();
-        let (source, target, home) = (build.join("source"), build.join("target"), build.join("home"));
-        let cargo =
-            Cargo { toolchain: &toolchain, home: &home, source: &source, target: &target, limits: Limits::default() };
-        let ran = cargo.must(&["build", "--offline", "--locked"], Reach::Nothing, &log, &cancelled).await.unwrap();
-        assert_eq!(ran.compiled, 0);
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@
 //! INVARIANT: no room names another one. They meet in events, read by type name and JSON.
 
 pub mod control_plane;
+mod delivery;
 pub mod devops;
 pub mod governance;
 pub mod product;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use mesh_kernel::{
     entity::{Decider, encode_tagged},
-    envelope::{Address, Envelope, Kind, Payload},
+    envelope::{Address, Envelope, Payload},
     follow::{Reaction, Reactor},
 };
 use mesh_skills::yaml::Mistake;
@@ -17,11 +17,7 @@ use super::{
     machines::blueprint::BlueprintMachine,
     messages::{BlueprintCommand, RunState, Source},
 };
-
-const RUN: Kind = Kind { platform: "control-plane", name: "run" };
-
-/// A blueprint's name behind this is the id of the product's project.
-const PROJECT_PREFIX: &str = "proj-";
+use crate::delivery::{PROJECT_PREFIX, RUN};
 
 /// The definition that makes products, as it is shipped.
 const PRODUCT: &str = include_str!("../../../../config/workflows/product.yaml");

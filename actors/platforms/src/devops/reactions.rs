@@ -2,37 +2,20 @@
 
 use mesh_kernel::{
     entity::{Decider, encode_tagged},
-    envelope::{Address, Envelope, Kind},
+    envelope::{Address, Envelope},
     follow::{Reaction, Reactor},
 };
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{
     machines::repository::RepositoryMachine,
     messages::{Build, Commit, RepositoryCommand, Tests},
 };
-
-const RUN: Kind = Kind { platform: "control-plane", name: "run" };
-/// The built-in definition whose runs deliver products.
-const DEFINITION: &str = "product";
-const PROJECT_PREFIX: &str = "proj-";
+use crate::delivery::{Delivered, delivered};
 
 /// The reactions of DevOps.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reactions;
-
-#[derive(Deserialize)]
-struct Succeeded {
-    outputs: Value,
-    definition: Option<Definition>,
-    project: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Definition {
-    name: String,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -61,24 +44,15 @@ impl Reactor for Reactions {
     }
 
     fn react(&self, event: &Envelope) -> Vec<Reaction> {
-        match event.event_type.as_ref() {
-            "RunSucceeded" if event.headers.subject.is(RUN) => delivered(event).unwrap_or_default(),
-            _ => Vec::new(),
-        }
+        record(event).unwrap_or_default()
     }
 }
 
 /// A run that delivered has committed, built and tested; told in that order, to one repository.
-fn delivered(event: &Envelope) -> Option<Vec<Reaction>> {
-    let ended: Succeeded = serde_json::from_slice(&event.payload).ok()?;
-    if ended.definition?.name != DEFINITION {
-        return None;
-    }
-    let project = ended.project?;
-    let product = project.strip_prefix(PROJECT_PREFIX)?;
-    let to = Address::new(&event.tenant_id, RepositoryMachine::KIND, product).ok()?;
-    let outputs: Outputs = serde_json::from_value(ended.outputs).ok()?;
-    let (run, commit) = (event.headers.subject.id().to_owned(), outputs.commit);
+fn record(event: &Envelope) -> Option<Vec<Reaction>> {
+    let Delivered::<Outputs> { run, product, outputs } = delivered(event)?;
+    let to = Address::new(&event.tenant_id, RepositoryMachine::KIND, &product).ok()?;
+    let commit = outputs.commit;
     let committed = Commit {
         commit: commit.clone(),
         run: run.clone(),

@@ -12,28 +12,13 @@ use super::{
     machines::product::ProductMachine,
     messages::{Delivery, ProductCommand, Tests},
 };
+use crate::delivery::{Delivered, delivered};
 
-const RUN: Kind = Kind { platform: "control-plane", name: "run" };
 const WORKLOAD: Kind = Kind { platform: "runtime-cloud", name: "workload" };
-/// The built-in definition whose runs deliver products.
-const DEFINITION: &str = "product";
-const PROJECT_PREFIX: &str = "proj-";
 
 /// The reactions of the product's room.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reactions;
-
-#[derive(Deserialize)]
-struct Succeeded {
-    outputs: Value,
-    definition: Option<Definition>,
-    project: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Definition {
-    name: String,
-}
 
 /// What a run that makes a product gives.
 #[derive(Deserialize)]
@@ -67,7 +52,7 @@ impl Reactor for Reactions {
     fn react(&self, event: &Envelope) -> Vec<Reaction> {
         let subject = &event.headers.subject;
         let reaction = match event.event_type.as_ref() {
-            "RunSucceeded" if subject.is(RUN) => deliver(event),
+            "RunSucceeded" => deliver(event),
             "ProcessStarted" | "ProcessAdopted" if subject.is(WORKLOAD) => serve(event),
             "ProcessExited" | "WorkloadStopRequested" if subject.is(WORKLOAD) => {
                 tell(event, subject.id(), &ProductCommand::RecordStop {}, "stop")
@@ -79,14 +64,9 @@ impl Reactor for Reactions {
 }
 
 fn deliver(event: &Envelope) -> Option<Reaction> {
-    let run: Succeeded = serde_json::from_slice(&event.payload).ok()?;
-    if run.definition?.name != DEFINITION {
-        return None;
-    }
-    let project = run.project?;
-    let outputs: Outputs = serde_json::from_value(run.outputs).ok()?;
+    let Delivered::<Outputs> { run, product, outputs } = delivered(event)?;
     let delivery = Delivery {
-        run: event.headers.subject.id().to_owned(),
+        run,
         url: outputs.url,
         repository: outputs.repository,
         commit: outputs.commit,
@@ -94,8 +74,7 @@ fn deliver(event: &Envelope) -> Option<Reaction> {
         tests: outputs.tests,
         logins: outputs.logins,
     };
-    let product = project.strip_prefix(PROJECT_PREFIX)?;
-    tell(event, product, &ProductCommand::RecordDelivery(delivery), "deliver")
+    tell(event, &product, &ProductCommand::RecordDelivery(delivery), "deliver")
 }
 
 fn serve(event: &Envelope) -> Option<Reaction> {

@@ -16,7 +16,7 @@ pub mod messages;
 pub mod reactions;
 
 pub use error::{BlueprintError, TenantError};
-pub use messages::{BlueprintCommand, TenantCommand};
+pub use messages::{BlueprintCommand, KeyId, TenantCommand};
 
 use mesh_kernel::{entity::Decider, envelope::Kind};
 

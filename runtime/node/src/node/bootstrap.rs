@@ -11,11 +11,11 @@ use std::{
 use anyhow::{Context, Result};
 use mesh_kernel::{
     entity::encode_tagged,
-    envelope::{Address, IdempotencyKey, Principal, Refusal, Role, TenantId},
-    path::{Command, Mesh},
+    envelope::{Address, ErrorKind, IdempotencyKey, Principal, Refusal, Role, TenantId},
+    path::{Caller, Command, Mesh},
     ports::{Authenticator, Credential, Digest, Identity},
 };
-use mesh_platforms::control_plane::{TENANT, TenantCommand};
+use mesh_platforms::control_plane::{KeyId, TENANT, TenantCommand};
 
 use crate::readmodel::Keys;
 
@@ -63,6 +63,10 @@ pub async fn first_start(mesh: &Mesh, own: &str, data: &Path, secret: fn() -> St
     let node = mesh.accept(&Credential::Session(own.to_owned()), None)?;
     let address = Address::new(node.tenant(), TENANT, DEFAULT_TENANT)?;
     let hash = Digest::of(key.as_bytes());
+    // Every start but the first one finds both, and writes nothing.
+    if holds_key(mesh, &node, &address, &hash).await? {
+        return Ok(key);
+    }
     let commands = [
         ("tenant", TenantCommand::CreateTenant { name: "Default".to_owned() }),
         (
@@ -77,6 +81,18 @@ pub async fn first_start(mesh: &Mesh, own: &str, data: &Path, secret: fn() -> St
         mesh.send(&node, command).await.with_context(|| format!("first start: {part}"))?;
     }
     Ok(key)
+}
+
+/// Whether the tenant knows this key, be it revoked: who has revoked it wants it no more.
+async fn holds_key(mesh: &Mesh, node: &Caller, tenant: &Address, hash: &Digest) -> Result<bool> {
+    let viewed = match mesh.query(node, tenant, "GetTenant", "").await {
+        Ok(viewed) => viewed.view,
+        Err(refusal) if refusal.kind == ErrorKind::NotFound => return Ok(false),
+        Err(refusal) => return Err(refusal).context("first start: reading the tenant"),
+    };
+    let key = serde_json::to_value(KeyId::of(hash))?;
+    let keys = viewed.get("keys").and_then(|keys| keys.as_array());
+    Ok(keys.is_some_and(|keys| keys.iter().any(|known| known.get("key") == Some(&key))))
 }
 
 /// Reads the key, or writes a fresh one readable by its owner alone.

@@ -91,7 +91,7 @@ async fn outcome(work: &Work) -> WorkloadCommand {
 }
 
 async fn start(launch: &WorkloadSpec) -> (ProcessId, bool) {
-    match outcome(&Work::Start { incarnation: 1, launch: launch.clone() }).await {
+    match outcome(&Work::Start { incarnation: 1, launch: launch.clone(), port: None }).await {
         WorkloadCommand::RecordProcessStart { incarnation: 1, process, url, adopted } => {
             assert_eq!(url, "http://127.0.0.1:4000");
             (process, adopted)
@@ -145,7 +145,7 @@ async fn another_version_replaces_the_process_and_never_runs_beside_it() {
 async fn a_product_that_ends_at_once_says_why() {
     let folder = TempDir::new().unwrap();
     let launch = launch(folder.path(), BROKEN, "c1");
-    match outcome(&Work::Start { incarnation: 1, launch }).await {
+    match outcome(&Work::Start { incarnation: 1, launch, port: None }).await {
         WorkloadCommand::RecordProcessExit { exit, .. } => {
             assert_eq!(exit.how, ExitKind::NotStarted);
             assert!(exit.message.contains("no such table"), "{}", exit.message);

@@ -4,6 +4,7 @@
 //! should stand between a person and what is there.
 
 use std::{
+    collections::VecDeque,
     fs, io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
@@ -12,9 +13,10 @@ use std::{
 use mesh_kernel::{
     BoxFuture,
     actor::{DeadLetter, DeadLetterSink},
-    envelope::{ErrorKind, Refusal, TenantId, TenantScope, Timestamp, decode, encode, hex, json},
+    envelope::{ErrorKind, EventId, Refusal, TenantId, TenantScope, Timestamp, decode, encode, hex, json},
     ports::Position,
 };
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::{
@@ -25,6 +27,9 @@ use crate::gateway::{
 /// Dead letters that a node keeps. Beyond it the oldest of the same tenant that was replayed makes
 /// room, else the newest is told to the log alone.
 const KEPT_MAX: u64 = 100_000;
+
+/// Messages whose letters are remembered, so that none is laid here twice.
+const LAST_MAX: usize = 1024;
 
 /// A dead letter as it lies on disk. `envelope` is for people; `wire` is what is replayed.
 #[derive(Serialize, Deserialize)]
@@ -44,6 +49,8 @@ pub struct FolderDeadLetters {
     folder: PathBuf,
     count: AtomicU64,
     next: AtomicU64,
+    /// The messages of the last letters.
+    last: Mutex<VecDeque<EventId>>,
 }
 
 impl FolderDeadLetters {
@@ -53,7 +60,12 @@ impl FolderDeadLetters {
     /// When it cannot be made or read.
     pub fn open(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        let letters = Self { folder: folder.to_path_buf(), count: AtomicU64::new(0), next: AtomicU64::new(0) };
+        let letters = Self {
+            folder: folder.to_path_buf(),
+            count: AtomicU64::new(0),
+            next: AtomicU64::new(0),
+            last: Mutex::default(),
+        };
         let count = letters.tenants()?.iter().map(|tenant| letters.ids(tenant).len() as u64).sum();
         letters.count.store(count, Ordering::Relaxed);
         Ok(letters)
@@ -105,6 +117,20 @@ impl FolderDeadLetters {
         fs::rename(&fresh, &path)
     }
 
+    /// Whether this message was just laid here. A reaction to a quarantined entity is told twice: by its
+    /// mailbox, and by whoever sent it and was refused.
+    fn is_kept(&self, message: &EventId) -> bool {
+        let mut last = self.last.lock();
+        if last.contains(message) {
+            return true;
+        }
+        if last.len() == LAST_MAX {
+            last.pop_front();
+        }
+        last.push_back(message.clone());
+        false
+    }
+
     /// Removes the oldest letter of the tenant that was replayed; false when there is none.
     fn make_room(&self, tenant: &TenantId) -> bool {
         let replayed = |id: &String| self.read(tenant, id).is_some_and(|row| row.replayed_at.is_some());
@@ -122,6 +148,9 @@ impl FolderDeadLetters {
 impl DeadLetterSink for FolderDeadLetters {
     fn put(&self, dead: DeadLetter) {
         let tenant = dead.envelope.tenant_id.clone();
+        if self.is_kept(&dead.envelope.event_id) {
+            return;
+        }
         if self.count.load(Ordering::Relaxed) >= KEPT_MAX && !self.make_room(&tenant) {
             tracing::error!(%tenant, envelope = %json(&dead.envelope), "no room for another dead letter: replay some");
             return;
@@ -219,14 +248,14 @@ mod tests {
 
     use mesh_kernel::{
         actor::DeadReason,
-        envelope::{Address, CorrelationId, Envelope, EventId, Headers, Principal, TraceId},
+        envelope::{Address, CorrelationId, Envelope, Headers, Principal, TraceId},
     };
 
     use super::*;
 
     fn letter(tenant: &str, at: i64) -> DeadLetter {
         let subject: Address = format!("{tenant}/p/k/1").parse().unwrap();
-        let event_id = EventId::parse("evt-1").unwrap();
+        let event_id = EventId::parse(&format!("evt-{at}")).unwrap();
         DeadLetter {
             envelope: Arc::new(Envelope {
                 correlation_id: CorrelationId::from(&event_id),
@@ -258,6 +287,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let letters = FolderDeadLetters::open(folder.path()).unwrap();
         letters.put(letter("acme", 1));
+        letters.put(letter("acme", 2));
         letters.put(letter("acme", 2));
         letters.put(letter("zeta", 3));
         let page = |after| PageRequest { size: 1, after };

@@ -114,6 +114,39 @@ impl Client {
         }
     }
 
+    /// Waits until an entity is asleep: nothing of it is in memory any more.
+    ///
+    /// # Errors
+    /// When it stays awake.
+    pub async fn wait_for_sleep(&mut self, address: &str, at_most: Duration) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let request = v1::GetActorTreeRequest::default();
+            let root = self.telemetry.get_actor_tree(request).await?.into_inner().root.context("no tree")?;
+            if !is_awake(&root, address) {
+                return Ok(());
+            }
+            anyhow::ensure!(began.elapsed() < at_most, "`{address}` does not fall asleep");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// A body of the content store, whole.
+    ///
+    /// # Errors
+    /// The service's status; when fewer bytes come than it says.
+    pub async fn content(&mut self, digest: &str) -> Result<Vec<u8>> {
+        let request = v1::ReadContentRequest { digest: digest.to_owned() };
+        let mut stream = self.workflows.read_content(request).await?.into_inner();
+        let (mut body, mut total) = (Vec::new(), 0);
+        while let Some(part) = stream.message().await? {
+            body.extend_from_slice(&part.chunk);
+            total = part.total_bytes;
+        }
+        anyhow::ensure!(body.len() as u64 == total, "{} bytes of {total}", body.len());
+        Ok(body)
+    }
+
     /// The whole history of a run.
     ///
     /// # Errors
@@ -130,6 +163,11 @@ impl Client {
             }
         }
     }
+}
+
+fn is_awake(node: &v1::ActorNode, address: &str) -> bool {
+    let here = node.name == address && !matches!(node.state.as_str(), "asleep" | "retired");
+    here || node.children.iter().any(|child| is_awake(child, address))
 }
 
 /// A JSON object as a protobuf `Struct`; anything else is an empty one.

@@ -4,11 +4,17 @@
 //! Nothing here knows the inside of the node: a test sees what a user sees.
 
 mod client;
+mod damage;
+mod doomed;
+mod follower;
 mod node;
 mod outside;
 mod recorder;
 
 pub use client::{Client, json, object};
+pub use damage::{Damage, flip};
+pub use doomed::Doomed;
+pub use follower::Follower;
 pub use node::{Node, NodeOptions};
 pub use outside::get;
 pub use recorder::{Recorded, Recorder};

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::Client;
+use crate::{Client, Follower};
 
 /// How a node is started.
 #[derive(Debug, Clone)]
@@ -137,6 +137,16 @@ impl Node {
             std::thread::sleep(Duration::from_millis(10));
         }
         bail!("the node did not end within a minute of SIGTERM")
+    }
+
+    /// Starts a command that goes on telling, against this node's data folder.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn follow(&self, arguments: &[&str]) -> Result<Follower> {
+        let mut command = Command::new(&self.options.binary);
+        command.args(arguments).arg("--data").arg(&self.options.data).env_remove("MESH_API_KEY");
+        Follower::start(command)
     }
 
     /// Runs the command line against this node's data folder and answers status, stdout and stderr.

@@ -1,0 +1,320 @@
+//! `kill_steps MESH BLUEPRINT`: SIGKILL in each step of `mesh run`, and what must hold afterwards.
+//!
+//! The same command finishes the run; what had an outcome is not done again; there is one commit with
+//! the run's trace, one product process, and no build process that nobody owns. Then the product alone
+//! is killed (the node starts it again, at the same address), and the node alone (its product is
+//! adopted).
+//!
+//! The truth is the public history, git and the process table. A step may be over before the signal
+//! comes: then everything is checked all the same, and the step is tried again. Needs a toolchain and a
+//! dependency seed that is there already.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use mesh_proto::v1;
+use mesh_tests::{Client, Follower, get};
+use serde_json::Value;
+
+/// How long anything may take: a watchdog.
+const WATCHDOG: Duration = Duration::from_secs(180);
+
+/// How often a step is tried until the signal strikes while it is under way.
+const TRIES: u32 = 12;
+
+const STEPS: [&str; 8] = ["validate", "render", "commit", "build", "test", "start", "probe", "smoke"];
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
+    let (Some(mesh), Some(blueprint)) = (arguments.next(), arguments.next()) else {
+        bail!("the binary and a blueprint are expected: kill_steps MESH BLUEPRINT")
+    };
+    for (index, step) in STEPS.iter().enumerate() {
+        let began = Instant::now();
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            ensure!(tries <= TRIES, "the signal never struck while `{step}` was under way");
+            let mut place = Place::new(&mesh, &blueprint)?;
+            if place.kill_in(step).await.with_context(|| format!("killed in `{step}`"))? == index {
+                break;
+            }
+        }
+        println!("killed in {step}: goes on, repeats nothing ({tries} tries, {:.1} s)", began.elapsed().as_secs_f32());
+    }
+    Place::new(&mesh, &blueprint)?.kill_what_serves().await
+}
+
+/// A data folder, and what runs on it.
+struct Place {
+    mesh: PathBuf,
+    blueprint: PathBuf,
+    folder: tempfile::TempDir,
+    starts: u32,
+}
+
+/// What `mesh run` says at its end.
+struct Made {
+    run: String,
+    trace: String,
+    url: String,
+    repository: String,
+    commit: String,
+}
+
+impl Place {
+    fn new(mesh: &Path, blueprint: &Path) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        Ok(Self { mesh: mesh.to_owned(), blueprint: blueprint.to_owned(), folder, starts: 0 })
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// `mesh run`, its progress in a file of its own.
+    fn run(&mut self) -> Result<Follower> {
+        self.starts += 1;
+        let mut command = Command::new(&self.mesh);
+        command.arg("run").arg(&self.blueprint).args(["--output", "json", "--data"]).arg(self.data());
+        command.env_remove("MESH_API_KEY").stderr(File::create(self.said_file())?);
+        Follower::start(command)
+    }
+
+    fn said_file(&self) -> PathBuf {
+        self.folder.path().join(format!("said-{}", self.starts))
+    }
+
+    /// What the last `mesh run` has said about its progress.
+    fn said(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.said_file())?)
+    }
+
+    /// A client of the node of this process, as soon as it answers.
+    async fn client(&self, node: u32) -> Result<Client> {
+        let began = Instant::now();
+        loop {
+            if let Ok(client) = self.try_client(node).await {
+                return Ok(client);
+            }
+            ensure!(began.elapsed() < WATCHDOG, "the node does not answer: {}", self.said()?);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn try_client(&self, node: u32) -> Result<Client> {
+        let running: Value = serde_json::from_slice(&fs::read(self.data().join("node.json"))?)?;
+        ensure!(running.get("pid").and_then(Value::as_u64) == Some(node.into()), "another node's file");
+        let grpc = running.get("grpc").and_then(Value::as_str).context("no address")?;
+        let key = fs::read_to_string(self.data().join("operator.key"))?;
+        Client::connect(grpc, key.trim()).await
+    }
+
+    /// Kills the node when this step begins, starts it again, and checks everything. Answers how many
+    /// steps had an outcome when it died.
+    async fn kill_in(&mut self, step: &str) -> Result<usize> {
+        let mut first = self.run()?;
+        let mut client = self.client(first.pid()).await?;
+        until_requested(&mut client, step).await?;
+        first.kill()?;
+        self.until_only_products_run().await?;
+
+        let second = self.run()?;
+        let made = self.made(&second)?;
+        let done = self.check_history(&mut self.client(second.pid()).await?, &made).await?;
+        self.check_repository(&made)?;
+        self.one_product(&made).await?;
+        self.end(second).await?;
+        Ok(done)
+    }
+
+    /// Waits for the last line.
+    fn made(&self, run: &Follower) -> Result<Made> {
+        let line = run
+            .wait_for(WATCHDOG, |line| line.contains("\"product\""))
+            .with_context(|| self.said().unwrap_or_default())?;
+        let line: Value = serde_json::from_str(&line)?;
+        let text = |pointer: &str| -> Result<String> {
+            Ok(line
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .with_context(|| format!("no {pointer} in {line}"))?
+                .to_owned())
+        };
+        Ok(Made {
+            run: text("/run")?,
+            trace: text("/trace_id")?,
+            url: text("/product/url")?,
+            repository: text("/product/repository")?,
+            commit: text("/product/commit")?,
+        })
+    }
+
+    /// What had an outcome before the second start was asked for once; every step succeeded once.
+    async fn check_history(&self, client: &mut Client, made: &Made) -> Result<usize> {
+        let history = client.history(&made.run).await?;
+        let count = |name: &str| -> BTreeMap<String, u32> {
+            history.iter().filter(|event| event.event_type == name).fold(BTreeMap::new(), |mut counts, event| {
+                *counts.entry(event.step_id.clone()).or_default() += 1;
+                counts
+            })
+        };
+        let (requested, succeeded) = (count("StepRequested"), count("StepSucceeded"));
+        for step in STEPS {
+            ensure!(succeeded.get(step) == Some(&1), "`{step}` succeeded {:?} times", succeeded.get(step));
+            ensure!(requested.get(step) == Some(&1), "`{step}` was asked for {:?} times", requested.get(step));
+        }
+        let said = self.said()?;
+        let resumed = said.lines().find_map(|line| line.strip_prefix("resumed: "));
+        let Some(resumed) = resumed else { return Ok(0) };
+        ensure!(resumed.ends_with(" from the journal, 0 repeated"), "resumed: {resumed}");
+        resumed.split(' ').next().and_then(|number| number.parse().ok()).with_context(|| resumed.to_owned())
+    }
+
+    /// One commit, with the run's trace in a trailer.
+    fn check_repository(&self, made: &Made) -> Result<()> {
+        let git = |arguments: &[&str]| -> Result<String> {
+            let ran = Command::new("git").args(["--git-dir", &made.repository]).args(arguments).output()?;
+            ensure!(ran.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+            Ok(String::from_utf8(ran.stdout)?)
+        };
+        let commits = git(&["rev-list", "--all"])?;
+        ensure!(commits.trim() == made.commit, "not one commit, {}, but {commits}", made.commit);
+        let trailers = git(&["log", "-1", "--format=%(trailers)", &made.commit])?;
+        ensure!(trailers.contains(&made.trace), "no trailer names {}: {trailers}", made.trace);
+        Ok(())
+    }
+
+    /// The process that serves the product: one, and it answers.
+    async fn one_product(&self, made: &Made) -> Result<u32> {
+        let products = self.products()?;
+        let [product] = products.as_slice() else { bail!("not one product process: {products:?}") };
+        let (status, body) = get(&made.url, None, Duration::from_secs(10)).await?;
+        ensure!(status < 500, "{} answers {status}: {body}", made.url);
+        Ok(product.pid)
+    }
+
+    /// Ends what runs in order, and nothing is left.
+    async fn end(&self, run: Follower) -> Result<()> {
+        run.terminate()?;
+        let (code, rest) = run.end(WATCHDOG)?;
+        ensure!(code == 0, "it ended with {code}: {rest:?} {}", self.said()?);
+        let left = processes(&self.data())?;
+        ensure!(left.is_empty(), "left behind: {left:?}");
+        Ok(())
+    }
+
+    fn products(&self) -> Result<Vec<Process>> {
+        let mut found = processes(&self.data())?;
+        found.retain(Process::is_product);
+        Ok(found)
+    }
+
+    /// A build of a node that is gone must go with it; a product may stay, it is adopted.
+    async fn until_only_products_run(&self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let mut left = processes(&self.data())?;
+            left.retain(|process| !process.is_product());
+            if left.is_empty() {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < Duration::from_secs(20), "orphans: {left:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The product alone dies, then the node alone.
+    async fn kill_what_serves(&mut self) -> Result<()> {
+        let mut serving = self.run()?;
+        let made = self.made(&serving)?;
+        let first = self.one_product(&made).await?;
+        ensure!(Command::new("kill").args(["-KILL", &first.to_string()]).status()?.success(), "it could not be killed");
+        let began = Instant::now();
+        let second = loop {
+            match self.one_product(&made).await {
+                Ok(pid) if pid != first => break pid,
+                other => ensure!(began.elapsed() < Duration::from_secs(60), "not started again: {other:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        println!("the product killed: started again at the same address after {:.1} s", began.elapsed().as_secs_f32());
+
+        serving.kill()?;
+        self.until_only_products_run().await?;
+        let again = self.run()?;
+        let served = self.made(&again)?;
+        ensure!((&served.commit, &served.url) == (&made.commit, &made.url), "something else is served: {}", served.url);
+        ensure!(self.one_product(&served).await? == second, "the product was not adopted");
+        ensure!(
+            self.check_history(&mut self.client(again.pid()).await?, &served).await? == STEPS.len(),
+            "a step was done again"
+        );
+        self.end(again).await?;
+        println!("the node killed while it served: its product was adopted");
+        Ok(())
+    }
+}
+
+/// Watches the node's runs until this step is asked for.
+async fn until_requested(client: &mut Client, step: &str) -> Result<()> {
+    let request = v1::WatchRunsRequest {
+        target: Some(v1::watch_runs_request::Target::Filter("definition = \"product\"".to_owned())),
+        start: v1::WatchStart::Beginning.into(),
+        keep_open: true,
+        ..Default::default()
+    };
+    let mut watch = client.workflows.watch_runs(request).await?.into_inner();
+    while let Some(message) = tokio::time::timeout(WATCHDOG, watch.message()).await?? {
+        if let Some(v1::watch_runs_response::Item::Event(event)) = message.item
+            && event.event_type == "StepRequested"
+            && event.step_id == step
+        {
+            return Ok(());
+        }
+    }
+    bail!("the watch ended before `{step}` was asked for")
+}
+
+/// A process that has to do with a data folder.
+#[derive(Debug)]
+struct Process {
+    pid: u32,
+    program: PathBuf,
+    #[expect(dead_code, reason = "it is shown when a process should not be there")]
+    command: String,
+}
+
+impl Process {
+    fn is_product(&self) -> bool {
+        self.program.components().any(|part| part.as_os_str() == "releases")
+    }
+}
+
+/// Processes whose program, folder or arguments lie in this folder, those of `mesh` itself left out.
+fn processes(data: &Path) -> Result<Vec<Process>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let link = |name: &str| fs::read_link(entry.path().join(name)).unwrap_or_default();
+        let (program, folder) = (link("exe"), link("cwd"));
+        // One that has ended and was not waited for has no program and no arguments.
+        let command =
+            String::from_utf8_lossy(&fs::read(entry.path().join("cmdline")).unwrap_or_default()).replace('\0', " ");
+        let ours = program.file_name().is_some_and(|name| name == "mesh");
+        let related =
+            program.starts_with(data) || folder.starts_with(data) || command.contains(&*data.to_string_lossy());
+        if related && !ours {
+            found.push(Process { pid, program, command });
+        }
+    }
+    Ok(found)
+}

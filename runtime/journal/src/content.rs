@@ -21,6 +21,8 @@ use tokio::task::spawn_blocking;
 
 use crate::files::{Files, OsFiles, is_full, read_whole, write_all};
 
+/// Removes a tenant's empty folder.
+type RemoveFolder = dyn Fn(&TenantId) -> io::Result<()> + Send + Sync;
 /// Opens a tenant's folder.
 type OpenFolder = dyn Fn(&TenantId) -> io::Result<Arc<dyn Files>> + Send + Sync;
 
@@ -34,6 +36,7 @@ pub struct FolderStore {
 
 struct Inner {
     open: Box<OpenFolder>,
+    remove: Box<RemoveFolder>,
     folders: Mutex<HashMap<TenantId, Arc<dyn Files>>>,
     free_bytes_min: u64,
     next_tmp: AtomicU64,
@@ -44,7 +47,14 @@ impl FolderStore {
     /// would be left on the disk.
     pub fn open(folder: &Path, free_bytes_min: u64) -> Self {
         let folder: PathBuf = folder.to_owned();
-        Self::open_on(move |tenant| Ok(Arc::new(OsFiles::open(&folder.join(tenant.as_str()))?)), free_bytes_min)
+        let root = folder.clone();
+        let remove = move |tenant: &TenantId| match std::fs::remove_dir(root.join(tenant.as_str())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        let open =
+            move |tenant: &TenantId| Ok(Arc::new(OsFiles::open(&folder.join(tenant.as_str()))?) as Arc<dyn Files>);
+        Self::with(Box::new(open), Box::new(remove), free_bytes_min)
     }
 
     /// A store over folders that `open` opens, one for each tenant.
@@ -52,9 +62,14 @@ impl FolderStore {
         open: impl Fn(&TenantId) -> io::Result<Arc<dyn Files>> + Send + Sync + 'static,
         free_bytes_min: u64,
     ) -> Self {
+        Self::with(Box::new(open), Box::new(|_| Ok(())), free_bytes_min)
+    }
+
+    fn with(open: Box<OpenFolder>, remove: Box<RemoveFolder>, free_bytes_min: u64) -> Self {
         Self {
             inner: Arc::new(Inner {
-                open: Box::new(open),
+                open,
+                remove,
                 folders: Mutex::default(),
                 free_bytes_min,
                 next_tmp: AtomicU64::new(0),
@@ -134,6 +149,30 @@ impl Inner {
     }
 }
 
+impl Inner {
+    fn remove(&self, tenant: &TenantId, digest: Digest) -> Result<(), ContentError> {
+        let name = digest.hex();
+        let fail = |error: io::Error| io_error(tenant, &name, error);
+        let folder = self.folder(tenant).map_err(fail)?;
+        match folder.unlink(&name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fail(error)),
+            _ => folder.sync_dir().map_err(fail),
+        }
+    }
+
+    fn erase(&self, tenant: &TenantId) -> Result<(), ContentError> {
+        let fail = |error: io::Error| io_error(tenant, ".", error);
+        let folder = self.folder(tenant).map_err(fail)?;
+        for name in folder.list().map_err(fail)? {
+            folder.unlink(&name).map_err(fail)?;
+        }
+        folder.sync_dir().map_err(fail)?;
+        // Its name is a tenant's too.
+        self.folders.lock().remove(tenant);
+        (self.remove)(tenant).map_err(fail)
+    }
+}
+
 fn io_error(tenant: &TenantId, name: &str, source: io::Error) -> ContentError {
     ContentError::Io { path: format!("{tenant}/{name}"), source: Arc::new(source) }
 }
@@ -156,5 +195,17 @@ impl ContentStore for FolderStore {
         Box::pin(
             async move { spawn_blocking(move || inner.get(&tenant, digest)).await.unwrap_or_else(|_| Err(stopped())) },
         )
+    }
+
+    fn remove<'a>(&'a self, scope: &'a TenantScope, digest: Digest) -> BoxFuture<'a, Result<(), ContentError>> {
+        let (inner, tenant) = (self.inner.clone(), scope.tenant().clone());
+        Box::pin(async move {
+            spawn_blocking(move || inner.remove(&tenant, digest)).await.unwrap_or_else(|_| Err(stopped()))
+        })
+    }
+
+    fn erase<'a>(&'a self, scope: &'a TenantScope) -> BoxFuture<'a, Result<(), ContentError>> {
+        let (inner, tenant) = (self.inner.clone(), scope.tenant().clone());
+        Box::pin(async move { spawn_blocking(move || inner.erase(&tenant)).await.unwrap_or_else(|_| Err(stopped())) })
     }
 }

@@ -29,6 +29,16 @@ impl ContentStore for Memory {
         let found = self.0.lock().get(&(scope.tenant().clone(), digest)).cloned();
         Box::pin(async move { found.ok_or(ContentError::NotFound(digest)) })
     }
+
+    fn remove<'a>(&'a self, scope: &'a TenantScope, digest: Digest) -> BoxFuture<'a, Result<(), ContentError>> {
+        self.0.lock().remove(&(scope.tenant().clone(), digest));
+        Box::pin(async { Ok(()) })
+    }
+
+    fn erase<'a>(&'a self, scope: &'a TenantScope) -> BoxFuture<'a, Result<(), ContentError>> {
+        self.0.lock().retain(|(tenant, _), _| tenant != scope.tenant());
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// Does what its input says.

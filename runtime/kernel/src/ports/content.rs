@@ -112,6 +112,18 @@ pub trait ContentStore: Send + Sync + 'static {
     /// # Errors
     /// [`ContentError::NotFound`] also when only another tenant has it.
     fn get<'a>(&'a self, scope: &'a TenantScope, digest: Digest) -> BoxFuture<'a, Result<Bytes, ContentError>>;
+
+    /// Removes a body that no event names any more. One that is not there is removed already.
+    ///
+    /// # Errors
+    /// [`ContentError::Io`].
+    fn remove<'a>(&'a self, scope: &'a TenantScope, digest: Digest) -> BoxFuture<'a, Result<(), ContentError>>;
+
+    /// Removes all bodies of a tenant. May be repeated.
+    ///
+    /// # Errors
+    /// [`ContentError::Io`]; some may be gone by then.
+    fn erase<'a>(&'a self, scope: &'a TenantScope) -> BoxFuture<'a, Result<(), ContentError>>;
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ fn follow(journal: &dyn Journal, shard: Option<Shard>, from: Option<Cursor>) -> 
 }
 
 /// All records there are, and the cursor behind them.
-async fn everything(journal: &dyn Journal, from: Option<Cursor>) -> (Vec<Recorded>, Cursor) {
+pub(super) async fn everything(journal: &dyn Journal, from: Option<Cursor>) -> (Vec<Recorded>, Cursor) {
     let mut feed = follow(journal, None, from);
     let mut records = Vec::new();
     loop {

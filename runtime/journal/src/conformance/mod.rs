@@ -6,6 +6,7 @@
 
 mod appending;
 mod following;
+mod retiring;
 mod waking;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub async fn run(engine: &dyn Engine) {
     appending::run(engine).await;
     following::run(engine).await;
     waking::run(engine).await;
+    retiring::run(engine).await;
 }
 
 /// Says which promise is being looked at, for whoever reads a failure.

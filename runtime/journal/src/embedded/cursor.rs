@@ -7,11 +7,18 @@ use mesh_kernel::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::log::{Place, numbers::u64_at, segment::StoreId};
+use super::log::{
+    Place,
+    numbers::{u32_at, u64_at},
+    segment::StoreId,
+};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// As above, but without `freed`.
+const FORMAT_1: u8 = 1;
 const ALL_SHARDS: u8 = u8::MAX;
-const BODY: usize = 34;
+const BODY: usize = 38;
+const BODY_1: usize = 34;
 const SEAL: usize = 8;
 
 /// What a cursor says.
@@ -23,6 +30,8 @@ pub(super) struct Stand {
     pub(super) next_batch: u64,
     /// Position of the last event before it.
     pub(super) position: Position,
+    /// What was freed until then is no loss to the follower: it saw it, or never had it to see.
+    pub(super) freed: u32,
 }
 
 pub(super) fn encode(store: &StoreId, shard: Option<Shard>, stand: Stand) -> Cursor {
@@ -32,6 +41,7 @@ pub(super) fn encode(store: &StoreId, shard: Option<Shard>, stand: Stand) -> Cur
     for number in [stand.place.segment, stand.place.offset, stand.next_batch, stand.position.0] {
         bytes.extend_from_slice(&number.to_le_bytes());
     }
+    bytes.extend_from_slice(&stand.freed.to_le_bytes());
     let seal = seal(store, &bytes);
     bytes.extend_from_slice(&seal);
     Cursor(Bytes::from(bytes))
@@ -39,10 +49,13 @@ pub(super) fn encode(store: &StoreId, shard: Option<Shard>, stand: Stand) -> Cur
 
 /// What the cursor says, when this store made it for this shard.
 pub(super) fn decode(store: &StoreId, shard: Option<Shard>, cursor: &Cursor) -> Option<Stand> {
-    let (body, sealed) = cursor.0.split_at_checked(BODY)?;
-    let ours = sealed == seal(store, body)
-        && body.first() == Some(&FORMAT)
-        && body.get(1) == Some(&shard.map_or(ALL_SHARDS, Shard::number));
+    let len = match *cursor.0.first()? {
+        FORMAT => BODY,
+        FORMAT_1 => BODY_1,
+        _ => return None,
+    };
+    let (body, sealed) = cursor.0.split_at_checked(len)?;
+    let ours = sealed == seal(store, body) && body.get(1) == Some(&shard.map_or(ALL_SHARDS, Shard::number));
     if !ours {
         return None;
     }
@@ -50,6 +63,7 @@ pub(super) fn decode(store: &StoreId, shard: Option<Shard>, cursor: &Cursor) -> 
         place: Place { segment: u64_at(body, 2)?, offset: u64_at(body, 10)? },
         next_batch: u64_at(body, 18)?,
         position: Position(u64_at(body, 26)?),
+        freed: u32_at(body, 34).unwrap_or(0),
     })
 }
 
@@ -67,8 +81,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_cursor_of_the_first_format_is_read() {
+        let stand = Stand { place: Place { segment: 3, offset: 4096 }, next_batch: 9, position: Position(7), freed: 0 };
+        let mut bytes = vec![FORMAT_1, ALL_SHARDS];
+        for number in [3_u64, 4096, 9, 7] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.extend_from_slice(&seal(&[1; 16], &bytes));
+        assert_eq!(decode(&[1; 16], None, &Cursor(Bytes::from(bytes))), Some(stand));
+    }
+
+    #[test]
     fn a_cursor_is_read_by_the_store_that_made_it_and_by_no_other() {
-        let stand = Stand { place: Place { segment: 3, offset: 4096 }, next_batch: 9, position: Position(7) };
+        let stand = Stand { place: Place { segment: 3, offset: 4096 }, next_batch: 9, position: Position(7), freed: 5 };
         for shard in [None, Shard::new(5)] {
             let cursor = encode(&[1; 16], shard, stand);
             assert_eq!(decode(&[1; 16], shard, &cursor), Some(stand));

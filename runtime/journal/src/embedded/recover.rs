@@ -6,7 +6,7 @@
 //! in memory but not on the disk (after a kill, or after a flush that failed), so it is written
 //! again and flushed before anything is built upon it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use mesh_kernel::ports::{JournalError, Position};
 
@@ -14,13 +14,18 @@ use super::{
     OpenError, Options,
     checkpoint::{self, Point},
     error::{damaged, io_error},
-    index::{Entry, Index},
+    index::{self, ByKey, Entry, Index, Key, Keys},
     log::{
         Place,
         frame::{self, NoFrame},
+        numbers::u64_at,
         record::{self, Kind},
         segment::{self, Segment, StoreId},
+        sparse::Sparse,
+        walk::{Found, Walk},
     },
+    store::Store,
+    tombstone::Tombstone,
     window::Window,
 };
 use crate::files::{Files, write_all, zero_fill};
@@ -42,21 +47,17 @@ pub(super) struct Recovered {
     pub(super) index: Index,
     pub(super) segments: Vec<Arc<Segment>>,
     pub(super) last: Position,
+    /// Up to where the saved index covers the log; 0 when there is none.
+    pub(super) saved: Position,
     pub(super) standing: Standing,
 }
 
 /// Reads the log of a store, cuts a torn tail, and flushes.
 ///
-/// May die anywhere and be begun again. `newest` is the newest segment that is known to exist; 0
-/// for a store that was never opened to the end.
-pub(super) fn recover(
-    files: &dyn Files,
-    store: &StoreId,
-    options: &Options,
-    newest: u64,
-) -> Result<Recovered, OpenError> {
-    let segments = find_segments(files, store, options, newest)?;
-    let mut scan = Scan::begin(files, store, &segments);
+/// May die anywhere and be begun again.
+pub(super) fn recover(files: &dyn Files, store: &Store, options: &Options) -> Result<Recovered, OpenError> {
+    let segments = find_segments(files, store, options)?;
+    let mut scan = Scan::begin(files, &store.id, &segments);
     for (at, segment) in segments.iter().enumerate() {
         let next = segments.get(at + 1);
         if segment.number < scan.place.segment {
@@ -65,10 +66,13 @@ pub(super) fn recover(
         if segment.number > scan.place.segment {
             scan.enter(segment)?;
         }
-        scan.segment(segment, next.map(|next| next.first_batch))?;
+        match &segment.sparse {
+            Some(sparse) => scan.sparse_segment(segment, sparse)?,
+            None => scan.segment(segment, next.map(|next| next.first_batch))?,
+        }
     }
-    let Some(active) = segments.last().cloned() else {
-        return Err(damaged("seg-*.log", 0, "there is no segment").into());
+    let Some(active) = segments.last().filter(|active| active.sparse.is_none()).cloned() else {
+        return Err(damaged("seg-*.log", 0, "there is no segment to go on in").into());
     };
     scan.repair(&active)?;
     Ok(Recovered {
@@ -81,37 +85,39 @@ pub(super) fn recover(
             unsaved: scan.read,
         },
         last: scan.last,
-        index: scan.into_index()?,
+        saved: scan.saved,
+        index: scan.whole_index()?,
         segments,
     })
 }
 
 /// All segments, in order and without gaps; makes the first one of a new store.
-fn find_segments(
-    files: &dyn Files,
-    store: &StoreId,
-    options: &Options,
-    newest: u64,
-) -> Result<Vec<Arc<Segment>>, OpenError> {
+///
+/// What lies before the oldest one was freed, and a crash kept its name.
+fn find_segments(files: &dyn Files, store: &Store, options: &Options) -> Result<Vec<Arc<Segment>>, OpenError> {
+    let oldest = u64::from(store.oldest_segment);
     let io = |error| OpenError::io(".", error);
     let mut numbers = Vec::new();
     for name in files.list().map_err(io)? {
         if name.ends_with(".tmp") {
             files.unlink(&name).map_err(io)?;
         }
-        numbers.extend(segment::number(&name));
+        match segment::number(&name) {
+            Some(freed) if freed < oldest => files.unlink(&name).map_err(io)?,
+            number => numbers.extend(number),
+        }
     }
     numbers.sort_unstable();
-    if numbers.is_empty() && newest == 0 {
-        return Ok(vec![Arc::new(first_segment(files, store, options).map_err(io)?)]);
+    if numbers.is_empty() && store.newest_segment == 0 {
+        return Ok(vec![Arc::new(first_segment(files, &store.id, options).map_err(io)?)]);
     }
-    let expected = 1..=numbers.last().copied().unwrap_or(0).max(newest);
+    let expected = oldest..=numbers.last().copied().unwrap_or(0).max(store.newest_segment);
     for number in expected {
         if numbers.binary_search(&number).is_err() {
             return Err(damaged(&segment::name(number), 0, "the file is missing").into());
         }
     }
-    numbers.into_iter().map(|number| Segment::open(files, store, number).map(Arc::new)).collect()
+    numbers.into_iter().map(|number| Segment::open(files, &store.id, number).map(Arc::new)).collect()
 }
 
 fn first_segment(files: &dyn Files, store: &StoreId, options: &Options) -> std::io::Result<Segment> {
@@ -126,10 +132,13 @@ fn first_segment(files: &dyn Files, store: &StoreId, options: &Options) -> std::
 
 /// A reading of the log from front to back.
 struct Scan {
-    /// From the saved index.
-    base: Index,
-    /// What the log behind it says.
-    over: HashMap<Box<str>, Entry>,
+    index: Index,
+    keys: Keys,
+    /// The tenant of the record before, and its number: neighbours are often of one tenant.
+    tenant: (Box<str>, u32),
+    /// Entities of which some events are missing, and where that was seen: only those that were
+    /// retired or erased may have such.
+    gaps: ByKey<(String, u64)>,
     place: Place,
     next_batch: u64,
     prev_crc: u32,
@@ -138,17 +147,19 @@ struct Scan {
     /// The last frame of the segment that is being read.
     last_frame: Option<(u64, usize)>,
     read: u64,
+    /// Up to where the saved index covers the log.
+    saved: Position,
     /// Nothing but zeros lies behind the last frame.
     clean_behind: bool,
 }
 
 impl Scan {
     fn begin(files: &dyn Files, store: &StoreId, segments: &[Arc<Segment>]) -> Self {
-        let first = segments.first().map_or(1, |segment| segment.number);
+        let first = segments.first();
         let start = Point {
-            place: Place { segment: first, offset: segment::HEAD },
-            next_batch: 1,
-            prev_crc: 0,
+            place: Place { segment: first.map_or(1, |first| first.number), offset: segment::HEAD },
+            next_batch: first.map_or(1, |first| first.first_batch),
+            prev_crc: first.map_or(0, |first| first.prev_crc),
             last: Position(0),
         };
         let saved = checkpoint::load(files, store).filter(|(point, _)| {
@@ -156,10 +167,17 @@ impl Scan {
                 .iter()
                 .any(|segment| segment.number == point.place.segment && segment.first_batch <= point.next_batch)
         });
-        let (point, base) = saved.unwrap_or((start, Index::new()));
+        let found = saved.is_some();
+        let (point, mut index) = saved.unwrap_or_else(|| (start, Index::default()));
+        let oldest = start.place.segment;
+        index.retired.retain(|_, at| Place::from(*at).segment >= oldest);
+        index.tallies.retain(|segment, _| *segment >= oldest);
+        note_sparse(&mut index, segments, point.place.into());
         Self {
-            base,
-            over: HashMap::new(),
+            index,
+            keys: Keys::new(store),
+            tenant: (Box::default(), u32::MAX),
+            gaps: ByKey::default(),
             place: point.place,
             next_batch: point.next_batch,
             prev_crc: point.prev_crc,
@@ -167,6 +185,7 @@ impl Scan {
             unmarked: false,
             last_frame: None,
             read: 0,
+            saved: if found { point.place.into() } else { Position(0) },
             clean_behind: false,
         }
     }
@@ -196,68 +215,120 @@ impl Scan {
                 let what = format!("batch {} lies where batch {} belongs", head.batch, self.next_batch);
                 return Err(segment.damaged(self.place.offset, &what));
             }
-            self.absorb(segment, bytes, head)?;
+            self.absorb(segment, bytes, head, self.place.offset)?;
+            self.last_frame = Some((self.place.offset, head.len));
+            self.place.offset += head.len as u64;
+            self.next_batch += 1;
+            self.prev_crc = head.crc;
         }
         Ok(())
     }
 
-    fn absorb(&mut self, segment: &Segment, frame: &[u8], head: frame::Head) -> Result<(), JournalError> {
-        let mut at = frame::HEAD;
-        let end = frame::HEAD + head.body_len;
+    /// Reads a sparse segment, which was written whole: what is wrong in it is damage.
+    fn sparse_segment(&mut self, segment: &Segment, sparse: &Sparse) -> Result<(), JournalError> {
+        let mut window = Window::new();
+        let mut at = segment::HEAD;
+        let mut prev_crc = 0;
+        for _ in 0..sparse.frames {
+            let bytes = window.frame(segment, at)?;
+            let head = frame::check(bytes, segment.seed)
+                .ok()
+                .filter(|head| head.prev_crc == prev_crc)
+                .ok_or_else(|| segment.damaged(at, "no good batch lies here"))?;
+            self.absorb(segment, bytes, head, at)?;
+            prev_crc = head.crc;
+            at += head.len as u64;
+        }
+        if at != segment.len {
+            return Err(segment.damaged(at, "more lies here than was written"));
+        }
+        self.next_batch = sparse.end_batch;
+        self.prev_crc = sparse.last_crc;
+        Ok(())
+    }
+
+    fn absorb(&mut self, segment: &Segment, frame: &[u8], head: frame::Head, at: u64) -> Result<(), JournalError> {
         self.unmarked = false;
-        for _ in 0..head.count {
-            let offset = self.place.offset + at as u64;
-            let bytes = frame.get(at..end).unwrap_or_default();
-            let (record, len) = record::read(bytes, None).map_err(|what| segment.damaged(offset, what))?;
-            let position = Place { segment: segment.number, offset };
-            self.note(&record, position.into()).map_err(|what| segment.damaged(offset, what))?;
-            at += len;
-        }
-        self.last_frame = Some((self.place.offset, head.len));
-        self.place.offset += head.len as u64;
+        let from = self.place.offset;
+        let walk = Walk { frame, head, at, is_sparse: segment.sparse.is_some(), seed: None };
+        walk.each(|found| {
+            // A sparse segment is read whole; what lies before the saved index's end is known.
+            if found.offset < from {
+                return Ok(());
+            }
+            let place = Place { segment: segment.number, offset: found.offset };
+            self.note(segment, &found, place.into())
+        })
+        .map_err(|(offset, what)| segment.damaged(offset, what))?;
         self.read += head.len as u64;
-        self.next_batch += 1;
-        self.prev_crc = head.crc;
         Ok(())
     }
 
-    fn note(&mut self, record: &record::Record<'_>, position: Position) -> Result<(), &'static str> {
-        let before = match self.over.get(record.address) {
-            Some(entry) => Some(*entry),
-            None if self.base.is_empty() => None,
-            None => {
-                let address = record.address.parse().map_err(|_| "the address of a record is none")?;
-                self.base.get(&address).copied()
+    fn note(&mut self, segment: &Segment, found: &Found<'_>, position: Position) -> Result<(), &'static str> {
+        let record = &found.record;
+        match record.kind {
+            Kind::Event => {
+                self.unmarked = true;
+                self.event(segment, found, position);
             }
-        };
-        if record.kind == Kind::Wake {
-            self.settle(record, before);
-            return Ok(());
+            Kind::Wake => self.settle(record),
+            Kind::Retire => {
+                let stone = Tombstone::decode(record.envelope).ok_or("a tombstone is cut short")?;
+                self.gaps.remove(&stone.key);
+                self.index.retire(&stone, position, found.bytes.len() as u64);
+                self.unmarked = true;
+            }
+            Kind::Erase => {
+                let tenant = key_of(record.envelope).ok_or("the end of a tenant is cut short")?;
+                self.index.erase(tenant, position);
+                self.unmarked = true;
+            }
         }
-        let (version, last) = before.map_or((0, 0), |entry| (entry.version, entry.last.0));
+        if record.kind != Kind::Wake {
+            self.last = self.last.max(position);
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, segment: &Segment, found: &Found<'_>, position: Position) {
+        let record = &found.record;
+        let key = self.keys.of(record.address);
+        let before = self.index.entries.get(&key);
+        let (version, last) = before.map_or((0, 0), |entry| (entry.version(), entry.last.0));
         if record.version != version + 1 || record.prev != last {
-            return Err("the versions of an entity have a gap");
+            self.gaps.entry(key).or_insert_with(|| (segment.name.clone(), found.offset));
         }
-        let entry = Entry { version: record.version, last: position, wake: record.wake };
-        self.put(record.address, entry);
-        self.last = position;
-        self.unmarked = true;
-        Ok(())
+        let tenant = self.tenant_of(record.address);
+        let entry = Entry::new(record.version, tenant, position, record.wake);
+        // Its tombstone was forgotten, and the name was used again.
+        self.index.retired.remove(&key);
+        self.index.entries.insert(key, entry);
+        self.index.add_events(segment.number, found.bytes.len() as u64);
     }
 
-    fn settle(&mut self, record: &record::Record<'_>, before: Option<Entry>) {
-        if let Some(entry) = before.filter(|entry| entry.version == record.version) {
-            let wake = record.wake;
-            self.put(record.address, Entry { wake, ..entry });
+    fn tenant_of(&mut self, address: &str) -> u32 {
+        let name = index::tenant(address);
+        if *self.tenant.0 != *name {
+            self.tenant = (name.into(), self.index.tenant(self.keys.of(name)));
+        }
+        self.tenant.1
+    }
+
+    fn settle(&mut self, record: &record::Record<'_>) {
+        let key = self.keys.of(record.address);
+        if let Some(entry) = self.index.entries.get_mut(&key).filter(|entry| entry.version() == record.version) {
+            *entry = entry.waiting_for(record.wake);
         }
     }
 
-    fn put(&mut self, address: &str, entry: Entry) {
-        match self.over.get_mut(address) {
-            Some(known) => *known = entry,
-            None => {
-                self.over.insert(address.into(), entry);
-            }
+    /// What an erased tenant left behind in segments that are not clean yet has no end of its own.
+    fn whole_index(mut self) -> Result<Index, JournalError> {
+        let gone: Vec<u32> = self.index.erased.keys().filter_map(|key| self.index.known_tenant(*key)).collect();
+        let entries = &self.index.entries;
+        self.gaps.retain(|key, _| entries.get(key).is_some_and(|entry| !gone.contains(&entry.tenant)));
+        match self.gaps.into_values().min() {
+            Some((file, offset)) => Err(damaged(&file, offset, "the versions of an entity have a gap")),
+            None => Ok(self.index),
         }
     }
 
@@ -332,17 +403,23 @@ impl Scan {
         }
         active.file.fdatasync().map_err(io)
     }
+}
 
-    fn into_index(self) -> Result<Index, JournalError> {
-        let mut index = self.base;
-        index.reserve(self.over.len());
-        for (address, entry) in self.over {
-            let place = Place::from(entry.last);
-            let parsed = address
-                .parse()
-                .map_err(|_| damaged(&segment::name(place.segment), place.offset, "the address of a record is none"))?;
-            index.insert(parsed, entry);
+/// What sparse segments say of themselves, where the saved index does not know it yet.
+fn note_sparse(index: &mut Index, segments: &[Arc<Segment>], saved: Position) {
+    for segment in segments {
+        let Some(sparse) = &segment.sparse else { continue };
+        let tally = index.tallies.entry(segment.number).or_default();
+        tally.cleaned = tally.cleaned.max(sparse.cleaned);
+        if sparse.applied >= saved {
+            // All that the saved index takes for dead is gone.
+            tally.dead = 0;
+            tally.events = tally.events.min(segment.len);
         }
-        Ok(index)
+        tally.applied = tally.applied.max(sparse.applied);
     }
+}
+
+fn key_of(bytes: &[u8]) -> Option<Key> {
+    Some(Key::from_bytes(u64_at(bytes, 0)?, u64_at(bytes, 8)?))
 }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -15,8 +15,11 @@ use tokio::sync::watch;
 use super::{
     Options,
     hints::Hints,
-    index::Index,
+    index::{Index, Keys},
     log::segment::{Segment, StoreId},
+    reclaim::Reclaiming,
+    recover::Recovered,
+    store::Store,
     tail::Tail,
 };
 use crate::files::Files;
@@ -33,6 +36,7 @@ pub(super) struct End {
 /// The state that the writer moves, always after the flush, and that everyone else reads.
 pub(super) struct Shared {
     pub(super) store: StoreId,
+    pub(super) keys: Keys,
     pub(super) epoch: Epoch,
     pub(super) files: Arc<dyn Files>,
     pub(super) options: Options,
@@ -45,6 +49,13 @@ pub(super) struct Shared {
     pub(super) feeds: AtomicUsize,
     pub(super) state: Mutex<WriterState>,
     pub(super) hints: Hints,
+    /// When events of retired entities were freed last: a count that grows through the store.
+    pub(super) freed: AtomicU32,
+    /// Up to where the saved index covers the log.
+    pub(super) saved: AtomicU64,
+    /// The writer has ended: whoever changes files stops.
+    pub(super) stopping: AtomicBool,
+    pub(super) reclaiming: Mutex<Reclaiming>,
     last_flush_nanos: AtomicU64,
 }
 
@@ -61,27 +72,27 @@ pub(super) enum WriterState {
 }
 
 impl Shared {
-    pub(super) fn new(
-        store: StoreId,
-        epoch: Epoch,
-        files: Arc<dyn Files>,
-        options: Options,
-        index: Index,
-        segments: Vec<Arc<Segment>>,
-        end: End,
-    ) -> Self {
+    pub(super) fn new(store: &Store, files: Arc<dyn Files>, options: Options, recovered: &mut Recovered) -> Self {
+        let segments = std::mem::take(&mut recovered.segments);
+        let freed = segments.iter().filter_map(|segment| segment.sparse.as_ref()).map(|sparse| sparse.freed);
+        let freed = freed.max().unwrap_or(0).max(store.freed);
         Self {
-            store,
-            epoch,
+            store: store.id,
+            keys: Keys::new(&store.id),
+            epoch: store.epoch,
             files,
             tail: Mutex::new(Tail::new(options.tail_bytes_max)),
             options,
-            index: RwLock::new(index),
+            index: RwLock::new(std::mem::take(&mut recovered.index)),
             segments: RwLock::new(segments),
-            end: watch::Sender::new(end),
+            end: watch::Sender::new(End { next_batch: recovered.standing.next_batch, last: recovered.last }),
             feeds: AtomicUsize::new(0),
             state: Mutex::default(),
             hints: Hints::default(),
+            freed: AtomicU32::new(freed),
+            saved: AtomicU64::new(recovered.saved.0),
+            stopping: AtomicBool::new(false),
+            reclaiming: Mutex::new(Reclaiming::new(*store)),
             last_flush_nanos: AtomicU64::new(0),
         }
     }

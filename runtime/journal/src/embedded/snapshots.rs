@@ -3,15 +3,18 @@
 //! Nothing here is flushed and nothing is acknowledged: what a crash tears fails its checksum and
 //! costs a replay. When more than half of the file is old, what is new is copied to the next one.
 
-use std::{collections::HashMap, io, sync::Arc};
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use mesh_kernel::{envelope::Address, ports::Snapshot};
 use parking_lot::Mutex;
 
-use super::log::{
-    numbers::{put_at, u16_at, u32_at, u64_at},
-    segment::StoreId,
+use super::{
+    index::{self, ByKey, Key, Keys},
+    log::{
+        numbers::{put_at, u16_at, u32_at, u64_at},
+        segment::StoreId,
+    },
 };
 use crate::files::{File, Files, read_full, write_all};
 
@@ -29,6 +32,7 @@ const COMPACT_MIN: u64 = 8 * 1024 * 1024;
 pub(super) struct Snapshots {
     files: Arc<dyn Files>,
     seed: u32,
+    keys: Keys,
     bytes_max: usize,
     book: Mutex<Book>,
 }
@@ -37,21 +41,21 @@ struct Book {
     file: Option<Arc<dyn File>>,
     number: u64,
     end: u64,
-    live: HashMap<Address, At>,
+    live: ByKey<At>,
     live_bytes: u64,
 }
 
 #[derive(Clone, Copy)]
 struct At {
     offset: u64,
-    address_len: usize,
-    state_len: usize,
+    address_len: u32,
+    state_len: u32,
     version: u64,
 }
 
 impl At {
     fn len(self) -> u64 {
-        (HEAD + self.address_len + self.state_len) as u64
+        HEAD as u64 + u64::from(self.address_len) + u64::from(self.state_len)
     }
 }
 
@@ -74,12 +78,18 @@ impl Snapshots {
         for old in numbers {
             let _best_effort = files.unlink(&name(old));
         }
-        let mut book =
-            Book { file: files.open(&name(newest)).ok(), number: newest, end: 0, live: HashMap::new(), live_bytes: 0 };
-        if let Err(error) = book.scan(seed) {
+        let mut book = Book {
+            file: files.open(&name(newest)).ok(),
+            number: newest,
+            end: 0,
+            live: ByKey::default(),
+            live_bytes: 0,
+        };
+        let keys = Keys::new(store);
+        if let Err(error) = book.scan(seed, &keys) {
             tracing::warn!(%error, file = name(newest), "snapshots cannot be read: entities are replayed");
         }
-        Self { files, seed, bytes_max, book: Mutex::new(book) }
+        Self { files, seed, keys, bytes_max, book: Mutex::new(book) }
     }
 
     /// Keeps a snapshot, unless a newer one is there.
@@ -88,7 +98,8 @@ impl Snapshots {
             return;
         }
         let mut book = self.book.lock();
-        if book.live.get(address).is_some_and(|at| at.version >= snapshot.version) {
+        let key = self.keys.of(address.as_str());
+        if book.live.get(&key).is_some_and(|at| at.version >= snapshot.version) {
             return;
         }
         let kept = self.append(&mut book, address, snapshot).and_then(|()| self.compact(&mut book));
@@ -99,14 +110,15 @@ impl Snapshots {
 
     /// The snapshot of an entity, when there is one that can be read.
     pub(super) fn get(&self, address: &Address) -> Option<Snapshot> {
+        let key = self.keys.of(address.as_str());
         let (file, at) = {
             let book = self.book.lock();
-            (book.file.clone()?, *book.live.get(address)?)
+            (book.file.clone()?, *book.live.get(&key)?)
         };
         let Some(bytes) = read_state(file.as_ref(), at, self.seed) else {
             tracing::warn!(%address, offset = at.offset, "a snapshot is damaged: the entity is replayed");
             // Forgotten, so that the next one of the same version is kept.
-            self.book.lock().live.remove(address);
+            self.book.lock().forget(key);
             return None;
         };
         Some(Snapshot { version: at.version, bytes })
@@ -122,12 +134,33 @@ impl Snapshots {
         write_all(file.as_ref(), &bytes, book.end)?;
         let at = At {
             offset: book.end,
-            address_len: address.as_str().len(),
-            state_len: snapshot.bytes.len(),
+            address_len: address.as_str().len() as u32,
+            state_len: snapshot.bytes.len() as u32,
             version: snapshot.version,
         };
         book.end += at.len();
-        book.note(address.clone(), at);
+        book.note(self.keys.of(address.as_str()), at);
+        Ok(())
+    }
+
+    /// Forgets the snapshot of an entity that ended; its bytes go with the next copying.
+    pub(super) fn forget(&self, key: Key) {
+        self.book.lock().forget(key);
+    }
+
+    /// Forgets all snapshots of a tenant, and their bytes.
+    pub(super) fn erase(&self, tenant: &str) -> io::Result<()> {
+        let mut book = self.book.lock();
+        if book.file.is_none() {
+            return Ok(());
+        }
+        let old = name(book.number);
+        self.copy(&mut book, |address| index::tenant(address) != tenant)?;
+        if let Some(file) = &book.file {
+            file.fdatasync()?;
+        }
+        self.files.sync_dir()?;
+        tracing::debug!(file = old, "the snapshots of an erased tenant are gone");
         Ok(())
     }
 
@@ -135,18 +168,28 @@ impl Snapshots {
         if book.end < COMPACT_MIN || book.end < book.live_bytes * 2 {
             return Ok(());
         }
+        self.copy(book, |_| true)
+    }
+
+    /// Copies what is live and wanted into the next file, and removes this one.
+    fn copy(&self, book: &mut Book, wanted: impl Fn(&str) -> bool) -> io::Result<()> {
         let Some(old) = book.file.clone() else {
             return Ok(());
         };
         let number = book.number + 1;
         let file = self.files.create(&name(number))?;
         let mut end = 0;
-        let mut live = HashMap::with_capacity(book.live.len());
-        for (address, at) in &book.live {
+        let mut live = ByKey::default();
+        for (key, at) in &book.live {
             let mut bytes = vec![0; at.len() as usize];
             read_full(old.as_ref(), &mut bytes, at.offset)?;
+            let address = bytes.get(HEAD..HEAD + at.address_len as usize).unwrap_or_default();
+            // What cannot be read as it was written is not worth a copy.
+            if !std::str::from_utf8(address).is_ok_and(|address| self.keys.of(address) == *key && wanted(address)) {
+                continue;
+            }
             write_all(file.as_ref(), &bytes, end)?;
-            live.insert(address.clone(), At { offset: end, ..*at });
+            live.insert(*key, At { offset: end, ..*at });
             end += at.len();
         }
         self.files.unlink(&name(book.number))?;
@@ -156,15 +199,21 @@ impl Snapshots {
 }
 
 impl Book {
-    fn note(&mut self, address: Address, at: At) {
+    fn note(&mut self, key: Key, at: At) {
         self.live_bytes += at.len();
-        if let Some(old) = self.live.insert(address, at) {
+        if let Some(old) = self.live.insert(key, at) {
+            self.live_bytes -= old.len();
+        }
+    }
+
+    fn forget(&mut self, key: Key) {
+        if let Some(old) = self.live.remove(&key) {
             self.live_bytes -= old.len();
         }
     }
 
     /// Reads the heads, up to the first one that is none; what is behind that is written over.
-    fn scan(&mut self, seed: u32) -> io::Result<()> {
+    fn scan(&mut self, seed: u32, keys: &Keys) -> io::Result<()> {
         let Some(file) = self.file.clone() else {
             return Ok(());
         };
@@ -181,7 +230,7 @@ impl Book {
                 return Ok(());
             }
             self.end += at.len();
-            self.note(address, at);
+            self.note(keys.of(address.as_str()), at);
         }
     }
 }
@@ -212,7 +261,7 @@ fn parse_head(bytes: &[u8], offset: u64, seed: u32) -> Option<(Address, At)> {
         return None;
     }
     let address = std::str::from_utf8(head.get(HEAD..)?).ok()?.parse().ok()?;
-    let at = At { offset, address_len, state_len: u32_at(head, 4)? as usize, version: u64_at(head, 16)? };
+    let at = At { offset, address_len: address_len as u32, state_len: u32_at(head, 4)?, version: u64_at(head, 16)? };
     Some((address, at))
 }
 
@@ -223,9 +272,10 @@ fn read_state(file: &dyn File, at: At, seed: u32) -> Option<Bytes> {
         return None;
     }
     parse_head(&bytes, at.offset, seed).filter(|(_, found)| found.version == at.version)?;
-    let state = bytes.get(HEAD + at.address_len..)?;
+    let state_at = HEAD + at.address_len as usize;
+    let state = bytes.get(state_at..)?;
     if u32_at(&bytes, 12)? != crc32c::crc32c_append(seed, state) {
         return None;
     }
-    Some(Bytes::from(bytes).slice(HEAD + at.address_len..))
+    Some(Bytes::from(bytes).slice(state_at..))
 }

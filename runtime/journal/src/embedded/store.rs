@@ -27,6 +27,11 @@ pub(super) struct Store {
     pub(super) epoch: Epoch,
     /// The newest segment that was known when it was last opened: one that is missing is missed.
     pub(super) newest_segment: u64,
+    /// The oldest segment that is left: those before it were freed.
+    pub(super) oldest_segment: u32,
+    /// When events of retired entities were freed last, as far as the segments that are left do not
+    /// say it. Grows, see [`super::log::sparse::Sparse::freed`].
+    pub(super) freed: u32,
 }
 
 impl Store {
@@ -40,7 +45,13 @@ impl Store {
                 if names.iter().any(|name| name.ends_with(".log")) {
                     return Err(damaged(NAME, 0, "the file is missing, and segments are there").into());
                 }
-                let store = Self { id: uuid::Uuid::now_v7().into_bytes(), epoch: Epoch(0), newest_segment: 0 };
+                let store = Self {
+                    id: uuid::Uuid::now_v7().into_bytes(),
+                    epoch: Epoch(0),
+                    newest_segment: 0,
+                    oldest_segment: 1,
+                    freed: 0,
+                };
                 store.save(files).map_err(io)?;
                 Ok(store)
             }
@@ -59,6 +70,8 @@ impl Store {
         put_at(&mut bytes, 32, &self.epoch.0.to_le_bytes());
         put_at(&mut bytes, 40, &self.newest_segment.to_le_bytes());
         put_at(&mut bytes, 48, &u32::from(Shard::COUNT).to_le_bytes());
+        put_at(&mut bytes, 52, &self.oldest_segment.to_le_bytes());
+        put_at(&mut bytes, 56, &self.freed.to_le_bytes());
         let crc = crc32c::crc32c(bytes.get(..LEN - 4).unwrap_or_default());
         put_at(&mut bytes, LEN - 4, &crc.to_le_bytes());
         let file = files.create(TMP)?;
@@ -95,5 +108,8 @@ fn parse(bytes: &[u8]) -> Result<Store, OpenError> {
         id: bytes.get(16..32).and_then(|id| id.try_into().ok()).ok_or_else(short)?,
         epoch: Epoch(u64_at(bytes, 32).ok_or_else(short)?),
         newest_segment: u64_at(bytes, 40).ok_or_else(short)?,
+        // Stores of format 1 have zeros here: nothing of them was ever freed.
+        oldest_segment: u32_at(bytes, 52).ok_or_else(short)?.max(1),
+        freed: u32_at(bytes, 56).ok_or_else(short)?,
     })
 }

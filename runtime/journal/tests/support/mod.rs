@@ -18,7 +18,7 @@ use futures_util::future::join_all;
 use mesh_journal::{EmbeddedJournal, OpenError, Options, files::SimFiles};
 use mesh_kernel::{
     envelope::Address,
-    ports::{Append, AppendOutcome, Cursor, Journal, Recorded, Wake},
+    ports::{Append, AppendOutcome, Cursor, Journal, Recorded, Retire, Wake},
 };
 
 pub(crate) fn address(name: &str) -> Address {
@@ -60,6 +60,9 @@ pub(crate) struct Known {
     /// The versions that an entity may have come to by appends whose fate is not known.
     pub(crate) asked: BTreeMap<Address, BTreeSet<u64>>,
     pub(crate) len: usize,
+    /// Who was retired, or was asked to be: the former have ended for certain.
+    pub(crate) ended: BTreeSet<Address>,
+    pub(crate) ending: BTreeSet<Address>,
 }
 
 impl Known {
@@ -90,6 +93,45 @@ impl Known {
         outcomes
     }
 
+    /// Retires an entity at the version that is known.
+    pub(crate) async fn retire(&mut self, journal: &dyn Journal, address: &Address) -> AppendOutcome {
+        let expected_version = self.version(address);
+        self.ending.insert(address.clone());
+        let epoch = journal.epoch(address.shard());
+        let outcome = journal.retire(Retire { address: address.clone(), expected_version, epoch }).await;
+        match &outcome {
+            AppendOutcome::Appended { .. } | AppendOutcome::Retired => self.has_ended(address),
+            AppendOutcome::WrongVersion { .. } | AppendOutcome::Full { .. } => {
+                self.learn(address, &outcome);
+                self.ending.remove(address);
+            }
+            _ => {}
+        }
+        outcome
+    }
+
+    fn has_ended(&mut self, address: &Address) {
+        self.ending.remove(address);
+        self.acknowledged.remove(address);
+        self.asked.remove(address);
+        self.ended.insert(address.clone());
+    }
+
+    /// Ended entities have nothing; those that may have ended have all or nothing.
+    async fn check_ends(&mut self, journal: &dyn Journal, context: &str) {
+        for address in &self.ended {
+            assert_eq!(journal.version(address).await.unwrap(), 0, "{context}: {address} came back");
+            assert!(journal.read(address, 1).await.unwrap().is_empty(), "{context}: {address} came back");
+        }
+        for address in self.ending.clone() {
+            let version = journal.version(&address).await.unwrap();
+            // What is seen to have ended has; what is seen to live may still end at a restart.
+            if version == 0 && self.version(&address) > 0 {
+                self.has_ended(&address);
+            }
+        }
+    }
+
     fn ask(&mut self, address: &Address, to: u64) {
         self.asked.entry(address.clone()).or_default().insert(to);
     }
@@ -99,6 +141,10 @@ impl Known {
             AppendOutcome::Appended { version, .. } => {
                 self.acknowledged.insert(address.clone(), *version);
                 self.asked.remove(address);
+            }
+            AppendOutcome::Retired => {
+                assert!(self.ending.contains(address) || self.ended.contains(address), "{address} never ended");
+                self.has_ended(address);
             }
             AppendOutcome::WrongVersion { actual } => {
                 let possible = self.asked.remove(address).unwrap_or_default();
@@ -112,6 +158,7 @@ impl Known {
     /// Everything acknowledged is there; what was asked for is whole or absent; nothing else is
     /// there; feeds and reads agree. Takes what it finds as acknowledged from now on.
     pub(crate) async fn check(&mut self, journal: &dyn Journal, context: &str) {
+        self.check_ends(journal, context).await;
         let mut names: Vec<Address> = self.acknowledged.keys().chain(self.asked.keys()).cloned().collect();
         names.sort();
         names.dedup();
@@ -138,7 +185,9 @@ impl Known {
                 self.acknowledged.insert(address, last);
             }
         }
-        let fed = everything(journal, None).await.0;
+        let mut fed = everything(journal, None).await.0;
+        // Of the retired a feed from the beginning has all, some or nothing.
+        fed.retain(|record| !self.ended.contains(&record.address));
         assert_eq!(fed.len(), count, "{context}: the feed and the reads disagree");
         check_order(&fed, context);
     }

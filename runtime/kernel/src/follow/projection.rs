@@ -65,11 +65,8 @@ pub async fn run_projection(
     stop: CancellationToken,
 ) -> Result<(), ProjectionError> {
     let mut feed = match journal.follow(None, projection.cursor()) {
-        Err(JournalError::BadCursor) => {
-            tracing::warn!(
-                projection = projection.name(),
-                "its cursor is not of this journal: rebuilt from the first event"
-            );
+        Err(error @ (JournalError::BadCursor | JournalError::Freed)) => {
+            tracing::warn!(projection = projection.name(), %error, "rebuilt from the first event");
             projection.reset();
             journal.follow(None, None)?
         }

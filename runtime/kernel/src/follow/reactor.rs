@@ -57,7 +57,7 @@ pub async fn run_reactor(
     stop: CancellationToken,
 ) -> Result<(), ProjectionError> {
     let mut feed = match journal.follow(None, cursors.load(reactor.name())) {
-        Err(JournalError::BadCursor) => journal.follow(None, None)?,
+        Err(JournalError::BadCursor | JournalError::Freed) => journal.follow(None, None)?,
         other => other?,
     };
     loop {

@@ -104,13 +104,15 @@ impl Subscription {
 
 fn unreadable(error: &JournalError) -> Refusal {
     let kind = match error {
-        JournalError::BadCursor => ErrorKind::InvalidArgument,
+        JournalError::BadCursor | JournalError::Freed => ErrorKind::InvalidArgument,
         JournalError::Closed => ErrorKind::Unavailable,
         JournalError::Damaged { .. } | JournalError::Io { .. } => ErrorKind::Internal,
     };
     let refusal = Refusal::new("KER-0011", kind, error.to_string());
     match error {
-        JournalError::BadCursor => refusal.at("cursor", "leave it out to begin at the first event"),
+        JournalError::BadCursor | JournalError::Freed => {
+            refusal.at("cursor", "leave it out to begin at the first event")
+        }
         _ => refusal,
     }
 }

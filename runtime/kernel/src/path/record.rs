@@ -53,6 +53,11 @@ impl Entity {
                 )
                 .after(Duration::from_secs(1)),
             ),
+            AppendOutcome::Retired => Record::Refused(Refusal::new(
+                "KER-0092",
+                ErrorKind::FailedPrecondition,
+                format!("nothing was recorded: `{}` was retired, and its name is not used again", self.address),
+            )),
             AppendOutcome::Fenced { current } => Record::Refused(
                 Refusal::new(
                     "KER-0091",

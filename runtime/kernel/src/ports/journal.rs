@@ -1,8 +1,9 @@
 //! The journal port: the ordered, durable record of events.
 //!
-//! Absent on purpose: transactions over entities, a global total order, deletion in the middle,
-//! reading what is not yet durable, "flush now", file names. The embedded log and JetStream pass
-//! one conformance suite for this port.
+//! Absent on purpose: transactions over entities, a global total order, deletion of single events,
+//! reading what is not yet durable, "flush now", file names. What ends is a whole entity
+//! ([`Journal::retire`]) or a whole tenant ([`Journal::erase`]); [`Journal::reclaim`] then frees the
+//! room. The embedded log and JetStream pass one conformance suite for this port.
 
 use std::{fmt, time::Duration};
 
@@ -87,6 +88,9 @@ pub enum AppendOutcome {
         /// What to tell the caller: which bound, and how to mend it.
         reason: String,
     },
+    /// The entity was retired, or its tenant erased: the address is not used again. Nothing was
+    /// written.
+    Retired,
     /// The epoch is an old one; nothing was written.
     Fenced {
         /// The epoch that may append now.
@@ -97,6 +101,41 @@ pub enum AppendOutcome {
         /// What happened.
         reason: String,
     },
+}
+
+/// The end of an entity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retire {
+    /// Who ends.
+    pub address: Address,
+    /// The version of its last event; 0 for an address that is never to be used.
+    pub expected_version: u64,
+    /// The epoch of the lease under which the sender works.
+    pub epoch: Epoch,
+}
+
+/// What [`Journal::reclaim`] may free. Both marks only ever grow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reclaim {
+    /// All followers have seen the events up to here ([`Followed::position`], the lowest of them):
+    /// the events of retired entities may be freed only before it.
+    pub seen: Position,
+    /// Tombstones that were recorded before this may be forgotten. Whoever repeats a create later
+    /// than that creates anew, so it lies at least as far back as the promise of idempotency. A
+    /// follower that begins at the beginning may find events of the old life before the new one.
+    pub tombstones_before: Position,
+}
+
+/// What was freed, and what is left to be freed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reclaimed {
+    /// Bytes that the disk has back.
+    pub bytes: u64,
+    /// Tombstones that were forgotten.
+    pub tombstones: u64,
+    /// Parts of the journal that may still hold bytes of an erased tenant: when it is 0, they are
+    /// gone.
+    pub erasing: u64,
 }
 
 /// One recorded event.
@@ -162,6 +201,8 @@ pub struct Health {
     pub used_bytes: u64,
     /// Entities in the index.
     pub entities: u64,
+    /// Addresses that were retired and are remembered.
+    pub tombstones: u64,
     /// Duration of the last flush.
     pub last_flush: Duration,
 }
@@ -191,6 +232,12 @@ pub enum JournalError {
     /// A cursor of another store or of a later version.
     #[error("the cursor is not one of this journal: begin again without a cursor")]
     BadCursor,
+    /// Events behind this cursor were freed before its follower saw them.
+    #[error(
+        "events behind this cursor were retired and freed before they were seen: begin again without a \
+         cursor, from what is left"
+    )]
+    Freed,
     /// The engine has stopped.
     #[error("the journal is closed")]
     Closed,
@@ -214,13 +261,17 @@ pub trait Journal: Send + Sync + 'static {
         from_version: u64,
     ) -> BoxFuture<'a, Result<Vec<Recorded>, JournalError>>;
 
-    /// The version of an entity's last event; 0 when there is none.
+    /// The version of an entity's last event; 0 when there is none, and when it was retired.
     fn version<'a>(&'a self, address: &'a Address) -> BoxFuture<'a, Result<u64, JournalError>>;
 
     /// Follows one shard, or all, from a cursor (`None`: from the beginning), then live.
     ///
+    /// A follower that begins at the beginning sees every entity that was not retired, whole and in
+    /// order; of a retired one it sees all, some or nothing. One that goes on from a cursor sees
+    /// everything behind it, or is told that it cannot.
+    ///
     /// # Errors
-    /// [`JournalError::BadCursor`].
+    /// [`JournalError::BadCursor`], and [`JournalError::Freed`], here or from the feed.
     fn follow(&self, shard: Option<Shard>, from: Option<Cursor>) -> Result<Box<dyn Feed>, JournalError>;
 
     /// Corrects what the journal knows of an entity's waiting, without a flush of its own.
@@ -246,6 +297,32 @@ pub trait Journal: Send + Sync + 'static {
 
     /// The entities of one tenant that have events, in no order. For checks, not for lists.
     fn addresses<'a>(&'a self, scope: &'a TenantScope) -> BoxFuture<'a, Result<Vec<Address>, JournalError>>;
+
+    /// Ends an entity: a tombstone is recorded, durable before it answers `Appended` with the
+    /// entity's last version. From then on the entity has no events and no snapshot, an append to
+    /// its address is answered [`AppendOutcome::Retired`] for as long as the tombstone is kept, and
+    /// so is a second `retire`. Feeds carry no word of it.
+    ///
+    /// **Cost**: one flush, shared; and a read of the entity.
+    fn retire(&self, retire: Retire) -> BoxFuture<'_, AppendOutcome>;
+
+    /// Ends all entities of a tenant at once, and its name with them: later appends to any address
+    /// of it are answered [`AppendOutcome::Retired`], for good. Its events are in no read and in no
+    /// feed from now on; their bytes are gone once [`Journal::reclaim`] answers that it is through.
+    /// May be repeated.
+    ///
+    /// Whoever calls it has seen to it that the tenant's entities are asleep.
+    fn erase<'a>(&'a self, scope: &'a TenantScope) -> BoxFuture<'a, AppendOutcome>;
+
+    /// Frees what retired entities and erased tenants have left, within the marks. To be called
+    /// from time to time; a call without work costs nothing. One call works at a time, leaves the
+    /// disk to others for half of its time, and may be dropped: what it did is done, and what it
+    /// is about to do is done or left.
+    ///
+    /// # Errors
+    /// [`JournalError`] when something cannot be read or written; nothing is lost then, and the
+    /// next call tries again.
+    fn reclaim(&self, marks: Reclaim) -> BoxFuture<'_, Result<Reclaimed, JournalError>>;
 
     /// The epoch under which this node may append to a shard.
     fn epoch(&self, shard: Shard) -> Epoch;

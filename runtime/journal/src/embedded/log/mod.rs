@@ -8,6 +8,10 @@
 //!           | version u64 | previous position u64 | wake at i64 | key u64 | address | envelope
 //! ```
 //!
+//! A segment whose dead records were dropped is **sparse**: its header says so, and before each
+//! record lies its offset in the segment as it was (u32). Positions are made of that offset, so
+//! they hold for ever, wherever the bytes lie by now.
+//!
 //! All numbers are little-endian. Checksums are CRC-32C, seeded with the store's id and the
 //! segment's number, so that bytes of another file, or bytes that a caller made up, are no frame.
 //! A record's checksum lets one record be read alone; a frame's covers all of its records.
@@ -16,6 +20,8 @@ pub(super) mod frame;
 pub(super) mod numbers;
 pub(super) mod record;
 pub(super) mod segment;
+pub(super) mod sparse;
+pub(super) mod walk;
 
 use mesh_kernel::ports::Position;
 

@@ -9,6 +9,8 @@ pub(in crate::embedded) const HEAD: usize = 48;
 
 const KIND_EVENT: u8 = 1;
 const KIND_WAKE: u8 = 2;
+const KIND_RETIRE: u8 = 3;
+const KIND_ERASE: u8 = 4;
 const WAKE_NOW: u8 = 1;
 const WAKE_AT: u8 = 2;
 const WAKE_MASK: u8 = 3;
@@ -21,6 +23,11 @@ pub(in crate::embedded) enum Kind {
     Event,
     /// What the entity waits for at this version; no event, and not in the chain.
     Wake,
+    /// A tombstone: the entity ended at this version. It has no address; what it says is in
+    /// [`Tombstone`], so that the name of who ended is in no file any more.
+    Retire,
+    /// A tenant ended; the envelope is its key.
+    Erase,
 }
 
 /// One record, borrowed from the bytes that hold it.
@@ -59,6 +66,8 @@ pub(in crate::embedded) fn push(out: &mut Vec<u8>, seed: u32, record: &Record<'_
     let kind = match record.kind {
         Kind::Event => KIND_EVENT,
         Kind::Wake => KIND_WAKE,
+        Kind::Retire => KIND_RETIRE,
+        Kind::Erase => KIND_ERASE,
     };
     put_at(&mut head, 8, &[kind, record.shard, flags, 0]);
     put_at(&mut head, 12, &record.nth.to_le_bytes());
@@ -98,6 +107,8 @@ pub(in crate::embedded) fn read(bytes: &[u8], seed: Option<u32>) -> Result<(Reco
     let kind = match kind {
         KIND_EVENT => Kind::Event,
         KIND_WAKE => Kind::Wake,
+        KIND_RETIRE => Kind::Retire,
+        KIND_ERASE => Kind::Erase,
         _ => return Err("a record is of a kind that this version does not know"),
     };
     let address_len = u16_at(bytes, 14).ok_or(CUT)? as usize;

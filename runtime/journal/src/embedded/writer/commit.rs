@@ -8,11 +8,7 @@ use mesh_kernel::ports::{AppendOutcome, Position};
 use super::{Request, Writer};
 use crate::{
     embedded::{
-        index::Entry,
-        log::{
-            Place, frame,
-            record::{self, Kind},
-        },
+        log::{Place, frame},
         shared::WriterState,
         tail::Kept,
     },
@@ -37,7 +33,10 @@ impl Writer {
             self.verdicts.extend(taken.iter().map(|_| refusal.clone()));
         } else if self.encode(taken) > 0 {
             match self.write() {
-                Ok(()) => self.publish(),
+                Ok(()) => {
+                    self.publish();
+                    self.seal();
+                }
                 Err(WriteError::NoRoom) => self.write_refused(),
                 Err(WriteError::InDoubt(error)) => self.flush_failed(taken, &error),
             }
@@ -46,66 +45,6 @@ impl Writer {
             // Whoever asked may be gone; what was recorded stays recorded.
             let _gone = request.answer.send(verdict);
         }
-    }
-
-    /// Checks each request against the index and those before it, and encodes those that stand.
-    /// Answers how many events there are to write.
-    fn encode(&mut self, taken: &[Request]) -> u32 {
-        self.buffer.clear();
-        self.pending.clear();
-        self.verdicts.clear();
-        let start = frame::begin(&mut self.buffer);
-        let mut count = 0;
-        for request in taken {
-            let verdict = self.judge(request);
-            if matches!(verdict, AppendOutcome::Appended { .. }) {
-                count += request.append.events.len() as u32;
-            }
-            self.verdicts.push(verdict);
-        }
-        if count > 0 {
-            count += self.encode_hints();
-            frame::end(&mut self.buffer, start, self.active.seed, self.next_batch, self.prev_crc, count);
-        }
-        count
-    }
-
-    /// INVARIANT: this is the only place where a version is checked, and it sees every append in
-    /// the order in which they become durable.
-    fn judge(&mut self, request: &Request) -> AppendOutcome {
-        let append = &request.append;
-        let before = match self.pending.get(&append.address) {
-            Some(entry) => Some(*entry),
-            None => self.shared.index.read().get(&append.address).copied(),
-        };
-        let version = before.map_or(0, |entry| entry.version);
-        if version != append.expected_version {
-            return AppendOutcome::WrongVersion { actual: version };
-        }
-        if version == 0 && self.pool.is_low() {
-            return self.pool.only_reserve_left();
-        }
-        let mut entry = before.unwrap_or(Entry { version: 0, last: Position(0), wake: append.wake });
-        entry.wake = append.wake;
-        for (nth, envelope) in append.events.iter().enumerate() {
-            let place = Place { segment: self.active.number, offset: self.offset + self.buffer.len() as u64 };
-            entry.version += 1;
-            let record = record::Record {
-                kind: Kind::Event,
-                address: append.address.as_str(),
-                shard: append.address.shard().number(),
-                version: entry.version,
-                prev: entry.last.0,
-                nth: nth as u16,
-                wake: append.wake,
-                key: request.key,
-                envelope,
-            };
-            record::push(&mut self.buffer, self.active.seed, &record);
-            entry.last = place.into();
-        }
-        self.pending.insert(append.address.clone(), entry);
-        AppendOutcome::Appended { version: entry.version, position: entry.last }
     }
 
     /// Writes the buffer and flushes it.
@@ -132,11 +71,34 @@ impl Writer {
 
     /// Moves the index to what the buffer says, and answers the newest position in it.
     pub(super) fn publish_index(&mut self) -> Position {
-        let last = self.pending.values().map(|entry| entry.last).max();
-        self.shared.index.write().extend(self.pending.drain());
+        let last = self.pending.values().map(|entry| entry.last);
+        let last =
+            last.chain(self.stones.iter().map(|(_, at, _)| *at)).chain(self.ends.iter().map(|(_, at)| *at)).max();
+        let mut index = self.shared.index.write();
+        index.entries.extend(self.pending.drain());
+        if self.event_bytes > 0 {
+            index.add_events(self.active.number, std::mem::take(&mut self.event_bytes));
+        }
+        for (stone, at, len) in self.stones.drain(..) {
+            index.retire(&stone, at, len);
+        }
+        for (tenant, at) in &self.ends {
+            index.erase(*tenant, *at);
+        }
+        drop(index);
         self.hints.drain(..self.hints_encoded);
         self.hints_encoded = 0;
         last.unwrap_or_default()
+    }
+
+    /// The end of a tenant ends the segment too: only what is not written to any more can be
+    /// cleaned of it. Without room for the next segment it is cleaned later.
+    fn seal(&mut self) {
+        if !std::mem::take(&mut self.ends).is_empty()
+            && let Err(error) = self.roll(0)
+        {
+            tracing::warn!(%error, "the segment of an erased tenant could not be ended yet");
+        }
     }
 
     pub(super) fn keep_for_followers(&self) {
@@ -196,6 +158,7 @@ impl Writer {
         match self.write() {
             Ok(()) => {
                 self.publish();
+                self.seal();
                 true
             }
             Err(error) => {

@@ -38,6 +38,9 @@ impl Writer {
         }
         self.buffer.clear();
         self.pending.clear();
+        self.stones.clear();
+        self.ends.clear();
+        self.event_bytes = 0;
         let start = frame::begin(&mut self.buffer);
         let count = self.encode_hints();
         if count == 0 && !self.unmarked {
@@ -97,7 +100,7 @@ impl Writer {
                 envelope: &[],
             };
             record::push(&mut self.buffer, self.active.seed, &record);
-            self.pending.insert(address.clone(), Entry { wake: hint.wake, ..entry });
+            self.pending.insert(self.shared.keys.of(address.as_str()), entry.waiting_for(hint.wake));
             count += 1;
         }
         self.hints = hints;
@@ -107,11 +110,15 @@ impl Writer {
 
     /// The entity as it stands, when the hint is about this version and says something new.
     fn still_holds(&self, address: &Address, hint: Hint) -> Option<Entry> {
-        let entry = match self.pending.get(address) {
+        let key = self.shared.keys.of(address.as_str());
+        if self.stones.iter().any(|(stone, ..)| stone.key == key) {
+            return None;
+        }
+        let entry = match self.pending.get(&key) {
             Some(entry) => *entry,
-            None => *self.shared.index.read().get(address)?,
+            None => *self.shared.index.read().entries.get(&key)?,
         };
-        (entry.version == hint.version && entry.wake != hint.wake).then_some(entry)
+        (entry.version() == hint.version && entry.wake() != hint.wake).then_some(entry)
     }
 
     /// What was not taken stays where a newer hint of the same entity replaces it.

@@ -5,19 +5,23 @@
 //! timer and no spinning: the window of a batch is the flush before it.
 
 mod commit;
+mod judge;
 mod mark;
 mod pool;
 mod queue;
 mod roll;
 
-use std::{collections::HashMap, sync::Arc, thread};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    thread,
+};
 
 use mesh_kernel::{
     envelope::Address,
-    ports::{AppendOutcome, JournalError},
+    ports::{AppendOutcome, JournalError, Position},
 };
 
-pub(super) use self::queue::{Queue, Request};
+pub(super) use self::queue::{Queue, Request, What};
 use self::{
     pool::Pool,
     queue::{Limits, Taken},
@@ -25,10 +29,11 @@ use self::{
 use super::{
     error::io_error,
     hints::Hint,
-    index::Entry,
+    index::{ByKey, Entry, Key},
     log::segment::Segment,
     recover::Standing,
     shared::{Shared, WriterState},
+    tombstone::Tombstone,
 };
 use crate::files::Lock;
 
@@ -51,7 +56,13 @@ pub(super) struct Writer {
     saving: Option<thread::JoinHandle<()>>,
     // Reused from batch to batch.
     buffer: Vec<u8>,
-    pending: HashMap<Address, Entry>,
+    pending: ByKey<Entry>,
+    /// Tombstones in the buffer, where each lies, and its length.
+    stones: Vec<(Tombstone, Position, u64)>,
+    /// Ends of tenants in the buffer, and where each lies.
+    ends: Vec<(Key, Position)>,
+    /// Bytes of events in the buffer.
+    event_bytes: u64,
     verdicts: Vec<AppendOutcome>,
     /// Taken and not known to be durable; and how many of them are in the buffer.
     hints: Vec<(Address, Hint)>,
@@ -72,7 +83,10 @@ impl Writer {
             unsaved: standing.unsaved,
             saving: None,
             buffer: Vec::new(),
-            pending: HashMap::new(),
+            pending: ByKey::default(),
+            stones: Vec::new(),
+            ends: Vec::new(),
+            event_bytes: 0,
             verdicts: Vec::new(),
             hints: Vec::new(),
             hints_encoded: 0,
@@ -97,6 +111,9 @@ impl Writer {
                 if let Some(saving) = self.saving.take() {
                     let _ended = saving.join();
                 }
+                // Nobody else may still change files when the folder is another's.
+                self.shared.stopping.store(true, Ordering::Release);
+                self.shared.reclaiming.lock().close();
                 drop(lock);
                 drop(closing);
             })

@@ -6,20 +6,44 @@ use mesh_kernel::ports::{Append, AppendOutcome};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::embedded::{index::Key, tombstone::Tombstone};
+
 /// What one permit of the queue's bound stands for. **Units**: bytes.
 const UNIT: usize = 1024;
 
-/// An append on its way.
+/// Something to be recorded, on its way.
 pub(in crate::embedded) struct Request {
-    pub(in crate::embedded) append: Append,
-    /// A digest of its key.
-    pub(in crate::embedded) key: Option<u64>,
+    pub(in crate::embedded) what: What,
     /// Bytes of its records.
     pub(in crate::embedded) size: usize,
     pub(in crate::embedded) answer: oneshot::Sender<AppendOutcome>,
 }
 
+/// What is to be recorded.
+pub(in crate::embedded) enum What {
+    /// Events of an entity.
+    Append {
+        append: Append,
+        /// The entity's key in the index, and its tenant's.
+        entity: Key,
+        tenant: Key,
+        /// A digest of the command's key.
+        repeat: Option<u64>,
+    },
+    /// The end of an entity.
+    Retire { stone: Tombstone, tenant: Key, shard: u8, version: u64 },
+    /// The end of a tenant.
+    Erase { tenant: Key },
+}
+
 impl Request {
+    fn events(&self) -> usize {
+        match &self.what {
+            What::Append { append, .. } => append.events.len(),
+            What::Retire { .. } | What::Erase { .. } => 1,
+        }
+    }
+
     fn permits(&self) -> u32 {
         u32::try_from(self.size.div_ceil(UNIT).max(1)).unwrap_or(u32::MAX)
     }
@@ -112,7 +136,7 @@ impl Queue {
         let (mut bytes, mut events, mut permits) = (0, 0, 0_usize);
         while let Some(next) = waiting.requests.front() {
             bytes += next.size;
-            events += next.append.events.len();
+            events += next.events();
             if !into.is_empty() && (bytes > limits.bytes || events > limits.events) {
                 break;
             }

@@ -1,8 +1,12 @@
 //! Rotation: the next segment, and the index saved when one is full.
 
-use std::{io, sync::Arc, thread};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+    thread,
+};
 
-use mesh_kernel::ports::AppendOutcome;
+use mesh_kernel::ports::{AppendOutcome, Position};
 
 use super::Writer;
 use crate::{
@@ -37,7 +41,7 @@ impl Writer {
 
     /// Begins the next segment. Its header is on the disk and its name in the folder before the
     /// first batch goes in.
-    fn roll(&mut self, len: u64) -> io::Result<()> {
+    pub(super) fn roll(&mut self, len: u64) -> io::Result<()> {
         let files = self.shared.files.clone();
         let zeros = self.pool.take(segment::HEAD + len + frame::MARK_LEN)?;
         let begun = files.open(&zeros).and_then(|file| {
@@ -105,14 +109,14 @@ impl Writer {
             prev_crc: self.prev_crc,
             last: self.shared.end().last,
         };
-        let entries: Vec<_> =
-            self.shared.index.read().iter().map(|(address, entry)| (address.clone(), *entry)).collect();
+        let index = self.shared.index.read().clone();
         let shared = self.shared.clone();
-        let save = move || {
-            if let Err(error) = checkpoint::save(shared.files.as_ref(), &shared.store, point, &entries) {
-                // It costs only time at the next open.
-                tracing::warn!(%error, "the journal's index could not be saved");
+        let save = move || match checkpoint::save(shared.files.as_ref(), &shared.store, point, &index) {
+            Ok(()) => {
+                shared.saved.store(Position::from(point.place).0, Ordering::Release);
             }
+            // It costs only time at the next open.
+            Err(error) => tracing::warn!(%error, "the journal's index could not be saved"),
         };
         if self.shared.options.background {
             self.saving = thread::Builder::new().name("journal-index".to_owned()).spawn(save).ok();

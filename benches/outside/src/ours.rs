@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     fs,
-    io::{Read as _, Seek as _, SeekFrom},
+    io::{ErrorKind, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -327,7 +327,11 @@ fn written(folder: &Path) -> Result<u64> {
 
 fn written_of(path: &Path) -> Result<u64> {
     const PART: u64 = 1 << 20;
-    let mut file = fs::File::open(path)?;
+    let mut file = match fs::File::open(path) {
+        // A running node renames and removes files.
+        Err(gone) if gone.kind() == ErrorKind::NotFound => return Ok(0),
+        other => other?,
+    };
     let mut end = file.metadata()?.len();
     let mut part = Vec::new();
     while end > 0 {

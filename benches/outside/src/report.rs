@@ -122,7 +122,7 @@ fn limits(results: &Results, levels: &[usize]) -> Map<String, Value> {
             1 => ours.slot.step_ms(0.5) / (quantile(&bare.runs, 0.5).as_secs_f64() * 1000.0),
             _ => ours.slot.steps_per_second() * bare.time.as_secs_f64() / bare.runs.len() as f64,
         };
-        limits.insert(format!("c{level}"), rounded(limit, 2));
+        limits.insert(format!("c{level}"), rounded(limit, 3));
     }
     limits
 }

@@ -40,7 +40,7 @@ const DOORS: &[(&str, &[&str])] = &[
 
 /// The rooms of the kernel, lowest floor first. A room uses rooms of its own floor or below.
 const FLOORS: &[&[&str]] = &[
-    &["envelope", "task"],
+    &["envelope", "task", "fair"],
     &["ports", "entity"],
     &["work", "tenant", "telemetry"],
     &["actor"],

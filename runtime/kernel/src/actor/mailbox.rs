@@ -7,8 +7,8 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{ActorConfig, Bounds, FairQueue, Item, Lane};
-use crate::envelope::TenantId;
+use super::{ActorConfig, Bounds, Item, Lane};
+use crate::{envelope::TenantId, fair::FairQueue};
 
 /// After so many batches of control alone, one work message is served.
 const CONTROL_STREAK_MAX: u8 = 4;

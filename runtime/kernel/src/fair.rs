@@ -98,7 +98,7 @@ impl<T> FairQueue<T> {
     }
 
     /// The same, into a lane that [`FairQueue::open`] has just named.
-    pub(super) fn push_to(&mut self, id: usize, value: T, bytes: usize) {
+    pub(crate) fn push_to(&mut self, id: usize, value: T, bytes: usize) {
         self.count(bytes);
         if let Some(lane) = self.lanes.get_mut(id) {
             if lane.queue.is_empty() {
@@ -168,7 +168,7 @@ impl<T> FairQueue<T> {
     }
 
     /// The lane of this tenant, made when there is none.
-    pub(super) fn open(&mut self, tenant: &TenantId) -> usize {
+    pub(crate) fn open(&mut self, tenant: &TenantId) -> usize {
         let id = self.find(tenant).unwrap_or_else(|| {
             let lane = Lane { tenant: tenant.clone(), queue: VecDeque::new(), bytes: 0, deficit: 0 };
             let id = self.free.pop().unwrap_or(self.lanes.len());

@@ -10,6 +10,15 @@ const QUANTUM: u32 = 16;
 /// Lanes that are in use at once; a tenant beyond is refused until one is empty.
 const LANES_MAX: usize = 1024;
 
+/// A bound in count and bytes; whichever is reached first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// How many may wait.
+    pub items: usize,
+    /// Bytes that they are charged for.
+    pub bytes: usize,
+}
+
 /// A queue with a lane for each tenant.
 ///
 /// A tenant that floods waits behind itself: everyone else waits for at most one quantum of each
@@ -128,26 +137,47 @@ impl<T> FairQueue<T> {
 
     /// Takes the next value in turn.
     pub fn pop(&mut self) -> Option<T> {
-        loop {
+        self.pop_where(|_| true)
+    }
+
+    /// Takes the next value in turn out of the lanes whose head may go; the others keep their turn.
+    ///
+    /// **Cost**: one look at each lane whose head may not go.
+    pub fn pop_where(&mut self, may_go: impl Fn(&T) -> bool) -> Option<T> {
+        let mut held_up = 0;
+        while held_up < self.active.len() {
             let id = *self.active.front()?;
             let lane = self.lanes.get_mut(id)?;
-            let cost = lane.queue.front()?.cost();
+            let head = lane.queue.front()?;
+            if !may_go(&head.value) {
+                self.active.rotate_left(1);
+                held_up += 1;
+                continue;
+            }
+            held_up = 0;
+            let cost = head.cost();
             if lane.deficit < cost {
                 lane.deficit = lane.deficit.saturating_add(QUANTUM);
                 self.active.rotate_left(1);
                 continue;
             }
             lane.deficit -= cost;
-            let queued = lane.queue.pop_front()?;
-            lane.bytes -= queued.bytes;
-            self.len -= 1;
-            self.bytes -= queued.bytes;
-            if lane.queue.is_empty() {
-                self.active.pop_front();
-                self.close(id);
-            }
-            return Some(queued.value);
+            return self.take_head(id);
         }
+        None
+    }
+
+    fn take_head(&mut self, id: usize) -> Option<T> {
+        let lane = self.lanes.get_mut(id)?;
+        let queued = lane.queue.pop_front()?;
+        lane.bytes -= queued.bytes;
+        self.len -= 1;
+        self.bytes -= queued.bytes;
+        if lane.queue.is_empty() {
+            self.active.pop_front();
+            self.close(id);
+        }
+        Some(queued.value)
     }
 
     /// The value that waits at the head of each lane.
@@ -245,6 +275,19 @@ mod tests {
             assert!(lane.is_sorted(), "{of} came out of order");
         }
         assert_eq!((queue.len(), queue.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_lane_that_may_not_go_holds_no_other_up_and_keeps_its_order() {
+        let mut queue = FairQueue::default();
+        for n in 0..3 {
+            queue.push(&tenant("held"), format!("h{n}"), 10);
+            queue.push(&tenant("large"), format!("l{n}"), 900 * 1024);
+        }
+        let large: Vec<_> = std::iter::from_fn(|| queue.pop_where(|value| value.starts_with('l'))).collect();
+        assert_eq!(large, ["l0", "l1", "l2"]);
+        assert_eq!(queue.pop_where(|_| false), None);
+        assert_eq!(drained(&mut queue), ["h0", "h1", "h2"]);
     }
 
     #[test]

@@ -53,6 +53,10 @@ pub trait Behaviour: Send + 'static {
     /// [`Crash`]: the incarnation ends. What is left in `item.reply` is kept for the next try.
     fn handle<'a>(&'a mut self, item: &'a mut Item) -> BoxFuture<'a, Result<(), Crash>>;
 
+    /// Someone wants it awake, and it is: it asks again for what it waits for. Short, and between
+    /// messages.
+    fn again(&mut self) {}
+
     /// Whether it may sleep now.
     fn may_park(&self) -> bool;
 

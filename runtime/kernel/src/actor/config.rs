@@ -3,15 +3,7 @@
 use std::time::Duration;
 
 use super::restart::{Backoff, Intensity, RestartPolicy};
-
-/// A bound in count and bytes; whichever is reached first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// Messages.
-    pub items: usize,
-    /// Bytes that they are charged for.
-    pub bytes: usize,
-}
+use crate::fair::Bounds;
 
 /// Every bound and every span of time of the actor floor.
 #[derive(Debug, Clone)]

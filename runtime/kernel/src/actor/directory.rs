@@ -141,7 +141,7 @@ impl Directory {
         self.map(address)?.lock().get(address).cloned()
     }
 
-    /// Wakes an address without a message, when it sleeps: it loads, and asks again for what it
+    /// Wants an address awake without a message: it loads when it sleeps, and asks again for what it
     /// still waits for. An address on a platform that this node does not run is left alone.
     pub fn wake(&self, address: &Address) {
         if self.tree.platform(address.platform()).is_none() || self.is_closing() {
@@ -158,6 +158,8 @@ impl Directory {
                 Wanted::Retired => {}
                 Wanted::Already => return,
                 Wanted::Wake(after) => return self.wake_after(&slot, after),
+                // A dead cell refuses it: then the next incarnation asks by itself.
+                Wanted::Tell(bell) => return drop(bell.send_message(super::ring::Ring::Again)),
             }
         }
     }

@@ -78,6 +78,7 @@ impl Actor for Host {
         match ring {
             Ring::Start => awake.start().await?,
             Ring::Bell => {}
+            Ring::Again => return awake.again(),
             Ring::Park { forced } => return awake.park(&myself, forced).await,
         }
         awake.drain(&myself).await
@@ -123,6 +124,8 @@ impl Awake {
         let permit = floor.starts.acquire().await;
         self.allow(floor.config.start_deadline);
         self.slot.meter.begin(self.slot.floor.now());
+        // Before it asks: who wants it awake from here on is heard.
+        self.slot.asked();
         let (slot, spawner) = (&self.slot, &self.spawner);
         let behaviour = &mut self.behaviour;
         let loading = async move { behaviour.insert(spawner.behaviour(slot.address(), slot)).start().await };
@@ -135,8 +138,15 @@ impl Awake {
             self.slot.resize(behaviour.size());
         }
         self.allow(self.deadline);
-        self.slot.loaded();
         Ok(())
+    }
+
+    /// A wish that came before the entity was loaded is granted by loading.
+    fn again(&mut self) -> Result<(), ActorProcessingErr> {
+        self.slot.asked();
+        let Some(behaviour) = &mut self.behaviour else { return Ok(()) };
+        let asked = std::panic::catch_unwind(AssertUnwindSafe(|| behaviour.again()));
+        asked.map_err(|panic| end(&self.slot, Cause::Panicked(panic_text(&*panic))))
     }
 
     fn allow(&self, deadline: Duration) {

@@ -67,7 +67,8 @@ impl Slot {
             return false;
         }
         let mut inner = self.inner.lock();
-        let idle = inner.state == ActorState::Live && inner.mailbox.is_empty();
+        let wanted = inner.wanted && !forced;
+        let idle = inner.state == ActorState::Live && inner.mailbox.is_empty() && !wanted;
         if idle {
             inner.state = ActorState::Parking;
         }

@@ -7,8 +7,11 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{ActorConfig, Bounds, Item, Lane};
-use crate::{envelope::TenantId, fair::FairQueue};
+use super::{ActorConfig, Item, Lane};
+use crate::{
+    envelope::TenantId,
+    fair::{Bounds, FairQueue},
+};
 
 /// After so many batches of control alone, one work message is served.
 const CONTROL_STREAK_MAX: u8 = 4;

@@ -40,7 +40,7 @@ mod wake;
 mod watchdog;
 
 pub use behaviour::{Behaviour, Crash, SlotHandle, Spawner};
-pub use config::{ActorConfig, Bounds};
+pub use config::ActorConfig;
 pub use dead::{DeadLetter, DeadLetterSink, DeadReason};
 pub use directory::{Counts, Directory};
 pub use drain::DrainReport;
@@ -51,3 +51,5 @@ pub use restart::{Backoff, Cause, Chance, Intensity, RestartPolicy};
 pub use service::ServiceSpec;
 pub use slot::{KeepAwake, Slot};
 pub use tree::{Tree, TreeError};
+
+pub use crate::fair::Bounds;

@@ -9,6 +9,8 @@ pub(super) enum Ring {
     Start,
     /// The mailbox is no longer empty.
     Bell,
+    /// It is wanted awake, and may have to ask again for what it waits for.
+    Again,
     /// Sleep, when there is nothing to do; forced when the node stops.
     Park { forced: bool },
 }

@@ -92,6 +92,8 @@ pub(super) enum Wanted {
     Already,
     /// Have it woken after this delay.
     Wake(Duration),
+    /// It lives: tell it, after the lock was given back.
+    Tell(Bell),
 }
 
 /// What the sender has to do after its message was taken.
@@ -238,16 +240,19 @@ impl Slot {
                 inner.state = ActorState::Waking;
                 Wanted::Wake(inner.not_before.saturating_sub(now))
             }
-            // One that is about to sleep comes back; one that is up has loaded, or will.
+            // One that loads will ask by itself, and one that is about to sleep comes back.
             _ => {
-                inner.wanted |= inner.state != ActorState::Live;
-                Wanted::Already
+                let told_already = std::mem::replace(&mut inner.wanted, true);
+                match (&inner.bell, inner.state) {
+                    (Some(bell), ActorState::Live) if !told_already => Wanted::Tell(bell.clone()),
+                    _ => Wanted::Already,
+                }
             }
         }
     }
 
-    /// It has loaded: what it waits for is known to it again.
-    pub(super) fn loaded(&self) {
+    /// It is about to ask for what it waits for.
+    pub(super) fn asked(&self) {
         self.inner.lock().wanted = false;
     }
 

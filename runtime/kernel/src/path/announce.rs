@@ -8,7 +8,6 @@ use super::{entity::Entity, load, span::step};
 use crate::{
     actor::{Answered, Item},
     envelope::{Envelope, Refusal},
-    work::EffectTask,
 };
 
 impl Entity {
@@ -40,16 +39,10 @@ impl Entity {
         for key in self.asked.difference(&wanted) {
             self.services.workers.cancel(&self.address, key);
         }
-        for request in wants.effects {
-            if !self.asked.contains(&request.key) {
-                self.services.workers.submit(EffectTask {
-                    address: self.address.clone(),
-                    request,
-                    cause: cause.clone(),
-                });
-            }
-        }
+        let fresh = wants.effects.into_iter().filter(|effect| !self.asked.contains(&effect.key)).collect();
+        let away = self.services.workers.ask(&self.address, &cause, fresh);
         self.asked = wanted;
+        self.asked.retain(|key| !away.contains(key));
     }
 
     /// Writes a snapshot when enough has happened since the last one; nobody waits for it.

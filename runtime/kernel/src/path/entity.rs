@@ -165,6 +165,10 @@ impl Behaviour for Entity {
         Box::pin(self.take(item))
     }
 
+    fn again(&mut self) {
+        self.want();
+    }
+
     fn may_park(&self) -> bool {
         true
     }

@@ -162,4 +162,17 @@ impl Outbox for Mesh {
             self.react(task.request.handler, &task.cause, task.address.clone(), outcome, key).await
         })
     }
+
+    fn ask_again(&self, address: &Address) {
+        self.0.directory.wake(address);
+    }
+
+    fn who_waits(&self) -> BoxFuture<'_, Option<Vec<Address>>> {
+        Box::pin(async move {
+            let unfinished = self.0.services.journal.unfinished().await;
+            let unfinished = unfinished.inspect_err(|error| tracing::warn!(%error, "who waits for work is not known"));
+            let waits = unfinished.ok()?.into_iter().filter(|(_, wake)| *wake == crate::ports::Wake::Now);
+            Some(waits.map(|(address, _)| address).collect())
+        })
+    }
 }

@@ -3,6 +3,8 @@
 //! Both queues are caches of what states want. They are filled when an entity wakes or moves, and
 //! lost with the process; the journal knows whom to wake so that they fill again.
 
+mod again;
+mod line;
 mod timers;
 mod workers;
 

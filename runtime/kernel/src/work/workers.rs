@@ -1,22 +1,31 @@
 //! Effect workers: bounded, fair across tenants, and the same work never twice at once.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet},
     panic::AssertUnwindSafe,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::line::Line;
 use crate::{
     BoxFuture,
     entity::EffectRequest,
-    envelope::{Address, Envelope, IdempotencyKey, Refusal, Retry, TenantId, TenantScope},
-    ports::{Concurrency, EffectCall, Effects, Outcome},
+    envelope::{Address, Envelope, IdempotencyKey, Refusal, Retry, TenantScope},
+    fair::Bounds,
+    ports::{EffectCall, Effects, Outcome},
 };
+
+/// What waits for a worker in one line: more is asked for again when there is room.
+const WAITING: Bounds = Bounds { items: 4096, bytes: 32 * 1024 * 1024 };
 
 /// An effect that an entity asked for.
 #[derive(Debug, Clone)]
@@ -29,64 +38,62 @@ pub struct EffectTask {
     pub cause: Arc<Envelope>,
 }
 
-/// How an outcome comes back to the entity that asked.
+/// The way back from the workers to the entities.
 pub trait Outbox: Send + Sync + 'static {
     /// Sends the outcome as a command; done when the entity has recorded or refused it.
     fn tell<'a>(&'a self, task: &'a EffectTask, outcome: Outcome) -> BoxFuture<'a, Result<(), Refusal>>;
-}
 
-#[derive(Default)]
-struct TenantLine {
-    running: usize,
-    waiting: VecDeque<(EffectTask, CancellationToken)>,
-}
+    /// There is room again: has this entity ask for what it still wants, waking it when it sleeps.
+    fn ask_again(&self, address: &Address);
 
-#[derive(Default)]
-struct LineState {
-    running: usize,
-    tenants: HashMap<TenantId, TenantLine>,
-    /// Tenants with something waiting, in turn.
-    turn: VecDeque<TenantId>,
-}
-
-struct Line {
-    effects: Arc<dyn Effects>,
-    bounds: Concurrency,
-    state: Mutex<LineState>,
+    /// Everybody who waits for work, as far as the journal knows; `None` when it cannot be read now.
+    fn who_waits(&self) -> BoxFuture<'_, Option<Vec<Address>>>;
 }
 
 type InFlight = HashMap<(Address, IdempotencyKey), CancellationToken>;
 
-struct Inner {
-    lines: HashMap<&'static str, Line>,
+pub(super) struct Inner {
+    /// One for each performer, and each handler name's place among them.
+    pub(super) lines: Vec<Mutex<Line>>,
+    handlers: HashMap<&'static str, usize>,
     in_flight: Mutex<InFlight>,
-    outbox: OnceLock<Arc<dyn Outbox>>,
-    stop: CancellationToken,
+    pub(super) outbox: OnceLock<Arc<dyn Outbox>>,
+    pub(super) stop: CancellationToken,
     tasks: TaskTracker,
+    /// Someone may be told to ask again.
+    pub(super) room: Notify,
+    /// The task that tells them is there.
+    pub(super) calling: AtomicBool,
 }
 
 /// The effect workers of a node, a line for each performer.
 ///
 /// INVARIANT: an effect is in flight at most once in a process, however often it is asked for.
 #[derive(Clone)]
-pub struct Workers(Arc<Inner>);
+pub struct Workers(pub(super) Arc<Inner>);
 
 impl Workers {
     /// Workers for these performers. A handler name that two of them claim goes to the last one.
     pub fn new(performers: Vec<Arc<dyn Effects>>) -> Self {
-        let mut lines = HashMap::new();
+        Self::bounded(performers, WAITING)
+    }
+
+    /// The same, with these bounds for what waits in each line.
+    pub fn bounded(performers: Vec<Arc<dyn Effects>>, waiting: Bounds) -> Self {
+        let (mut lines, mut handlers) = (Vec::new(), HashMap::new());
         for effects in performers {
-            for handler in effects.handlers() {
-                let line = Line { effects: effects.clone(), bounds: effects.concurrency(), state: Mutex::default() };
-                lines.insert(handler, line);
-            }
+            handlers.extend(effects.handlers().into_iter().map(|handler| (handler, lines.len())));
+            lines.push(Mutex::new(Line::new(effects, waiting)));
         }
         Self(Arc::new(Inner {
             lines,
+            handlers,
             in_flight: Mutex::default(),
             outbox: OnceLock::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            room: Notify::new(),
+            calling: AtomicBool::new(false),
         }))
     }
 
@@ -97,34 +104,63 @@ impl Workers {
         }
     }
 
-    /// Starts an effect, or queues it; nothing when it is in flight already.
-    pub fn submit(&self, task: EffectTask) {
-        let Some(line) = self.0.lines.get(task.request.handler) else {
-            tracing::error!(handler = task.request.handler, address = %task.address, "no performer for this effect");
-            return;
-        };
-        if self.0.stop.is_cancelled() {
-            return;
+    /// Starts or queues what an entity wants; what is in flight already stays as it is. Answers the
+    /// keys that found no room: the entity is told to ask again when there is some.
+    ///
+    /// To be called with every change of what an entity wants, also when that is nothing.
+    pub fn ask(&self, address: &Address, cause: &Arc<Envelope>, wanted: Vec<EffectRequest>) -> HashSet<IdempotencyKey> {
+        for line in &self.0.lines {
+            line.lock().has_asked(address);
         }
-        let token = self.0.stop.child_token();
+        let mut away = HashSet::new();
+        if self.0.stop.is_cancelled() {
+            return away;
+        }
+        for request in wanted {
+            let key = request.key.clone();
+            if !self.submit(EffectTask { address: address.clone(), request, cause: cause.clone() }) {
+                away.insert(key);
+            }
+        }
+        if !away.is_empty() {
+            self.call_up_later();
+        }
+        away
+    }
+
+    /// False when there is no room.
+    fn submit(&self, task: EffectTask) -> bool {
+        let Some(place) = self.line_of(task.request.handler) else {
+            tracing::error!(handler = task.request.handler, address = %task.address, "no performer for this effect");
+            return true;
+        };
         let key = (task.address.clone(), task.request.key.clone());
         {
-            let mut in_flight = self.0.in_flight.lock();
-            if in_flight.contains_key(&key) {
-                return;
+            let (mut in_flight, mut line) = (self.0.in_flight.lock(), place.lock());
+            match in_flight.get(&key) {
+                Some(token) if !token.is_cancelled() => return true,
+                // Cancelled and not gone yet: the same work must not begin beside it.
+                Some(_) => {
+                    line.turn_away(&task.address);
+                    return false;
+                }
+                None if !line.has_room(&task) => {
+                    line.turn_away(&task.address);
+                    return false;
+                }
+                None => {
+                    let token = self.0.stop.child_token();
+                    in_flight.insert(key, token.clone());
+                    line.push(task, token);
+                }
             }
-            in_flight.insert(key, token.clone());
         }
-        {
-            let mut state = line.state.lock();
-            let tenant = task.address.tenant().clone();
-            let lane = state.tenants.entry(tenant.clone()).or_default();
-            lane.waiting.push_back((task, token));
-            if lane.waiting.len() == 1 {
-                state.turn.push_back(tenant);
-            }
-        }
-        self.pump(line);
+        self.pump(place);
+        true
+    }
+
+    fn line_of(&self, handler: &str) -> Option<&Mutex<Line>> {
+        self.0.lines.get(*self.0.handlers.get(handler)?)
     }
 
     /// Tells the performer that nobody wants this effect any more.
@@ -140,6 +176,11 @@ impl Workers {
         self.0.in_flight.lock().len()
     }
 
+    /// Who has something running or queued.
+    pub(super) fn busy(&self) -> HashSet<Address> {
+        self.0.in_flight.lock().keys().map(|(address, _)| address.clone()).collect()
+    }
+
     /// Cancels everything and waits for the performers, at most this long. Outcomes that come
     /// afterwards are not told: the effects are asked for again at the next start.
     pub async fn stop(&self, at_most: Duration) {
@@ -150,35 +191,47 @@ impl Workers {
         }
     }
 
-    fn pump(&self, line: &Line) {
-        while let Some((task, token)) = next(line) {
+    fn pump(&self, line: &Mutex<Line>) {
+        loop {
+            let Some((task, token)) = line.lock().next() else { return };
             let workers = self.clone();
             let running = self.0.tasks.track_future(async move { workers.run(task, token).await });
             drop(crate::task::spawn("effect", running));
         }
     }
 
-    async fn run(self, task: EffectTask, token: CancellationToken) {
-        if !token.is_cancelled() {
-            self.perform(&task, &token).await;
-        }
-        self.0.in_flight.lock().remove(&(task.address.clone(), task.request.key.clone()));
-        if let Some(line) = self.0.lines.get(task.request.handler) {
-            finished(line, task.address.tenant());
-            self.pump(line);
+    /// Starts the task that tells who was turned away to ask again, unless it is there.
+    fn call_up_later(&self) {
+        if !self.0.calling.swap(true, Ordering::AcqRel) {
+            let calling = self.0.tasks.track_future(super::again::call_up(self.clone()));
+            drop(crate::task::spawn("effects again", calling));
         }
     }
 
-    async fn perform(&self, task: &EffectTask, token: &CancellationToken) {
-        let Some(line) = self.0.lines.get(task.request.handler) else { return };
+    async fn run(self, task: EffectTask, token: CancellationToken) {
+        let Some(line) = self.line_of(task.request.handler) else { return };
+        if !token.is_cancelled() {
+            self.perform(line, &task, &token).await;
+        }
+        self.0.in_flight.lock().remove(&(task.address.clone(), task.request.key.clone()));
+        if line.lock().finished(task.address.tenant()) {
+            self.0.room.notify_one();
+        }
+        self.pump(line);
+    }
+
+    async fn perform(&self, line: &Mutex<Line>, task: &EffectTask, token: &CancellationToken) {
+        let (effects, grace) = {
+            let line = line.lock();
+            (line.effects.clone(), line.concurrency.grace)
+        };
         let call = EffectCall {
             scope: TenantScope::proven(task.address.tenant().clone()),
             request: task.request.clone(),
             cause: task.cause.clone(),
             cancelled: token.clone(),
         };
-        let performed = AssertUnwindSafe(line.effects.perform(call)).catch_unwind();
-        let grace = line.bounds.grace;
+        let performed = AssertUnwindSafe(effects.perform(call)).catch_unwind();
         let outcome = tokio::select! {
             performed = performed => performed,
             () = async { token.cancelled().await; tokio::time::sleep(grace).await } => {
@@ -191,7 +244,7 @@ impl Workers {
         if token.is_cancelled() {
             return;
         }
-        let failed = |reason: &str| line.effects.failed(&task.request, reason);
+        let failed = |reason: &str| effects.failed(&task.request, reason);
         let outcome = match outcome {
             Ok(Some(outcome)) => Some(outcome),
             Ok(None) => failed("the performer gave no outcome"),
@@ -222,41 +275,6 @@ impl Workers {
                 () = tokio::time::sleep(delay.max(backoff)) => {}
             }
             backoff = (backoff * 2).min(Duration::from_secs(5));
-        }
-    }
-}
-
-/// The next effect that may start: tenants in turn, each within its bound.
-fn next(line: &Line) -> Option<(EffectTask, CancellationToken)> {
-    let mut state = line.state.lock();
-    if state.running >= line.bounds.total {
-        return None;
-    }
-    for _ in 0..state.turn.len() {
-        let tenant = state.turn.pop_front()?;
-        let lane = state.tenants.get_mut(&tenant)?;
-        if lane.running >= line.bounds.per_tenant {
-            state.turn.push_back(tenant);
-            continue;
-        }
-        let Some(next) = lane.waiting.pop_front() else { continue };
-        lane.running += 1;
-        if !lane.waiting.is_empty() {
-            state.turn.push_back(tenant);
-        }
-        state.running += 1;
-        return Some(next);
-    }
-    None
-}
-
-fn finished(line: &Line, tenant: &TenantId) {
-    let mut state = line.state.lock();
-    state.running = state.running.saturating_sub(1);
-    if let Some(lane) = state.tenants.get_mut(tenant) {
-        lane.running = lane.running.saturating_sub(1);
-        if lane.running == 0 && lane.waiting.is_empty() {
-            state.tenants.remove(tenant);
         }
     }
 }

@@ -14,15 +14,15 @@ use std::{
 use mesh_journal::{EmbeddedJournal, Options};
 use mesh_kernel::{
     BoxFuture,
-    actor::{ActorConfig, DeadLetter, DeadLetterSink, Tree},
+    actor::{ActorConfig, Bounds, DeadLetter, DeadLetterSink, Tree},
     entity::{Cause, Decider, EffectRequest, Kinds, Recorded, Wants, encode_tagged},
     envelope::{
         Address, ErrorKind, IdempotencyKey, Kind, Payload, Principal, Refusal, Refuse, Role, TenantId, Timestamp,
     },
     path::{Caller, Command, Mesh, Parts, Settings},
     ports::{
-        Authenticator, Clock, Credential, Decision, EffectCall, Effects, Identity, Ids, Journal, Outcome, Policy,
-        Request,
+        Authenticator, Clock, Concurrency, Credential, Decision, EffectCall, Effects, Identity, Ids, Journal, Outcome,
+        Policy, Request,
     },
     tenant::{Quota, Quotas},
     work::Workers,
@@ -205,6 +205,10 @@ impl Effects for Worker {
         vec!["work"]
     }
 
+    fn concurrency(&self) -> Concurrency {
+        Concurrency { total: 16, per_tenant: 12, ..Concurrency::default() }
+    }
+
     fn perform(&self, call: EffectCall) -> BoxFuture<'_, Option<Outcome>> {
         Box::pin(async move {
             let name = String::from_utf8(call.request.input.to_vec()).unwrap();
@@ -238,6 +242,11 @@ impl Kernel {
     }
 
     pub async fn start_with(folder: &Path, settings: Settings) -> Self {
+        Self::start_bounded(folder, settings, Bounds { items: 4096, bytes: 32 << 20 }).await
+    }
+
+    /// With these bounds for the effects that wait for a worker.
+    pub async fn start_bounded(folder: &Path, settings: Settings, waiting: Bounds) -> Self {
         let journal = EmbeddedJournal::open(folder, Options { segment_bytes: 16 << 20, ..Options::default() }).unwrap();
         let hand = Arc::new(Hand(AtomicI64::new(1_700_000_000_000_000_000)));
         let (morgue, worker) = (Arc::new(Morgue::default()), Arc::new(Worker::default()));
@@ -251,7 +260,7 @@ impl Kernel {
             policy: Arc::new(Everything),
             authenticator: Arc::new(ByName),
             quotas: Quotas::new(Quota::default(), clock),
-            workers: Workers::new(vec![worker.clone()]),
+            workers: Workers::bounded(vec![worker.clone()], waiting),
             dead_letters: morgue.clone(),
             tree: tree.clone(),
             actors: ActorConfig::default(),

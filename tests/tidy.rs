@@ -226,20 +226,66 @@ fn no_room_of_the_kernel_uses_a_room_above_it() {
     assert!(upward.is_empty(), "arrows that run up the house: {upward:?}");
 }
 
+/// Rooms of the kernel whose files may name each other in a circle. The steps of the path are one
+/// entity and one kernel told in chapters.
+const ONE_STORY: &[&str] = &["path"];
+
+/// The files of a room that each of its files names: by module, or by what `mod.rs` takes from it.
+fn files_named(room: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let stem = |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let text = |path: &Path| code(path).into_iter().filter(|line| !is_comment(line)).collect::<Vec<_>>().join("\n");
+    let own: Vec<PathBuf> = files(room, ".rs").into_iter().filter(|path| path.parent() == Some(room)).collect();
+    let names: BTreeSet<String> = own.iter().map(|path| stem(path)).filter(|name| name != "mod").collect();
+    let mut home: BTreeMap<String, String> = names.iter().map(|name| (name.clone(), name.clone())).collect();
+    let index = text(&room.join("mod.rs"));
+    for (at, _) in index.match_indices("use ") {
+        let taken = &index[at + 4..index[at..].find(';').map_or(index.len(), |end| at + end)];
+        let Some((file, what)) = taken.split_once("::").filter(|(file, _)| names.contains(*file)) else { continue };
+        let words = what.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
+        home.extend(words.map(|word| (word.to_owned(), file.to_owned())));
+    }
+    let mut named = BTreeMap::new();
+    for path in own.iter().filter(|path| stem(path) != "mod") {
+        let (text, mut found) = (text(path), BTreeSet::new());
+        for (at, _) in text.match_indices("super::").filter(|(at, _)| !text[..*at].ends_with("super::")) {
+            let rest = &text[at + 7..];
+            let heads = rest.strip_prefix('{').map_or_else(|| vec![word(rest)], group_heads);
+            found.extend(heads.iter().filter_map(|head| home.get(head)).filter(|other| **other != stem(path)).cloned());
+        }
+        named.insert(stem(path), found);
+    }
+    named
+}
+
+/// What is left of a graph when everything that needs nothing of the rest was taken away, again and again.
+fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let mut left: BTreeSet<&String> = graph.keys().collect();
+    loop {
+        let free: Vec<&String> =
+            left.iter().filter(|one| graph[**one].iter().all(|other| !left.contains(other))).copied().collect();
+        if free.is_empty() {
+            return left.iter().map(|one| format!("{one} -> {:?}", graph[*one])).collect();
+        }
+        left.retain(|one| !free.contains(one));
+    }
+}
+
+#[test]
+fn the_files_of_a_room_of_the_kernel_form_no_circle() {
+    let mut arrows = 0;
+    for room in FLOORS.iter().flat_map(|rooms| rooms.iter()).filter(|room| !ONE_STORY.contains(room)) {
+        let graph = files_named(&root().join("runtime/kernel/src").join(room));
+        arrows += graph.values().map(BTreeSet::len).sum::<usize>();
+        let circle = circle(&graph);
+        assert!(circle.is_empty(), "`{room}` has a circle among its files:\n{}", circle.join("\n"));
+    }
+    assert!(arrows > 50, "only {arrows} arrows were found: the test does not see");
+}
+
 #[test]
 fn the_rooms_of_a_crate_form_no_circle() {
     for (folder, name, _) in ARROWS.iter().filter(|(folder, ..)| *folder != "runtime/kernel") {
-        let graph = rooms_named(&root().join(folder).join("src"));
-        let mut left: BTreeSet<&String> = graph.keys().collect();
-        loop {
-            let free: Vec<&String> =
-                left.iter().filter(|room| graph[**room].iter().all(|other| !left.contains(other))).copied().collect();
-            if free.is_empty() {
-                break;
-            }
-            left.retain(|room| !free.contains(room));
-        }
-        let circle: Vec<String> = left.iter().map(|room| format!("{room} -> {:?}", graph[*room])).collect();
+        let circle = circle(&rooms_named(&root().join(folder).join("src")));
         assert!(circle.is_empty(), "`{name}` has a circle among its rooms:\n{}", circle.join("\n"));
     }
 }

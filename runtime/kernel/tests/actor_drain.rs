@@ -264,3 +264,53 @@ impl mesh_kernel::ports::Clock for PausedClock {
         self.0.elapsed()
     }
 }
+
+/// What was told at WARN or above.
+#[derive(Clone, Default)]
+struct Alarms(Arc<Mutex<Vec<String>>>);
+
+impl std::io::Write for Alarms {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().push(String::from_utf8_lossy(text).into_owned());
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_clean_stop_alarms_nobody() {
+    let alarms = Alarms::default();
+    let writer = alarms.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(move || writer.clone()).finish();
+    let _here = tracing::subscriber::set_default(subscriber);
+    let stage = stage(patient()).await;
+    stage.tree.serve("control-plane", noted("a", &Order::default())).unwrap();
+    for n in 0..5 {
+        stage.call(&format!("acme/control-plane/run/run-{n}"), "ok 1 1").await.unwrap();
+    }
+    stage.directory.drain(Duration::from_secs(10)).await;
+    assert!(stage.tree.stop(Duration::from_secs(10)).await);
+    assert!(alarms.0.lock().is_empty(), "{:?}", alarms.0.lock());
+    // And the ear is not deaf.
+    tracing::warn!("heard");
+    assert_eq!(alarms.0.lock().len(), 1);
+}
+
+#[tokio::test]
+async fn the_tree_shows_what_a_service_has_done_and_holds() {
+    let stage = stage(patient()).await;
+    let counting = ServiceSpec::metered("counting", |token, meter| async move {
+        meter.holds(5);
+        meter.handled(3);
+        token.cancelled().await;
+        Ok(())
+    });
+    stage.tree.serve("product", counting).unwrap();
+    let line = || stage.directory.tree().into_iter().find(|line| line.name == "product/product/counting").unwrap();
+    until("it has counted", || line().handled == 3).await;
+    assert_eq!(line().depth, 2);
+}

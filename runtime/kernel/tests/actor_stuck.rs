@@ -241,3 +241,28 @@ async fn the_tree_tells_the_truth() {
     let sums = stage.directory.meters().sums();
     assert_eq!((sums[0].handled, sums[0].failed, sums[0].restarts), (2, 1, 1));
 }
+
+/// Says to the process that this test starts what it is.
+const HERE: &str = "MESH_TEST_STUCK";
+
+#[test]
+fn a_runtime_whose_threads_are_all_stuck_ends_the_process() {
+    let name = "a_runtime_whose_threads_are_all_stuck_ends_the_process";
+    if std::env::var_os(HERE).is_none() {
+        let myself = std::env::current_exe().unwrap();
+        let ended = std::process::Command::new(myself).args(["--exact", name]).env(HERE, "1").output().unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended.status), Some(6), "{ended:?}");
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut config = patient();
+        config.abort_after = Some(Duration::from_millis(1_500));
+        config.watch_every = Duration::from_millis(20);
+        let stage = stage(config).await;
+        // A thread that works is not stuck, however long it takes.
+        tokio::time::sleep(Duration::from_millis(2_000)).await;
+        stage.directory.try_deliver(tell(OTHER, "spin 1 1"), Lane::Work).unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    });
+}

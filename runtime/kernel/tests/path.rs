@@ -244,7 +244,14 @@ async fn a_reactor_that_died_after_sending_repeats_nothing() {
         let journal: Arc<dyn Journal> = kernel.journal.clone();
         let reactor = mesh_kernel::task::spawn(
             "test",
-            run_reactor(kernel.mesh.clone(), journal, Arc::new(Summing), Arc::new(Forgetful), stop.clone()),
+            run_reactor(
+                kernel.mesh.clone(),
+                journal,
+                Arc::new(Summing),
+                Arc::new(Forgetful),
+                stop.clone(),
+                Arc::default(),
+            ),
         );
         until("the sum", || {
             futures_util::FutureExt::now_or_never(kernel.journal.version(&address("acme", "sum")))

@@ -4,29 +4,23 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use parking_lot::Mutex;
-use tokio::{
-    sync::{Notify, Semaphore},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use super::{
-    ActorConfig, DeadLetterSink, Item, Lane, NotTaken, Slot, Spawner, Tree, Undelivered,
-    floor::{Floor, Totals},
+    Item, Lane, NotTaken, Slot, Spawner, Tree, Undelivered,
+    floor::Floor,
     mailbox::Ticket,
-    restart::Chance,
+    seats::Seat,
     slot::{NotPushed, Pushed, Wanted},
-    wake::Seat,
-    watchdog,
 };
 use crate::{
-    envelope::{Address, Shard},
-    ports::Clock,
+    envelope::Address,
     telemetry::{ActorInfo, Meters, Signals},
 };
 
@@ -40,53 +34,14 @@ pub struct Directory {
     pub(super) floor: Arc<Floor>,
     pub(super) maps: Vec<Map>,
     pub(super) seats: Mutex<HashMap<(usize, u8), Seat>>,
-    spawner: Arc<dyn Spawner>,
+    pub(super) spawner: Arc<dyn Spawner>,
     pub(super) tree: Arc<Tree>,
-    myself: Weak<Directory>,
+    pub(super) myself: Weak<Directory>,
     /// Monotonic nanoseconds of the runtime's last sign of life.
     pub(super) beat: AtomicU64,
 }
 
 impl Directory {
-    /// A directory whose entities live under the platforms of `tree`, with its watchdog and its
-    /// sweep. Must be called within the runtime.
-    pub fn new(
-        config: ActorConfig,
-        tree: Arc<Tree>,
-        spawner: Arc<dyn Spawner>,
-        clock: Arc<dyn Clock>,
-        dead: Arc<dyn DeadLetterSink>,
-    ) -> Arc<Self> {
-        let beat = AtomicU64::new(u64::try_from(clock.monotonic().as_nanos()).unwrap_or(0));
-        let floor = Arc::new(Floor {
-            chance: Mutex::new(Chance::new(config.seed)),
-            starts: Semaphore::new(config.starts.max(1)),
-            config,
-            clock,
-            dead,
-            meters: tree.meters(),
-            signals: tree.signals(),
-            totals: Totals::default(),
-            queued_bytes: AtomicUsize::new(0),
-            live_bytes: AtomicUsize::new(0),
-            closing: AtomicBool::new(false),
-            tight: Notify::new(),
-            moved: Notify::new(),
-        });
-        let directory = Arc::new_cyclic(|myself| Self {
-            floor,
-            maps: (0..Shard::COUNT).map(|_| Map::default()).collect(),
-            seats: Mutex::default(),
-            spawner,
-            tree,
-            myself: myself.clone(),
-            beat,
-        });
-        watchdog::start(&directory);
-        super::sweep::start(&directory);
-        directory
-    }
-
     /// Gives a message to its address without waiting: for handlers and timers.
     ///
     /// # Errors
@@ -222,10 +177,6 @@ impl Directory {
     pub fn unresponsive_for(&self) -> Duration {
         let beat = Duration::from_nanos(self.beat.load(Ordering::Relaxed));
         self.floor.now().saturating_sub(beat)
-    }
-
-    pub(super) fn spawner(&self) -> Arc<dyn Spawner> {
-        self.spawner.clone()
     }
 
     pub(super) fn weak(&self) -> Weak<Directory> {

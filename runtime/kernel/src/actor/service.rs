@@ -11,9 +11,9 @@ use super::{
     host::verdict,
     supervisor::{ChildPresence, Running, StartChild, StopBy},
 };
-use crate::BoxFuture;
+use crate::{BoxFuture, telemetry::ServiceMeter};
 
-type Start = dyn Fn(CancellationToken) -> BoxFuture<'static, Result<(), Crash>> + Send + Sync;
+type Start = dyn Fn(CancellationToken, Arc<ServiceMeter>) -> BoxFuture<'static, Result<(), Crash>> + Send + Sync;
 
 /// Something that runs for as long as its platform does.
 ///
@@ -30,6 +30,8 @@ pub struct ServiceSpec {
     pub shutdown: Duration,
     /// Makes one incarnation.
     pub start: Arc<Start>,
+    /// What it counts, over all incarnations; the tree shows it.
+    pub meter: Arc<ServiceMeter>,
 }
 
 impl ServiceSpec {
@@ -39,11 +41,21 @@ impl ServiceSpec {
         F: Fn(CancellationToken) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), Crash>> + Send + 'static,
     {
+        Self::metered(name, move |token, _| start(token))
+    }
+
+    /// The same, for a service that counts what it does.
+    pub fn metered<F, Fut>(name: impl Into<String>, start: F) -> Self
+    where
+        F: Fn(CancellationToken, Arc<ServiceMeter>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Crash>> + Send + 'static,
+    {
         Self {
             name: name.into(),
             restart: Restart::Permanent,
             shutdown: Duration::from_secs(5),
-            start: Arc::new(move |token| Box::pin(start(token))),
+            start: Arc::new(move |token, meter| Box::pin(start(token, meter))),
+            meter: Arc::default(),
         }
     }
 }
@@ -62,6 +74,7 @@ struct ServiceActor;
 struct ServiceState {
     start: Arc<Start>,
     token: CancellationToken,
+    meter: Arc<ServiceMeter>,
     presence: ChildPresence,
 }
 
@@ -76,9 +89,9 @@ impl Actor for ServiceActor {
     }
 
     async fn handle(&self, myself: ActorRef<Go>, _: Go, state: &mut ServiceState) -> Result<(), ActorProcessingErr> {
-        let (start, token) = (state.start.clone(), state.token.clone());
+        let (start, token, meter) = (state.start.clone(), state.token.clone(), state.meter.clone());
         // The making of the future may panic as well as the future.
-        let running = AssertUnwindSafe(async move { start(token).await }).catch_unwind();
+        let running = AssertUnwindSafe(async move { start(token, meter).await }).catch_unwind();
         let cause = match verdict(running.await) {
             Ok(()) if state.token.is_cancelled() => Cause::Asked,
             Ok(()) => Cause::Normal,
@@ -97,7 +110,8 @@ impl Actor for ServiceActor {
 impl StartChild for ServiceSpec {
     fn start(&self, parent: ActorCell, presence: ChildPresence) -> BoxFuture<'static, Result<Running, SpawnErr>> {
         let token = CancellationToken::new();
-        let state = ServiceState { start: self.start.clone(), token: token.clone(), presence };
+        let (start, meter) = (self.start.clone(), self.meter.clone());
+        let state = ServiceState { start, token: token.clone(), meter, presence };
         Box::pin(async move {
             let (service, _) = ServiceActor::spawn_linked(None, ServiceActor, state, parent).await?;
             Ok(Running { cell: service.get_cell(), stop_by: StopBy::Token(token) })

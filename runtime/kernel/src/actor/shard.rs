@@ -8,11 +8,21 @@ use std::sync::{Arc, Weak};
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 
 use super::{
-    Directory, Slot,
+    Slot, Spawner,
     host::{Host, HostArgs, Presence},
     supervisor::{ChildPresence, Running, StartChild, StopBy},
 };
 use crate::BoxFuture;
+
+/// Whom a shard's supervisor works for: it knows the slots and what becomes of them.
+pub(super) trait Keeper: Send + Sync {
+    /// A shard's supervisor is up: it is told who waits to be woken.
+    fn shard_up(&self, platform: usize, shard: u8, bell: &ActorRef<Wake>);
+    /// Decides what becomes of an address whose incarnation has ended.
+    fn after_end(&self, slot: &Arc<Slot>);
+    /// Makes behaviours.
+    fn spawner(&self) -> Arc<dyn Spawner>;
+}
 
 /// Start the next incarnation of this slot.
 ///
@@ -24,13 +34,13 @@ pub(super) struct ShardActor;
 
 /// INVARIANT: `presence` is the last field, so the end is reported after all else was dropped.
 pub(super) struct ShardState {
-    directory: Weak<Directory>,
+    keeper: Weak<dyn Keeper>,
     #[expect(dead_code, reason = "it works by being dropped last")]
     presence: ChildPresence,
 }
 
 pub(super) struct ShardArgs {
-    pub(super) directory: Weak<Directory>,
+    pub(super) keeper: Weak<dyn Keeper>,
     pub(super) platform: usize,
     pub(super) shard: u8,
     pub(super) presence: ChildPresence,
@@ -42,10 +52,10 @@ impl Actor for ShardActor {
     type Arguments = ShardArgs;
 
     async fn pre_start(&self, myself: ActorRef<Wake>, args: ShardArgs) -> Result<ShardState, ActorProcessingErr> {
-        if let Some(directory) = args.directory.upgrade() {
-            directory.shard_up(args.platform, args.shard, &myself);
+        if let Some(keeper) = args.keeper.upgrade() {
+            keeper.shard_up(args.platform, args.shard, &myself);
         }
-        Ok(ShardState { directory: args.directory, presence: args.presence })
+        Ok(ShardState { keeper: args.keeper, presence: args.presence })
     }
 
     async fn handle(
@@ -54,17 +64,17 @@ impl Actor for ShardActor {
         Wake(slot): Wake,
         state: &mut ShardState,
     ) -> Result<(), ActorProcessingErr> {
-        let (Some(directory), true) = (state.directory.upgrade(), slot.claim()) else {
+        let (Some(keeper), true) = (state.keeper.upgrade(), slot.claim()) else {
             return Ok(());
         };
         // Nothing is awaited between the claim and the presence, so a claim is never lost.
-        let (ended, weak) = (slot.clone(), state.directory.clone());
+        let (ended, weak) = (slot.clone(), state.keeper.clone());
         let presence = Presence::new(move || {
-            if let Some(directory) = weak.upgrade() {
-                directory.after_end(&ended);
+            if let Some(keeper) = weak.upgrade() {
+                keeper.after_end(&ended);
             }
         });
-        let args = HostArgs { spawner: directory.spawner(), presence, slot };
+        let args = HostArgs { spawner: keeper.spawner(), presence, slot };
         // A failed start drops the presence, which reports it like any other end.
         if let Err(error) = Host::spawn_linked(None, Host, args, myself.get_cell()).await {
             tracing::warn!(%error, "an entity's actor could not be started");
@@ -88,15 +98,14 @@ impl Actor for ShardActor {
 
 /// A shard's supervisor as a child of its platform.
 pub(super) struct ShardStart {
-    pub(super) directory: Weak<Directory>,
+    pub(super) keeper: Weak<dyn Keeper>,
     pub(super) platform: usize,
     pub(super) shard: u8,
 }
 
 impl StartChild for ShardStart {
     fn start(&self, parent: ActorCell, presence: ChildPresence) -> BoxFuture<'static, Result<Running, SpawnErr>> {
-        let args =
-            ShardArgs { directory: self.directory.clone(), platform: self.platform, shard: self.shard, presence };
+        let args = ShardArgs { keeper: self.keeper.clone(), platform: self.platform, shard: self.shard, presence };
         Box::pin(async move {
             let (shard, _) = ShardActor::spawn_linked(None, ShardActor, args, parent).await?;
             Ok(Running { cell: shard.get_cell(), stop_by: StopBy::Stop })

@@ -18,7 +18,7 @@ use crate::{
     BoxFuture,
     ports::Clock,
     task,
-    telemetry::{ActorKind, ActorState},
+    telemetry::{ActorKind, ActorState, ServiceMeter},
 };
 
 /// How long a killed child has to end before it counts as wedged.
@@ -90,6 +90,8 @@ pub(super) struct ChildSpec {
     pub(super) shutdown: Duration,
     pub(super) start: Arc<dyn StartChild>,
     pub(super) info: Arc<Mutex<ChildInfo>>,
+    /// What a service counts of itself.
+    pub(super) meter: Option<Arc<ServiceMeter>>,
 }
 
 impl ChildSpec {
@@ -101,7 +103,7 @@ impl ChildSpec {
         start: Arc<dyn StartChild>,
     ) -> Self {
         let info = ChildInfo { state: ActorState::Waking, incarnation: 0, restarts: 0, last_error: None };
-        Self { name, kind, restart, shutdown, start, info: Arc::new(Mutex::new(info)) }
+        Self { name, kind, restart, shutdown, start, info: Arc::new(Mutex::new(info)), meter: None }
     }
 }
 
@@ -161,6 +163,8 @@ struct Child {
     running: Running,
     generation: u64,
     started: Duration,
+    /// We asked it to stop: then an end without a word is what was asked for.
+    asked: bool,
 }
 
 /// INVARIANT: `presence` is the last field, so the end is reported after all else was dropped.
@@ -216,7 +220,7 @@ impl Actor for Supervisor {
                 state.start_due(&myself, epoch).await;
                 Vec::new()
             }
-            SupervisorMsg::Ended { id, generation, cause } => state.ended(id, generation, &cause),
+            SupervisorMsg::Ended { id, generation, cause } => state.ended(id, generation, cause),
             SupervisorMsg::Overdue { id, generation, killed } => state.overdue(&myself, id, generation, killed),
             SupervisorMsg::Stop { only, end, reply } => state.stop(only, end, reply),
         };
@@ -289,7 +293,7 @@ impl SupervisorState {
             }
             // Starting is short for every kind of child: what takes long is its first message.
             let child = match spec.start.start(myself.get_cell(), presence).await {
-                Ok(running) => Child { running, generation, started: self.seat.clock.monotonic() },
+                Ok(running) => Child { running, generation, started: self.seat.clock.monotonic(), asked: false },
                 Err(error) => {
                     // The presence was dropped with it, and has reported the end already.
                     tracing::warn!(child = %spec.name, %error, "a child could not be started");
@@ -302,7 +306,7 @@ impl SupervisorState {
         }
     }
 
-    fn ended(&mut self, id: usize, generation: u64, cause: &Cause) -> Vec<Action> {
+    fn ended(&mut self, id: usize, generation: u64, mut cause: Cause) -> Vec<Action> {
         let now = self.seat.clock.monotonic();
         let Some(place) = self.children.get_mut(id) else {
             return Vec::new();
@@ -310,12 +314,15 @@ impl SupervisorState {
         if place.as_ref().is_some_and(|child| child.generation > generation) {
             return Vec::new();
         }
-        if let Some(child) = place.take()
-            && now.saturating_sub(child.started) > self.seat.policy.intensity.within
-        {
-            self.plan.on_progress(id);
+        if let Some(child) = place.take() {
+            if child.asked && cause == Cause::Vanished {
+                cause = Cause::Asked;
+            }
+            if now.saturating_sub(child.started) > self.seat.policy.intensity.within {
+                self.plan.on_progress(id);
+            }
         }
-        let actions = self.plan.on_exit(id, cause, now);
+        let actions = self.plan.on_exit(id, &cause, now);
         if let Some(spec) = self.spec(id) {
             let mut info = spec.info.lock();
             let restarts = actions.iter().any(|action| matches!(action, Action::Start { .. }));
@@ -331,11 +338,13 @@ impl SupervisorState {
         actions
     }
 
-    fn stop_child(&self, myself: &ActorRef<SupervisorMsg>, id: usize) {
-        let (Some(Some(child)), Some(spec)) = (self.children.get(id), self.spec(id)) else {
+    fn stop_child(&mut self, myself: &ActorRef<SupervisorMsg>, id: usize) {
+        let spec = self.spec(id);
+        let (Some(Some(child)), Some(spec)) = (self.children.get_mut(id), spec) else {
             // Its end is on the way already.
             return;
         };
+        child.asked = true;
         match &child.running.stop_by {
             StopBy::Token(token) => token.cancel(),
             StopBy::Order(supervisor) => {

@@ -1,19 +1,14 @@
 //! The tree: node, planes, platforms, and below them services and shards.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ractor::Actor as _;
 use tokio::sync::watch;
 
 use super::{
-    Cause, Directory, Restart, RestartPolicy, ServiceSpec, Strategy,
+    Cause, Restart, RestartPolicy, ServiceSpec, Strategy,
     restart::{Backoff, Intensity},
-    shard::ShardStart,
-    supervisor::{ChildPresence, ChildSpec, Seat, Supervisor, SupervisorArgs},
+    supervisor::{ChildPresence, ChildSpec, Seat, StartChild, Supervisor, SupervisorArgs},
 };
 use crate::{
     envelope::Address,
@@ -174,7 +169,7 @@ impl Tree {
     }
 
     /// Starts the supervisor of a shard, which is in use from now on.
-    pub(super) fn add_shard(&self, platform: usize, shard: u8, directory: Weak<Directory>) {
+    pub(super) fn add_shard(&self, platform: usize, shard: u8, start: Arc<dyn StartChild>) {
         let Some(place) = self.platforms.get(platform) else {
             return;
         };
@@ -183,7 +178,7 @@ impl Tree {
             ActorKind::Shard,
             Restart::Permanent,
             Duration::from_secs(5),
-            Arc::new(ShardStart { directory, platform, shard }),
+            start,
         ));
     }
 
@@ -241,8 +236,9 @@ fn supervisor(name: Arc<str>, kind: ActorKind, seat: &Arc<Seat>) -> ChildSpec {
 }
 
 fn child(name: String, kind: ActorKind, service: ServiceSpec) -> ChildSpec {
-    let (restart, shutdown) = (service.restart, service.shutdown);
-    ChildSpec::new(Arc::from(name), kind, restart, shutdown, Arc::new(service))
+    let (restart, shutdown, meter) = (service.restart, service.shutdown, service.meter.clone());
+    let spec = ChildSpec::new(Arc::from(name), kind, restart, shutdown, Arc::new(service));
+    ChildSpec { meter: Some(meter), ..spec }
 }
 
 fn shard_name(platform: &Platform, shard: u8) -> String {
@@ -261,6 +257,7 @@ fn services(seat: &Seat) -> Vec<ActorInfo> {
 
 fn line(name: &str, kind: ActorKind, parent: Option<&str>, spec: Option<&ChildSpec>) -> ActorInfo {
     let info = spec.map(|spec| spec.info.lock().clone());
+    let (handled, depth) = spec.and_then(|spec| spec.meter.as_ref()).map_or((0, 0), |meter| meter.read());
     ActorInfo {
         name: name.to_owned(),
         kind,
@@ -269,10 +266,10 @@ fn line(name: &str, kind: ActorKind, parent: Option<&str>, spec: Option<&ChildSp
         state: info.as_ref().map_or(ActorState::Live, |info| info.state),
         incarnation: info.as_ref().map_or(1, |info| info.incarnation),
         restarts: info.as_ref().map_or(0, |info| info.restarts),
-        depth: 0,
+        depth,
         bytes: 0,
         oldest_age: None,
-        handled: 0,
+        handled,
         failed: 0,
         handle_p50: Duration::ZERO,
         handle_p99: Duration::ZERO,

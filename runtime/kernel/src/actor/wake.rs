@@ -7,16 +7,12 @@ use std::{sync::Arc, time::Duration};
 
 use ractor::ActorRef;
 
-use super::{DeadReason, Directory, Slot, life::Next, shard::Wake};
+use super::{
+    DeadReason, Directory, Slot, Spawner,
+    life::Next,
+    shard::{Keeper, ShardStart, Wake},
+};
 use crate::task;
-
-/// Where the supervisor of one platform and shard is, and who waits for it.
-#[derive(Default)]
-pub(super) struct Seat {
-    bell: Option<ActorRef<Wake>>,
-    pending: Vec<Arc<Slot>>,
-    asked: bool,
-}
 
 impl Directory {
     /// Has the next incarnation started, after this delay.
@@ -56,12 +52,26 @@ impl Directory {
         let first = !std::mem::replace(&mut seat.asked, true);
         drop(seats);
         if first {
-            self.tree.add_shard(key.0, key.1, self.weak());
+            let (platform, shard) = key;
+            let start = ShardStart { keeper: self.weak(), platform, shard };
+            self.tree.add_shard(platform, shard, Arc::new(start));
         }
     }
 
-    /// A shard's supervisor is up: it takes over who waits, and who its predecessor left waiting.
-    pub(super) fn shard_up(&self, platform: usize, shard: u8, bell: &ActorRef<Wake>) {
+    /// Forgets a sleeping slot whose past no longer counts.
+    pub(super) fn forget(&self, slot: &Arc<Slot>) {
+        if let Some(map) = self.map(slot.address()) {
+            let mut map = map.lock();
+            if slot.retire_if_idle(self.floor.now()) {
+                map.remove(slot.address());
+            }
+        }
+    }
+}
+
+impl Keeper for Directory {
+    /// It takes over who waits, and who its predecessor left waiting.
+    fn shard_up(&self, platform: usize, shard: u8, bell: &ActorRef<Wake>) {
         let mut seats = self.seats.lock();
         let seat = seats.entry((platform, shard)).or_default();
         seat.bell = Some(bell.clone());
@@ -76,8 +86,7 @@ impl Directory {
         }
     }
 
-    /// Decides what becomes of an address whose incarnation has ended.
-    pub(super) fn after_end(&self, slot: &Arc<Slot>) {
+    fn after_end(&self, slot: &Arc<Slot>) {
         let (next, dead, cause) = match self.map(slot.address()) {
             // Under the map's lock: nobody may find a slot that is being retired.
             Some(map) => {
@@ -97,13 +106,7 @@ impl Directory {
         self.floor.moved.notify_waiters();
     }
 
-    /// Forgets a sleeping slot whose past no longer counts.
-    pub(super) fn forget(&self, slot: &Arc<Slot>) {
-        if let Some(map) = self.map(slot.address()) {
-            let mut map = map.lock();
-            if slot.retire_if_idle(self.floor.now()) {
-                map.remove(slot.address());
-            }
-        }
+    fn spawner(&self) -> Arc<dyn Spawner> {
+        self.spawner.clone()
     }
 }

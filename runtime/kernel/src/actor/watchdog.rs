@@ -27,14 +27,15 @@ pub(super) fn start(directory: &Arc<Directory>) {
     let (weak, every) = (directory.weak(), directory.floor.config.watch_every);
     task::spawn("runtime beat", beat(weak.clone()));
     let started = thread::Builder::new().name("mesh-watchdog".to_owned()).spawn(move || {
-        let mut from = 0;
+        let (mut from, mut silence) = (0, Silence::default());
         loop {
             thread::sleep(every);
             let Some(directory) = weak.upgrade() else {
                 return;
             };
             from = look(&directory, from);
-            abort_if_stuck(&directory);
+            let silent = silence.look(directory.beat.load(Ordering::Relaxed), every);
+            abort_if_stuck(&directory, silent);
         }
     });
     if let Err(error) = started {
@@ -109,13 +110,42 @@ fn look_at(slot: &Slot, floor: &Floor) {
     }
 }
 
-fn abort_if_stuck(directory: &Directory) {
+/// How long the runtime gave no sign of life, in looks of the watchdog: a process that was stopped
+/// from outside, or a machine that slept, did not look either and is not stuck.
+#[derive(Debug, Default)]
+struct Silence {
+    beat: u64,
+    lasts: Duration,
+}
+
+impl Silence {
+    fn look(&mut self, beat: u64, since_last: Duration) -> Duration {
+        self.lasts = if beat == self.beat { self.lasts + since_last } else { Duration::ZERO };
+        self.beat = beat;
+        self.lasts
+    }
+}
+
+fn abort_if_stuck(directory: &Directory, silent: Duration) {
     let Some(most) = directory.floor.config.abort_after else {
         return;
     };
-    let silent = directory.unresponsive_for();
     if silent > most {
         tracing::error!(?silent, "the runtime gives no sign of life: the process ends");
         std::process::abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_lasts_until_the_next_sign_of_life_and_counts_looks_alone() {
+        let (mut silence, every) = (Silence::default(), Duration::from_millis(100));
+        let looks = [(7, 0), (7, 100), (7, 200), (8, 0), (8, 100), (9, 0)];
+        for (beat, lasts) in looks {
+            assert_eq!(silence.look(beat, every), Duration::from_millis(lasts), "at beat {beat}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::Seen;
 use crate::{
     envelope::decode,
     ports::{Cursor, Followed, Journal, JournalError},
+    telemetry::ServiceMeter,
 };
 
 /// Why a projection could not take a batch.
@@ -63,6 +64,7 @@ pub async fn run_projection(
     journal: Arc<dyn Journal>,
     projection: &mut dyn Projection,
     stop: CancellationToken,
+    meter: Arc<ServiceMeter>,
 ) -> Result<(), ProjectionError> {
     let mut feed = match journal.follow(None, projection.cursor()) {
         Err(error @ (JournalError::BadCursor | JournalError::Freed)) => {
@@ -78,6 +80,7 @@ pub async fn run_projection(
             followed = feed.next() => followed?,
         };
         let batch = interesting(&followed, projection.interests())?;
+        meter.holds(batch.len());
         let mut delay = Duration::from_millis(50);
         // INVARIANT: the feed is not asked again before this batch is kept, so nothing is skipped.
         while let Err(error) = projection.apply(&batch, &followed.cursor, followed.position) {
@@ -88,6 +91,7 @@ pub async fn run_projection(
             }
             delay = (delay * 2).min(Duration::from_secs(5));
         }
+        meter.handled(batch.len());
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     envelope::{Address, Envelope, IdempotencyKey, Payload, Retry},
     path::Mesh,
     ports::{Cursors, Journal, JournalError},
+    telemetry::ServiceMeter,
 };
 
 use super::ProjectionError;
@@ -55,6 +56,7 @@ pub async fn run_reactor(
     reactor: Arc<dyn Reactor>,
     cursors: Arc<dyn Cursors>,
     stop: CancellationToken,
+    meter: Arc<ServiceMeter>,
 ) -> Result<(), ProjectionError> {
     let mut feed = match journal.follow(None, cursors.load(reactor.name())) {
         Err(JournalError::BadCursor | JournalError::Freed) => journal.follow(None, None)?,
@@ -67,6 +69,7 @@ pub async fn run_reactor(
         };
         let seen = interesting(&followed, reactor.interests())?;
         let by_target = reactions(reactor.as_ref(), &seen);
+        meter.holds(seen.len());
         if !by_target.is_empty() {
             let sent = stream::iter(by_target)
                 .for_each_concurrent(TARGETS_AT_ONCE, |(_, steps)| deliver_all(&mesh, reactor.name(), steps, &stop));
@@ -75,6 +78,7 @@ pub async fn run_reactor(
                 return Ok(());
             }
         }
+        meter.handled(seen.len());
         cursors.store(reactor.name(), &followed.cursor);
     }
 }

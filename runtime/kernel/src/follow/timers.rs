@@ -6,6 +6,7 @@ use crate::{
     entity::TimerRequest,
     envelope::{Address, IdempotencyKey, Payload, Retry},
     path::Mesh,
+    telemetry::ServiceMeter,
 };
 
 /// How many timers fire at once.
@@ -15,16 +16,19 @@ const AT_ONCE: usize = 256;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Fires timers as they become due, until dropped.
-pub async fn run_timers(mesh: &Mesh) {
+pub async fn run_timers(mesh: &Mesh, meter: &ServiceMeter) {
     loop {
         mesh.timers().wait().await;
         loop {
             let due = mesh.timers().take_due(AT_ONCE);
+            meter.holds(mesh.timers().len() + due.len());
             if due.is_empty() {
                 break;
             }
+            let number = due.len();
             let fired = due.into_iter().map(|due| fire(mesh, due.address, due.timer));
             futures_util::future::join_all(fired).await;
+            meter.handled(number);
         }
     }
 }

@@ -11,11 +11,13 @@
 mod histogram;
 mod info;
 mod meter;
+mod service;
 mod sums;
 mod tail;
 
 pub use histogram::{Histogram, Quantiles};
 pub use info::{ActorInfo, ActorKind, ActorState};
 pub use meter::Meter;
+pub use service::ServiceMeter;
 pub use sums::{KindMeter, KindSums, Meters};
 pub use tail::{Listener, Signal, SignalKind, Signals, Tailed};

@@ -18,32 +18,34 @@ use super::{
 /// else says that its room is free.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Tells those who were turned away to ask again as room comes free, until nobody is away.
-pub(super) async fn call_up(workers: Workers) {
-    let Some(outbox) = workers.0.outbox.get().cloned() else {
-        workers.0.calling.store(false, Ordering::Release);
-        return;
-    };
-    loop {
-        for line in &workers.0.lines {
-            call_up_of(&workers, line, &outbox).await;
-        }
-        if !owes(&workers) {
-            workers.0.calling.store(false, Ordering::Release);
-            // Someone may have been turned away just before the flag was down.
-            if !owes(&workers) || workers.0.calling.swap(true, Ordering::AcqRel) {
-                return;
+impl Workers {
+    /// Tells those who were turned away to ask again as room comes free, until nobody is away.
+    pub(super) async fn call_up(self) {
+        let Some(outbox) = self.0.outbox.get().cloned() else {
+            self.0.calling.store(false, Ordering::Release);
+            return;
+        };
+        loop {
+            for line in &self.0.lines {
+                call_up_of(&self, line, &outbox).await;
+            }
+            if !self.owes() {
+                self.0.calling.store(false, Ordering::Release);
+                // Someone may have been turned away just before the flag was down.
+                if !self.owes() || self.0.calling.swap(true, Ordering::AcqRel) {
+                    return;
+                }
+            }
+            tokio::select! {
+                () = self.0.stop.cancelled() => return,
+                _ = tokio::time::timeout(LOOK_EVERY, self.0.room.notified()) => {}
             }
         }
-        tokio::select! {
-            () = workers.0.stop.cancelled() => return,
-            _ = tokio::time::timeout(LOOK_EVERY, workers.0.room.notified()) => {}
-        }
     }
-}
 
-fn owes(workers: &Workers) -> bool {
-    workers.0.lines.iter().any(|line| line.lock().owes())
+    fn owes(&self) -> bool {
+        self.0.lines.iter().any(|line| line.lock().owes())
+    }
 }
 
 async fn call_up_of(workers: &Workers, line: &Mutex<Line>, outbox: &Arc<dyn Outbox>) {

@@ -4,9 +4,11 @@
 //! lost with the process; the journal knows whom to wake so that they fill again.
 
 mod again;
+mod effect;
 mod line;
 mod timers;
 mod workers;
 
+pub use effect::{EffectTask, Outbox};
 pub use timers::{Due, Timers};
-pub use workers::{EffectTask, Outbox, Workers};
+pub use workers::Workers;

@@ -15,9 +15,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::line::Line;
+use super::{EffectTask, Outbox, line::Line};
 use crate::{
-    BoxFuture,
     entity::EffectRequest,
     envelope::{Address, Envelope, IdempotencyKey, Refusal, Retry, TenantScope},
     fair::Bounds,
@@ -26,29 +25,6 @@ use crate::{
 
 /// What waits for a worker in one line: more is asked for again when there is room.
 const WAITING: Bounds = Bounds { items: 4096, bytes: 32 * 1024 * 1024 };
-
-/// An effect that an entity asked for.
-#[derive(Debug, Clone)]
-pub struct EffectTask {
-    /// Who asked, and who gets the outcome.
-    pub address: Address,
-    /// What was asked.
-    pub request: EffectRequest,
-    /// The event because of which it was asked: trace, correlation, principal.
-    pub cause: Arc<Envelope>,
-}
-
-/// The way back from the workers to the entities.
-pub trait Outbox: Send + Sync + 'static {
-    /// Sends the outcome as a command; done when the entity has recorded or refused it.
-    fn tell<'a>(&'a self, task: &'a EffectTask, outcome: Outcome) -> BoxFuture<'a, Result<(), Refusal>>;
-
-    /// There is room again: has this entity ask for what it still wants, waking it when it sleeps.
-    fn ask_again(&self, address: &Address);
-
-    /// Everybody who waits for work, as far as the journal knows; `None` when it cannot be read now.
-    fn who_waits(&self) -> BoxFuture<'_, Option<Vec<Address>>>;
-}
 
 type InFlight = HashMap<(Address, IdempotencyKey), CancellationToken>;
 
@@ -203,7 +179,7 @@ impl Workers {
     /// Starts the task that tells who was turned away to ask again, unless it is there.
     fn call_up_later(&self) {
         if !self.0.calling.swap(true, Ordering::AcqRel) {
-            let calling = self.0.tasks.track_future(super::again::call_up(self.clone()));
+            let calling = self.0.tasks.track_future(self.clone().call_up());
             drop(crate::task::spawn("effects again", calling));
         }
     }

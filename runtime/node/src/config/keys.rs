@@ -138,6 +138,12 @@ pub const KEYS: &[Key] = &[
         "How long a command waits for its answer when its sender set no deadline.",
     ),
     key(
+        "actors.abort_after",
+        "10s",
+        seconds(2, 3_600),
+        "A node whose threads are all stuck for this long ends itself; nothing acknowledged is lost, and whoever runs it starts it again.",
+    ),
+    key(
         "tenants.commands_per_second",
         "2000",
         count(1, 10_000_000),

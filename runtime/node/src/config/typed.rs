@@ -70,6 +70,8 @@ pub struct Actors {
     pub awake_bytes_max: usize,
     /// Deadline of a command that has none.
     pub command_timeout: Duration,
+    /// How long the node may be stuck before it ends itself.
+    pub abort_after: Duration,
 }
 
 /// Section `tenants`.
@@ -158,6 +160,7 @@ impl Config {
                 sleep_after: all.take_time("actors.sleep_after")?,
                 awake_bytes_max: all.take_size("actors.awake_bytes_max")?,
                 command_timeout: all.take_time("actors.command_timeout")?,
+                abort_after: all.take_time("actors.abort_after")?,
             },
             tenants: Tenants {
                 commands_per_second: all.take_count("tenants.commands_per_second")?,

@@ -158,6 +158,7 @@ fn actors(config: &Config) -> ActorConfig {
         lane: mailbox,
         idle_after: config.actors.sleep_after,
         memory_bytes: config.actors.awake_bytes_max,
+        abort_after: Some(config.actors.abort_after),
         ..ActorConfig::default()
     }
 }
@@ -173,12 +174,12 @@ fn reactors() -> Vec<(&'static str, Arc<dyn Reactor>)> {
 /// The read models' projection, under Observability: it is how people see.
 fn serve_projection(tree: &Tree, journal: Arc<dyn Journal>, index: readmodel::Index) {
     let index = Arc::new(tokio::sync::Mutex::new(index));
-    tree.serve_node(ServiceSpec::new("lists", move |stop| {
+    tree.serve_node(ServiceSpec::metered("lists", move |stop, meter| {
         let (journal, index) = (journal.clone(), index.clone());
         async move {
             let mut index = index.lock().await;
             let projection: &mut dyn Projection = &mut *index;
-            run_projection(journal, projection, stop).await.map_err(|error| Crash::Retry(Box::new(error)))
+            run_projection(journal, projection, stop, meter).await.map_err(|error| Crash::Retry(Box::new(error)))
         }
     }));
 }
@@ -192,10 +193,11 @@ fn serve_reactor(
     cursors: Arc<FolderCursors>,
 ) -> Result<()> {
     let (mesh, journal) = (mesh.clone(), journal.clone());
-    let service = ServiceSpec::new(reactor.name(), move |stop| {
+    let service = ServiceSpec::metered(reactor.name(), move |stop, meter| {
         let (mesh, journal, reactor, cursors) = (mesh.clone(), journal.clone(), reactor.clone(), cursors.clone());
         async move {
-            run_reactor(mesh, journal, reactor, cursors, stop).await.map_err(|error| Crash::Retry(Box::new(error)))
+            let ended = run_reactor(mesh, journal, reactor, cursors, stop, meter).await;
+            ended.map_err(|error| Crash::Retry(Box::new(error)))
         }
     });
     Ok(tree.serve(platform, service)?)
@@ -204,12 +206,12 @@ fn serve_reactor(
 /// Timers fire, and cursors that were held back are written.
 fn serve_timers(tree: &Tree, mesh: &Mesh, cursors: Arc<FolderCursors>) {
     let mesh = mesh.clone();
-    tree.serve_node(ServiceSpec::new("timers", move |stop| {
+    tree.serve_node(ServiceSpec::metered("timers", move |stop, meter| {
         let mesh = mesh.clone();
         async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = run_timers(&mesh) => {}
+                () = run_timers(&mesh, &meter) => {}
             }
             Ok(())
         }

@@ -17,9 +17,12 @@ use mesh_kernel::{
     ports::{ContentError, ContentStore, Digest},
 };
 use parking_lot::Mutex;
-use tokio::task::spawn_blocking;
+use tokio::{
+    sync::{OwnedRwLockReadGuard, RwLock},
+    task::spawn_blocking,
+};
 
-use crate::files::{Files, OsFiles, is_full, read_whole, write_all};
+use crate::files::{File, Files, OsFiles, is_full, read_whole, write_all};
 
 /// Removes a tenant's empty folder.
 type RemoveFolder = dyn Fn(&TenantId) -> io::Result<()> + Send + Sync;
@@ -34,9 +37,15 @@ pub struct FolderStore {
     inner: Arc<Inner>,
 }
 
+/// Lists the tenants that have a folder.
+type ListFolders = dyn Fn() -> io::Result<Vec<TenantId>> + Send + Sync;
+
 struct Inner {
     open: Box<OpenFolder>,
     remove: Box<RemoveFolder>,
+    tenants: Box<ListFolders>,
+    /// Held by whoever needs all bodies to stay; removals wait for it.
+    kept: Arc<RwLock<()>>,
     folders: Mutex<HashMap<TenantId, Arc<dyn Files>>>,
     free_bytes_min: u64,
     next_tmp: AtomicU64,
@@ -47,14 +56,15 @@ impl FolderStore {
     /// would be left on the disk.
     pub fn open(folder: &Path, free_bytes_min: u64) -> Self {
         let folder: PathBuf = folder.to_owned();
-        let root = folder.clone();
+        let (root, top) = (folder.clone(), folder.clone());
+        let tenants = move || tenants_in(&top);
         let remove = move |tenant: &TenantId| match std::fs::remove_dir(root.join(tenant.as_str())) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         };
         let open =
             move |tenant: &TenantId| Ok(Arc::new(OsFiles::open(&folder.join(tenant.as_str()))?) as Arc<dyn Files>);
-        Self::with(Box::new(open), Box::new(remove), free_bytes_min)
+        Self::with(Box::new(open), Box::new(remove), Box::new(tenants), free_bytes_min)
     }
 
     /// A store over folders that `open` opens, one for each tenant.
@@ -62,20 +72,79 @@ impl FolderStore {
         open: impl Fn(&TenantId) -> io::Result<Arc<dyn Files>> + Send + Sync + 'static,
         free_bytes_min: u64,
     ) -> Self {
-        Self::with(Box::new(open), Box::new(|_| Ok(())), free_bytes_min)
+        Self::with(Box::new(open), Box::new(|_| Ok(())), Box::new(|| Ok(Vec::new())), free_bytes_min)
     }
 
-    fn with(open: Box<OpenFolder>, remove: Box<RemoveFolder>, free_bytes_min: u64) -> Self {
+    fn with(open: Box<OpenFolder>, remove: Box<RemoveFolder>, tenants: Box<ListFolders>, free_bytes_min: u64) -> Self {
         Self {
             inner: Arc::new(Inner {
                 open,
                 remove,
+                tenants,
+                kept: Arc::default(),
                 folders: Mutex::default(),
                 free_bytes_min,
                 next_tmp: AtomicU64::new(0),
             }),
         }
     }
+}
+
+impl FolderStore {
+    /// The same store once more.
+    pub(crate) fn share(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+
+    /// No body is removed until this is dropped.
+    pub(crate) async fn keep(&self) -> OwnedRwLockReadGuard<()> {
+        self.inner.kept.clone().read_owned().await
+    }
+
+    /// All bodies, and their lengths.
+    pub(crate) fn all(&self) -> io::Result<Vec<(TenantId, Digest, u64)>> {
+        let mut tenants = (self.inner.tenants)()?;
+        tenants.extend(self.inner.folders.lock().keys().cloned());
+        tenants.sort();
+        tenants.dedup();
+        let mut all = Vec::new();
+        for tenant in tenants {
+            let folder = self.inner.folder(&tenant)?;
+            for name in folder.list()? {
+                if let Ok(digest) = format!("sha256:{name}").parse() {
+                    all.push((tenant.clone(), digest, folder.open(&name)?.len()?));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The file of a body.
+    pub(crate) fn file(&self, tenant: &TenantId, digest: Digest) -> io::Result<Arc<dyn File>> {
+        self.inner.folder(tenant)?.open(&digest.hex())
+    }
+
+    /// As `put`, in the caller's own thread.
+    pub(crate) fn store(&self, tenant: &TenantId, body: &[u8]) -> Result<Digest, ContentError> {
+        self.inner.put(tenant, body)
+    }
+}
+
+fn tenants_in(folder: &Path) -> io::Result<Vec<TenantId>> {
+    let mut tenants = Vec::new();
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(tenants),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir()
+            && let Some(name) = entry.file_name().to_str()
+        {
+            tenants.extend(TenantId::parse(name).ok());
+        }
+    }
+    Ok(tenants)
 }
 
 impl Inner {
@@ -200,12 +269,16 @@ impl ContentStore for FolderStore {
     fn remove<'a>(&'a self, scope: &'a TenantScope, digest: Digest) -> BoxFuture<'a, Result<(), ContentError>> {
         let (inner, tenant) = (self.inner.clone(), scope.tenant().clone());
         Box::pin(async move {
+            let _none_is_kept = inner.kept.clone().write_owned().await;
             spawn_blocking(move || inner.remove(&tenant, digest)).await.unwrap_or_else(|_| Err(stopped()))
         })
     }
 
     fn erase<'a>(&'a self, scope: &'a TenantScope) -> BoxFuture<'a, Result<(), ContentError>> {
         let (inner, tenant) = (self.inner.clone(), scope.tenant().clone());
-        Box::pin(async move { spawn_blocking(move || inner.erase(&tenant)).await.unwrap_or_else(|_| Err(stopped())) })
+        Box::pin(async move {
+            let _none_is_kept = inner.kept.clone().write_owned().await;
+            spawn_blocking(move || inner.erase(&tenant)).await.unwrap_or_else(|_| Err(stopped()))
+        })
     }
 }

@@ -22,4 +22,4 @@ mod embedded;
 pub mod files;
 
 pub use content::FolderStore;
-pub use embedded::{EmbeddedJournal, OpenError, Options, Verified};
+pub use embedded::{BackupError, Copied, EmbeddedJournal, OpenError, Options, Progress, Verified, restore, restore_on};

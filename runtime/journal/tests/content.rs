@@ -93,3 +93,24 @@ async fn a_full_disk_refuses_a_body_and_leaves_nothing() {
     files.set_capacity(Some(5000));
     store.put(&scope("acme"), Bytes::from(vec![1; 2000])).await.unwrap();
 }
+
+#[tokio::test]
+async fn of_an_erased_tenant_neither_bodies_nor_folder_are_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FolderStore::open(folder.path(), 0);
+    let scope = |tenant: &str| TenantScope::unproven(TenantId::parse(tenant).unwrap());
+    let (ours, theirs) = (scope("acme"), scope("globex"));
+    let digest = store.put(&ours, Bytes::from_static(b"a body")).await.unwrap();
+    store.put(&theirs, Bytes::from_static(b"a body")).await.unwrap();
+    let second = store.put(&theirs, Bytes::from_static(b"another")).await.unwrap();
+    store.remove(&theirs, second).await.unwrap();
+    store.remove(&theirs, second).await.unwrap();
+    assert!(matches!(store.get(&theirs, second).await, Err(ContentError::NotFound(_))));
+    for _ in 0..2 {
+        store.erase(&theirs).await.unwrap();
+        assert!(!folder.path().join("globex").exists());
+    }
+    assert!(matches!(store.get(&theirs, digest).await, Err(ContentError::NotFound(_))));
+    assert_eq!(store.get(&ours, digest).await.unwrap(), "a body");
+    store.put(&theirs, Bytes::from_static(b"a body")).await.unwrap();
+}

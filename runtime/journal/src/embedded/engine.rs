@@ -93,6 +93,15 @@ impl EmbeddedJournal {
         spawn_blocking(move || scan::verify(&shared)).await.unwrap_or(Err(JournalError::Closed))
     }
 
+    /// As [`EmbeddedJournal::verify`], in the caller's own thread.
+    pub(super) fn verify_now(&self) -> Result<Verified, JournalError> {
+        scan::verify(&self.shared)
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     async fn submit_events(&self, append: Append, repeat: Option<u64>) -> AppendOutcome {
         let size = append.events.iter().map(|event| record::len_of(append.address.as_str(), event)).sum();
         if let Some(refusal) = self.refuse(&append, size) {

@@ -1,5 +1,6 @@
 //! The embedded engine: a segmented log in one folder.
 
+mod backup;
 mod chain;
 mod checkpoint;
 mod cursor;
@@ -21,6 +22,7 @@ mod tombstone;
 mod window;
 mod writer;
 
+pub use backup::{BackupError, Copied, Progress, restore, restore_on};
 pub use engine::EmbeddedJournal;
 pub use error::OpenError;
 pub use options::Options;

@@ -221,6 +221,39 @@ async fn a_submit_is_done_once_and_a_list_waits_until_it_knows_it() -> Result<()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_run_leaves_no_child_behind_however_early_it_is_cancelled() -> Result<()> {
+    let (_data, _, node) = start()?;
+    let mut client = node.client().await?;
+    client.publish("name: child\nsteps: [{ id: hear, signal: { name: go } }]\n").await?;
+    client.publish("name: parent\nsteps: [{ id: sub, workflow: { definition: child } }]\n").await?;
+    let cancelled = (0..60).map(|n| {
+        let mut client = client.clone();
+        async move {
+            let run_id = client.submit("parent", &format!("parent-{n}"), &serde_json::json!({})).await?;
+            let request = v1::CancelRunRequest { run_id, ..Default::default() };
+            client.workflows.cancel_run(request).await?;
+            anyhow::Ok(())
+        }
+    });
+    futures_util::future::try_join_all(cancelled).await?;
+
+    let began = std::time::Instant::now();
+    let mut quiet = 0;
+    while quiet < 20 {
+        let request = v1::ListRunsRequest { page_size: 500, ..Default::default() };
+        let runs = client.workflows.list_runs(request).await?.into_inner().runs;
+        let left: Vec<_> = runs.iter().filter(|run| run.state() != v1::RunState::Cancelled).collect();
+        // A child may still be on its way: it must stay quiet for a while.
+        quiet = if left.is_empty() { quiet + 1 } else { 0 };
+        ensure!(began.elapsed() < std::time::Duration::from_secs(60), "left behind: {left:#?}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let letters = client.dead_letters.list_dead_letters(v1::ListDeadLettersRequest::default()).await?.into_inner();
+    ensure!(letters.dead_letters.is_empty(), "{:#?}", letters.dead_letters);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_acts_on_what_was_seen_or_is_told_that_it_changed() -> Result<()> {
     let (_data, _, node) = start()?;
     let mut client = node.client().await?;

@@ -110,6 +110,7 @@ fn tell(event: &Event) -> Told {
         | Event::RunStarted { .. }
         | Event::RunPaused { .. }
         | Event::RunResumed { .. }
+        | Event::RunForestalled { .. }
         | Event::RunCancelRequested { .. }
         | Event::RunSucceeded { .. }
         | Event::RunFailed { .. }
@@ -133,6 +134,7 @@ fn tell_run(event: &Event) -> Told {
         Event::RunStarted {} => "started".to_owned(),
         Event::RunPaused { by, reason } => format!("paused by {by}{}", because(reason)),
         Event::RunResumed { by } => format!("resumed by {by}"),
+        Event::RunForestalled { by, reason } => format!("told not to begin by {by}{}", because(reason)),
         Event::RunCancelRequested { by, reason } => format!("told to stop by {by}{}", because(reason)),
         Event::RunSucceeded { .. } => "succeeded".to_owned(),
         Event::RunFailed { failure, step, .. } => match step {

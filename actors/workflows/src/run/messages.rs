@@ -343,6 +343,13 @@ pub enum Event {
         /// Who asked.
         by: String,
     },
+    /// It was told to stop before it was submitted: when it is, it ends at once.
+    RunForestalled {
+        /// Who asked.
+        by: String,
+        /// Why.
+        reason: String,
+    },
     /// It was told to stop and undoes what it did first.
     RunCancelRequested {
         /// Who asked.

@@ -86,6 +86,9 @@ impl Decider for RunDecider {
             let moment = Moment { address: recorded.address, trace_id: recorded.trace_id, at: recorded.at };
             evolve::submitted(run, submit, submitted_by, moment);
         }
+        if let Event::RunForestalled { by, reason } = &event {
+            evolve::forestalled(run, by, reason, recorded.at);
+        }
         if let Some(plan) = self.plan(run) {
             evolve::apply(run, &plan, &event, recorded.at);
         }

@@ -183,6 +183,29 @@ fn a_child_goes_from_its_parent_over_its_definition_and_back() {
 }
 
 #[test]
+fn a_child_that_is_cancelled_before_it_is_submitted_never_begins() {
+    let mut child = Simulation::new("run-child").unwrap();
+    let cancel = || Command::CancelRun { reason: "its parent was cancelled".into() };
+    child.send(cancel()).unwrap();
+    child.send(cancel()).unwrap();
+    assert_eq!(child.events.len(), 1);
+    child.submit(&definition(HELLO), empty()).unwrap();
+    assert_eq!(names(&child), ["RunForestalled", "RunSubmitted", "RunCancelled"]);
+    assert_eq!(child.run.status, Status::Cancelled);
+    assert!(child.wants().effects.is_empty());
+}
+
+#[test]
+fn the_end_of_a_child_that_nobody_waits_for_changes_nothing() {
+    let mut parent = submitted("name: p\nsteps: [{ id: sub, workflow: hello, with: { x: 1 } }]", empty());
+    parent.send(Command::CancelRun { reason: String::new() }).unwrap();
+    let before = parent.events.len();
+    let result = ChildResult::Succeeded { outputs: empty() };
+    parent.send(Command::RecordChild { step: "sub".into(), item: None, child: "run-late".into(), result }).unwrap();
+    assert_eq!(parent.events.len(), before);
+}
+
+#[test]
 fn a_child_of_an_unknown_definition_fails_its_step_and_nobody_waits_for_ever() {
     let decider = DefinitionDecider::default();
     let mut state = catalogue::Definitions::default();

@@ -2,11 +2,29 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use mesh_kernel::entity::Cause;
+
 use super::{
-    super::{error::Error, messages::Event, state::Status},
+    super::{
+        error::Error,
+        messages::Event,
+        state::{Run, Status},
+    },
     Deciding,
 };
 use crate::plan::StepIndex;
+
+/// A parent that is cancelled tells its child to stop, and may be faster than the definition that
+/// submits the child: then the child must not begin.
+pub(super) fn forestall(run: &Run, reason: &str, cause: &Cause) -> Vec<Event> {
+    match run.cancel {
+        Some(_) => Vec::new(),
+        None => {
+            let by = cause.principal.answerable().to_owned();
+            vec![Event::RunForestalled { by, reason: reason.to_owned() }]
+        }
+    }
+}
 
 impl Deciding<'_> {
     pub(super) fn pause(&mut self, reason: String) -> Result<(), Error> {

@@ -44,6 +44,9 @@ pub(super) fn decide(plans: &Plans, run: &Run, command: Command, cause: &Cause) 
     if let Command::SubmitRun(submit) = command {
         return submit::submit(plans, run, *submit, cause);
     }
+    if let (None, Command::CancelRun { reason }) = (&run.head, &command) {
+        return Ok(control::forestall(run, reason, cause));
+    }
     let id = || cause.address.id().to_owned();
     let head = run.head.as_ref().ok_or_else(|| Error::Absent { run: id() })?;
     let plan = match run.plan.get() {

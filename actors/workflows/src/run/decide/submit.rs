@@ -37,7 +37,10 @@ pub(super) fn submit(plans: &Plans, run: &Run, mut submit: SubmitRun, cause: &Ca
     let mut deciding = Deciding::new(Run::default(), plan, cause);
     let submitted_by = deciding.by();
     deciding.emit(Event::RunSubmitted { submit: Box::new(submit), submitted_by });
-    deciding.take_turn();
+    match &run.cancel {
+        Some(told) => deciding.cancel_run(told.reason.clone()),
+        None => deciding.take_turn(),
+    }
     Ok(deciding.events)
 }
 

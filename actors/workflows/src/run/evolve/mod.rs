@@ -45,6 +45,12 @@ pub(super) fn submitted(run: &mut Run, submit: &SubmitRun, by: &str, moment: Mom
     run.moved_at = moment.at;
 }
 
+/// The first event of a run that shall not begin; it has no definition yet.
+pub(super) fn forestalled(run: &mut Run, by: &str, reason: &str, at: Timestamp) {
+    run.cancel = Some(Cancel { by: by.to_owned(), reason: reason.to_owned() });
+    run.moved_at = at;
+}
+
 /// What a repeated request is compared with.
 pub(super) fn body(submit: &SubmitRun) -> mesh_kernel::ports::Digest {
     submit.body.unwrap_or_else(|| {
@@ -80,6 +86,7 @@ pub(super) fn apply(run: &mut Run, plan: &Plan, event: &Event, at: Timestamp) {
             run.paused = Some(Cancel { by: by.clone(), reason: reason.clone() });
         }
         Event::RunResumed { .. } => run.paused = None,
+        Event::RunForestalled { by, reason } => forestalled(run, by, reason, at),
         Event::RunCancelRequested { by, reason } => {
             run.cancel = Some(Cancel { by: by.clone(), reason: reason.clone() });
         }

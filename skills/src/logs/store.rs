@@ -14,7 +14,7 @@ use super::{
     LogId, LogIdError, LogLine, LogRef, LogWriter,
     id::escape,
     topic::{Topic, Topics},
-    writer::{CUT, LOG_BYTES_MAX},
+    writer::{CUT, LOG_BYTES_MAX, Place},
 };
 
 /// Why a log cannot be written or read.
@@ -59,7 +59,7 @@ pub struct LogEntry {
 pub struct LogStore {
     folder: PathBuf,
     clock: Arc<dyn Clock>,
-    topics: Topics,
+    topics: Arc<Topics>,
 }
 
 impl LogStore {
@@ -70,20 +70,22 @@ impl LogStore {
     pub fn open(folder: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Result<Arc<Self>, LogError> {
         let folder = folder.into();
         fs::create_dir_all(&folder).map_err(|source| LogError::Io { path: folder.display().to_string(), source })?;
-        Ok(Arc::new(Self { folder, clock, topics: Topics::default() }))
+        Ok(Arc::new(Self { folder, clock, topics: Arc::default() }))
     }
 
-    /// Opens a log to write. One that is there already goes on at its end: the attempt was asked
-    /// for again after a crash.
+    /// A log to write. One that is there already goes on at its end: the attempt was asked for
+    /// again after a crash.
+    ///
+    /// **Cost**: a look at the disk; the file is made with the first line.
     ///
     /// # Errors
-    /// [`LogError`] when the id names no file or the disk refuses.
+    /// [`LogError::Id`] when the id names no file.
     pub fn writer(&self, scope: &TenantScope, id: &LogId) -> Result<LogWriter, LogError> {
         let path = self.path(scope, id)?;
-        let (file, so_far) = open_to_append(&path).map_err(|source| self.io(&path, source))?;
-        let topic = self.topic(scope, &id.run);
-        let writer = LogWriter::new(id.clone(), file, so_far, self.clock.clone(), topic);
-        if so_far.lines > 0 {
+        let written = fs::metadata(&path).is_ok_and(|file| file.len() > 0);
+        let place = Place { tenant: scope.tenant().clone(), id: id.clone(), path, topics: self.topics.clone() };
+        let writer = LogWriter::new(place, self.clock.clone());
+        if written {
             writer.note("asked for again: the outcome of the lines above was never recorded");
         }
         Ok(writer)
@@ -150,7 +152,7 @@ impl std::fmt::Debug for LogStore {
     }
 }
 
-fn open_to_append(path: &Path) -> io::Result<(File, LogRef)> {
+pub(super) fn open_to_append(path: &Path) -> io::Result<(File, LogRef)> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }

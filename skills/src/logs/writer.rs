@@ -1,12 +1,21 @@
 //! The writing end of one log.
 
-use std::{fs::File, io::Write as _, sync::Arc};
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    path::PathBuf,
+    sync::Arc,
+};
 
-use mesh_kernel::ports::Clock;
+use mesh_kernel::{envelope::TenantId, ports::Clock};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::{LineKind, LogId, LogLine, Progress, topic::Topic};
+use super::{
+    LineKind, LogId, LogLine, Progress,
+    store::open_to_append,
+    topic::{Topic, Topics},
+};
 
 /// Largest log of one attempt. **Units**: bytes; what comes after is counted and left out.
 pub const LOG_BYTES_MAX: u64 = 1024 * 1024;
@@ -29,7 +38,8 @@ pub struct LogRef {
 /// Where a skill tells what it does. Cheap to clone; all clones write one log.
 ///
 /// **Cost**: one small write to a file for each line, on the caller's thread; nothing waits for the
-/// disk. A log that cannot be written is given up with one warning: no step fails because of it.
+/// disk. The file is made with the first line, so an attempt that says nothing costs no file. A log that
+/// cannot be written is given up with one warning: no step fails because of it.
 #[derive(Clone)]
 pub struct LogWriter {
     to: To,
@@ -45,14 +55,23 @@ enum To {
 type Listener = dyn Fn(&str, Option<Progress>) + Send + Sync;
 
 struct Open {
-    id: LogId,
+    place: Place,
     clock: Arc<dyn Clock>,
-    topic: Arc<Topic>,
     state: Mutex<State>,
 }
 
+/// Where a log lies, and who must be told of it.
+pub(super) struct Place {
+    pub(super) tenant: TenantId,
+    pub(super) id: LogId,
+    pub(super) path: PathBuf,
+    pub(super) topics: Arc<Topics>,
+}
+
 struct State {
-    file: Option<File>,
+    /// The file and those who read it, from the first line on.
+    file: Option<(File, Arc<Topic>)>,
+    given_up: bool,
     so_far: LogRef,
 }
 
@@ -67,9 +86,9 @@ impl LogWriter {
         Self { to: To::Listener(Arc::new(listener)) }
     }
 
-    pub(super) fn new(id: LogId, file: File, so_far: LogRef, clock: Arc<dyn Clock>, topic: Arc<Topic>) -> Self {
-        let state = Mutex::new(State { file: Some(file), so_far });
-        Self { to: To::File(Arc::new(Open { id, clock, topic, state })) }
+    pub(super) fn new(place: Place, clock: Arc<dyn Clock>) -> Self {
+        let state = Mutex::new(State { file: None, given_up: false, so_far: LogRef::default() });
+        Self { to: To::File(Arc::new(Open { place, clock, state })) }
     }
 
     /// The skill itself says something.
@@ -102,8 +121,9 @@ impl LogWriter {
             To::File(open) => open,
         };
         let line = LogLine { at: open.clock.now(), kind, text: clean(text), progress };
-        if open.state.lock().write(&line) {
-            open.topic.touch(&open.id);
+        let heard = open.state.lock().put(&open.place, &line);
+        if let Some(topic) = heard {
+            topic.touch(&open.place.id);
         }
     }
 }
@@ -111,7 +131,7 @@ impl LogWriter {
 impl std::fmt::Debug for LogWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.to {
-            To::File(open) => f.debug_tuple("LogWriter").field(&open.id).finish(),
+            To::File(open) => f.debug_tuple("LogWriter").field(&open.place.id).finish(),
             To::Listener(_) => f.write_str("LogWriter(telling)"),
             To::Nowhere => f.write_str("LogWriter(silent)"),
         }
@@ -119,26 +139,40 @@ impl std::fmt::Debug for LogWriter {
 }
 
 impl State {
-    /// Writes the line, or the note that lines are missing from here on. Whether a reader has news.
-    fn write(&mut self, line: &LogLine) -> bool {
+    /// Writes the line, or gives the log up. Who has news.
+    fn put(&mut self, place: &Place, line: &LogLine) -> Option<Arc<Topic>> {
+        if self.given_up {
+            return None;
+        }
+        self.write(place, line).unwrap_or_else(|error| {
+            tracing::warn!(log = %place.path.display(), %error, "a log cannot be written and is given up; free some space");
+            self.file = None;
+            self.given_up = true;
+            self.so_far.truncated = true;
+            None
+        })
+    }
+
+    /// Writes the line, or the note that lines are missing from here on.
+    fn write(&mut self, place: &Place, line: &LogLine) -> io::Result<Option<Arc<Topic>>> {
+        if self.file.is_none() {
+            let (file, so_far) = open_to_append(&place.path)?;
+            self.so_far = so_far;
+            self.file = Some((file, place.topics.of(&place.tenant, &place.id.run)));
+        }
         if self.so_far.truncated {
-            return false;
+            return Ok(None);
         }
         let mut text = line.encode();
         if self.so_far.bytes.saturating_add(text.len() as u64) > LOG_BYTES_MAX - NOTE_BYTES {
             self.so_far.truncated = true;
             text = LogLine { at: line.at, kind: LineKind::Note, text: CUT.to_owned(), progress: None }.encode();
         }
-        let Some(file) = &mut self.file else { return false };
-        if let Err(error) = file.write_all(&text) {
-            tracing::warn!(%error, "a log cannot be written and is given up; free some space");
-            self.file = None;
-            self.so_far.truncated = true;
-            return false;
-        }
+        let Some((file, topic)) = &mut self.file else { return Ok(None) };
+        file.write_all(&text)?;
         self.so_far.lines += 1;
         self.so_far.bytes += text.len() as u64;
-        true
+        Ok(Some(topic.clone()))
     }
 }
 

@@ -37,6 +37,10 @@ use mesh_workflows::{
 };
 use serde_json::{Value, json};
 
+/// As the binary has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const STEPS: usize = 10;
 
 /// Answers at once with what it got.
@@ -139,13 +143,14 @@ fn definition() -> (Value, DefinitionRef) {
 async fn submit(mesh: &Mesh, caller: &Caller, ten: &(Value, DefinitionRef), id: &str) {
     let submit = RunCommand::SubmitRun(Box::new(SubmitRun {
         definition: ten.1.clone(),
-        workflow: ten.0.clone(),
+        workflow: (&ten.0).into(),
         input: json!({}),
         request_id: None,
         body: None,
         project: None,
         labels: BTreeMap::new(),
         parent: None,
+        submitted_by: None,
     }));
     let address = Address::new(caller.tenant(), KIND, id).expect("an address");
     let mut command = Command::new(address, encode_tagged(&submit, 1).expect("a payload"));

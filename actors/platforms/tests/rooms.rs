@@ -194,13 +194,14 @@ fn gated(house: &mut House) -> String {
     let gated = definition::parse(GATED, None, &Known::default()).unwrap();
     let submit = SubmitRun {
         definition: DefinitionRef { name: "gated".into(), version: 1, digest: gated.digest },
-        workflow: to_json(&gated.message),
+        workflow: (&to_json(&gated.message)).into(),
         input: json!({ "version": 3 }),
         request_id: None,
         body: None,
         project: None,
         labels: Default::default(),
         parent: None,
+        submitted_by: None,
     };
     house.send(&alice(), RUN, &RunCommand::SubmitRun(Box::new(submit))).unwrap();
     let opened = house.said.iter().find(|said| said.ends_with("ApprovalOpened"));

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use mesh_kernel::{envelope::Address, ports::Digest};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 /// Which version of which definition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,47 @@ pub struct Parent {
     pub depth: u32,
 }
 
+/// A definition's JSON, kept as text: a run carries it from its first event on and hardly ever looks
+/// into it, so neither a command nor a replay builds its tree.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WorkflowJson(Arc<RawValue>);
+
+impl WorkflowJson {
+    /// The tree.
+    ///
+    /// **Cost**: reads the text; compiled definitions are kept by their digest, so a replay asks for it once.
+    pub fn value(&self) -> Value {
+        serde_json::from_str(self.0.get()).unwrap_or_default()
+    }
+
+    /// How many steps it has; 0 when it is no definition.
+    pub fn steps_len(&self) -> usize {
+        #[derive(Deserialize)]
+        struct Steps {
+            steps: Vec<serde::de::IgnoredAny>,
+        }
+        serde_json::from_str(self.0.get()).map_or(0, |it: Steps| it.steps.len())
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl From<&Value> for WorkflowJson {
+    fn from(value: &Value) -> Self {
+        Self(serde_json::value::to_raw_value(value).unwrap_or_default().into())
+    }
+}
+
+impl PartialEq for WorkflowJson {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
 /// What is asked of a new run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,7 +84,7 @@ pub struct SubmitRun {
     /// Which definition.
     pub definition: DefinitionRef,
     /// The definition's canonical JSON; the run keeps it.
-    pub workflow: Value,
+    pub workflow: WorkflowJson,
     /// The input; large parts of it as `{"$ref", "bytes"}`.
     #[serde(default)]
     pub input: Value,
@@ -63,4 +104,7 @@ pub struct SubmitRun {
     /// The run that asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
+    /// Who is answerable for it: said by the decision that records it, whatever the command says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submitted_by: Option<String>,
 }

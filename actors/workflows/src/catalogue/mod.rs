@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{
     plan::{Fault, Plans},
-    submission::{DefinitionRef, Parent, SubmitRun},
+    submission::{DefinitionRef, Parent, SubmitRun, WorkflowJson},
 };
 
 /// The kind of a definition's address; the id is the definition's name.
@@ -203,7 +203,7 @@ impl DefinitionDecider {
             let fault = Fault::new("", message).help("use for-each steps or sub-workflows");
             return Err(Error::Faults { faults: vec![fault] });
         }
-        let plan = self.plans.get(digest, &definition).map_err(|faults| Error::Faults { faults })?;
+        let plan = self.plans.get(digest, &WorkflowJson::from(&definition)).map_err(|faults| Error::Faults { faults })?;
         if *plan.name != *cause.address.id() {
             let (name, id) = (plan.name.to_string(), cause.address.id().to_owned());
             return Err(Error::OtherName { name, id });
@@ -231,13 +231,14 @@ fn launch(state: &Definitions, launch: Launch, cause: &Cause) -> Vec<Event> {
     };
     let submit = SubmitRun {
         definition: DefinitionRef { name: cause.address.id().to_owned(), version: number, digest: version.digest },
-        workflow: version.definition.clone(),
+        workflow: WorkflowJson::from(&version.definition),
         input: launch.input.as_ref().clone(),
         request_id: None,
         body: None,
         project: None,
         labels: BTreeMap::new(),
         parent: Some(launch.parent),
+        submitted_by: None,
     };
     vec![Event::RunLaunched { launch: launch.run, submit: Box::new(submit) }]
 }

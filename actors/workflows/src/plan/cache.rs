@@ -8,7 +8,10 @@ use std::{
 use mesh_kernel::ports::Digest;
 
 use super::{Fault, Plan, compile};
-use crate::form::{digest, from_json};
+use crate::{
+    form::{digest, from_json},
+    submission::WorkflowJson,
+};
 
 /// Most plans that are kept.
 const PLANS_MAX: usize = 256;
@@ -29,11 +32,11 @@ impl Plans {
     ///
     /// # Errors
     /// What is wrong with the definition, or that the digest is not its own.
-    pub fn get(&self, of: Digest, json: &serde_json::Value) -> Result<Arc<Plan>, Vec<Fault>> {
+    pub fn get(&self, of: Digest, json: &WorkflowJson) -> Result<Arc<Plan>, Vec<Fault>> {
         if let Some(plan) = self.kept(of) {
             return Ok(plan);
         }
-        let definition = from_json(json).map_err(|mistakes| {
+        let definition = from_json(&json.value()).map_err(|mistakes| {
             mistakes.into_iter().map(|mistake| Fault::new("", mistake.to_string())).collect::<Vec<_>>()
         })?;
         if digest(&definition) != of {

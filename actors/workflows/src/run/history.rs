@@ -126,9 +126,9 @@ fn tell(event: &Event) -> Told {
 
 fn tell_run(event: &Event) -> Told {
     Told::run(match event {
-        Event::RunSubmitted { submit, submitted_by } => {
-            let definition = &submit.definition;
-            format!("submitted by {submitted_by}: {} version {}", definition.name, definition.version)
+        Event::RunSubmitted(submit) => {
+            let (definition, by) = (&submit.definition, submit.submitted_by.as_deref().unwrap_or_default());
+            format!("submitted by {by}: {} version {}", definition.name, definition.version)
         }
         Event::SlotRequested { limit, max } => format!("waits for its turn under `{limit}` ({max} at once)"),
         Event::RunStarted {} => "started".to_owned(),

@@ -135,13 +135,7 @@ pub enum SkipReason {
 #[serde(rename_all_fields = "camelCase")]
 pub enum Event {
     /// It was asked for.
-    RunSubmitted {
-        /// What was asked.
-        #[serde(flatten)]
-        submit: Box<SubmitRun>,
-        /// Who is answerable for it.
-        submitted_by: String,
-    },
+    RunSubmitted(Box<SubmitRun>),
     /// It waits for its turn under a concurrency limit.
     SlotRequested {
         /// The limit.

@@ -19,7 +19,7 @@ mod state;
 mod view;
 mod wants;
 
-pub use crate::submission::{DefinitionRef, Parent, SubmitRun};
+pub use crate::submission::{DefinitionRef, Parent, SubmitRun, WorkflowJson};
 pub use decide::check_input;
 pub use error::Error;
 pub use ids::run_id;
@@ -82,9 +82,9 @@ impl Decider for RunDecider {
     }
 
     fn evolve(&self, run: &mut Run, event: Event, recorded: &Recorded<'_>) {
-        if let Event::RunSubmitted { submit, submitted_by } = &event {
+        if let Event::RunSubmitted(submit) = &event {
             let moment = Moment { address: recorded.address, trace_id: recorded.trace_id, at: recorded.at };
-            evolve::submitted(run, submit, submitted_by, moment);
+            evolve::submitted(run, submit, moment);
         }
         if let Event::RunForestalled { by, reason } = &event {
             evolve::forestalled(run, by, reason, recorded.at);

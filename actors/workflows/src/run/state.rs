@@ -20,7 +20,7 @@ use serde_json::Value;
 use super::messages::SkipReason;
 use crate::{
     plan::{Plan, StepIndex},
-    submission::{DefinitionRef, Parent},
+    submission::{DefinitionRef, Parent, WorkflowJson},
 };
 
 /// Where a run stands. Paused is beside these: a run can be paused while it is created or running.
@@ -235,7 +235,7 @@ pub struct Head {
     /// The definition.
     pub definition: DefinitionRef,
     /// The definition's JSON.
-    pub workflow: Value,
+    pub workflow: WorkflowJson,
     /// The input.
     pub input: Value,
     /// What a repeated request is compared with.

@@ -20,7 +20,7 @@ pub(super) fn view(run: &Run, plan: Option<&Plan>, what: &str) -> Value {
     let Some(head) = run.head.as_deref() else { return Value::Null };
     match what {
         "summary" => summary(run, head),
-        "definition" => head.workflow.clone(),
+        "definition" => head.workflow.value(),
         _ => full(run, head, plan),
     }
 }

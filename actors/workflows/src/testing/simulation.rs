@@ -111,13 +111,14 @@ impl Simulation {
     pub fn submit(&mut self, definition: &Definition, input: Value) -> Result<Vec<Event>, Error> {
         let submit = SubmitRun {
             definition: DefinitionRef { name: definition.message.name.clone(), version: 1, digest: definition.digest },
-            workflow: to_json(&definition.message),
+            workflow: (&to_json(&definition.message)).into(),
             input,
             request_id: None,
             body: None,
             project: None,
             labels: BTreeMap::new(),
             parent: None,
+            submitted_by: None,
         };
         self.send(Command::SubmitRun(Box::new(submit)))
     }

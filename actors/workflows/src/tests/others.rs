@@ -229,13 +229,14 @@ fn a_definition_that_calls_itself_ends_at_a_bound() {
     let source = definition(HELLO);
     let submit = |depth| run::SubmitRun {
         definition: run::DefinitionRef { name: "hello".into(), version: 1, digest: source.digest },
-        workflow: to_json(&source.message),
+        workflow: (&to_json(&source.message)).into(),
         input: empty(),
         request_id: None,
         body: None,
         project: None,
         labels: Default::default(),
         parent: Some(Parent { run: address("t/control-plane/run/p"), step: "s".into(), item: None, depth }),
+        submitted_by: None,
     };
     let refused = run.send(Command::SubmitRun(Box::new(submit(17)))).unwrap_err();
     assert_eq!(refused.code(), "RUN-0006");

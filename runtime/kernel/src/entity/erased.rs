@@ -10,8 +10,20 @@ use crate::envelope::{Address, Envelope, ErrorKind, Kind, Payload, Refusal};
 /// A state whose type only its decider knows.
 pub type AnyState = Box<dyn Any + Send + Sync>;
 
-/// What a decider answered: encoded events, or a refusal.
-pub type Decided = Result<Vec<Payload>, Refusal>;
+/// An event whose type only its decider knows.
+pub type AnyEvent = Box<dyn Any + Send + Sync>;
+
+/// An event that was decided: as it is recorded, and as its decider made it, so that the state moves
+/// without decoding again what was encoded a moment ago.
+pub struct Fresh {
+    /// As it is recorded.
+    pub payload: Payload,
+    /// As the decider made it.
+    pub event: AnyEvent,
+}
+
+/// What a decider answered: events, or a refusal.
+pub type Decided = Result<Vec<Fresh>, Refusal>;
 
 /// A [`Decider`] seen by the path: bytes in, bytes out.
 pub trait ErasedDecider: Send + Sync + 'static {
@@ -28,6 +40,17 @@ pub trait ErasedDecider: Send + Sync + 'static {
     /// # Errors
     /// [`CodecError`] when the event cannot be decoded.
     fn evolve(&self, state: &mut AnyState, envelope: &Envelope, version: u64) -> Result<(), CodecError>;
+    /// Moves the state by an event that [`ErasedDecider::decide`] made and that `envelope` recorded.
+    ///
+    /// # Errors
+    /// [`CodecError`] when it is another decider's.
+    fn evolve_fresh(
+        &self,
+        state: &mut AnyState,
+        event: AnyEvent,
+        envelope: &Envelope,
+        version: u64,
+    ) -> Result<(), CodecError>;
     /// What the state still wants.
     fn wants(&self, state: &AnyState) -> Wants;
     /// The state as callers see it.
@@ -41,6 +64,31 @@ pub trait ErasedDecider: Send + Sync + 'static {
 }
 
 struct Erased<D>(D);
+
+impl<D: Decider> Erased<D> {
+    fn moved(
+        &self,
+        state: &mut AnyState,
+        event: D::Event,
+        envelope: &Envelope,
+        version: u64,
+    ) -> Result<(), CodecError> {
+        let Some(state) = state.downcast_mut::<D::State>() else {
+            return Err(CodecError::Shape(std::any::type_name::<D::State>()));
+        };
+        let recorded = Recorded {
+            address: &envelope.headers.subject,
+            event_id: &envelope.event_id,
+            version,
+            at: envelope.occurred_at,
+            principal: &envelope.headers.principal,
+            trace_id: &envelope.trace_id,
+            correlation_id: &envelope.correlation_id,
+        };
+        self.0.evolve(state, event, &recorded);
+        Ok(())
+    }
+}
 
 /// A state of another decider: a bug of the wiring, answered and never ignored.
 fn foreign_state(kind: Kind) -> Refusal {
@@ -71,31 +119,29 @@ impl<D: Decider> ErasedDecider for Erased<D> {
         })?;
         let events = self.0.decide(state, command, cause).map_err(|error| Refusal::from(&error))?;
         events
-            .iter()
-            .map(|event| encode_tagged(event, D::SCHEMA_VERSION))
-            .collect::<Result<Vec<_>, _>>()
+            .into_iter()
+            .map(|event| {
+                let payload = encode_tagged(&event, D::SCHEMA_VERSION)?;
+                Ok(Fresh { payload, event: Box::new(event) as AnyEvent })
+            })
+            .collect::<Result<Vec<_>, CodecError>>()
             .map_err(|error| Refusal::new("KER-0003", ErrorKind::Internal, error.to_string()))
     }
 
     fn evolve(&self, state: &mut AnyState, envelope: &Envelope, version: u64) -> Result<(), CodecError> {
         let event = self.0.upcast(&envelope.event_type, envelope.headers.schema_version, &envelope.payload)?;
-        let Some(state) = state.downcast_mut::<D::State>() else {
-            return Err(CodecError::Shape(std::any::type_name::<D::State>()));
-        };
-        self.0.evolve(
-            state,
-            event,
-            &Recorded {
-                address: &envelope.headers.subject,
-                event_id: &envelope.event_id,
-                version,
-                at: envelope.occurred_at,
-                principal: &envelope.headers.principal,
-                trace_id: &envelope.trace_id,
-                correlation_id: &envelope.correlation_id,
-            },
-        );
-        Ok(())
+        self.moved(state, event, envelope, version)
+    }
+
+    fn evolve_fresh(
+        &self,
+        state: &mut AnyState,
+        event: AnyEvent,
+        envelope: &Envelope,
+        version: u64,
+    ) -> Result<(), CodecError> {
+        let event = event.downcast::<D::Event>().map_err(|_| CodecError::Shape(std::any::type_name::<D::Event>()))?;
+        self.moved(state, *event, envelope, version)
     }
 
     fn wants(&self, state: &AnyState) -> Wants {

@@ -8,6 +8,6 @@ mod wants;
 
 pub use codec::{CodecError, decode_tagged, encode_tagged};
 pub use decider::{Cause, Decider, Recorded};
-pub use erased::{AnyState, Decided, ErasedDecider, Kinds};
+pub use erased::{AnyEvent, AnyState, Decided, ErasedDecider, Fresh, Kinds};
 pub(crate) use keys::{KeySpan, KeyWindow};
 pub use wants::{EffectRequest, TimerRequest, Wants};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{entity::Entity, load, span::step};
 use crate::{
     actor::Crash,
+    entity::AnyEvent,
     envelope::Envelope,
     ports::{Position, Wake},
 };
@@ -17,14 +18,15 @@ impl Entity {
         &mut self,
         command: &Envelope,
         events: &[Arc<Envelope>],
+        fresh: Vec<AnyEvent>,
         position: Position,
     ) -> Result<(), Crash> {
         let _span = step!("apply", self.services, &command.trace_id, self.address).entered();
         let mut published = self.published.inner.write();
-        for event in events {
+        for (event, fresh) in events.iter().zip(fresh) {
             let version = self.version + 1;
             self.decider
-                .evolve(&mut published.state, event, version)
+                .evolve_fresh(&mut published.state, fresh, event, version)
                 .map_err(|source| super::entity::crash(load::LoadError::Event { version, position, source }))?;
             if let Some(key) = &event.headers.idempotency_key {
                 self.keys.add(key, version);

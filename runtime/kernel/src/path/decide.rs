@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{entity::Entity, span::step};
 use crate::{
     actor::Crash,
-    entity::{Cause, KeySpan},
+    entity::{AnyEvent, Cause, Fresh, KeySpan},
     envelope::{Envelope, ErrorKind, Payload, Refusal},
 };
 
@@ -18,8 +18,8 @@ pub(super) enum Verdict {
     Repeated(KeySpan),
     /// Allowed, and nothing happens.
     Nothing,
-    /// These events, not yet recorded.
-    Happened(Vec<Arc<Envelope>>),
+    /// These events, not yet recorded; each also as its decider made it.
+    Happened(Vec<Arc<Envelope>>, Vec<AnyEvent>),
     /// No.
     Refused(Refusal),
 }
@@ -58,13 +58,14 @@ impl Entity {
         Ok(match decided {
             Err(refusal) => Verdict::Refused(refusal),
             Ok(events) if events.is_empty() => Verdict::Nothing,
-            Ok(events) => Verdict::Happened(
-                events
-                    .into_iter()
-                    .enumerate()
-                    .map(|(index, event)| Arc::new(self.event(command, &cause, index, event)))
-                    .collect(),
-            ),
+            Ok(fresh) => {
+                let (mut envelopes, mut events) = (Vec::with_capacity(fresh.len()), Vec::with_capacity(fresh.len()));
+                for (index, Fresh { payload, event }) in fresh.into_iter().enumerate() {
+                    envelopes.push(Arc::new(self.event(command, &cause, index, payload)));
+                    events.push(event);
+                }
+                Verdict::Happened(envelopes, events)
+            }
         })
     }
 

@@ -103,9 +103,9 @@ impl Entity {
                 super::decide::Verdict::Refused(refusal) => Err(refusal),
                 super::decide::Verdict::Nothing => Ok(self.unchanged()),
                 super::decide::Verdict::Repeated(span) => self.repeated(span).await,
-                super::decide::Verdict::Happened(events) => match self.record(&envelope, &events).await? {
+                super::decide::Verdict::Happened(events, fresh) => match self.record(&envelope, &events).await? {
                     super::record::Record::Done(position) => {
-                        self.apply(&envelope, &events, position)?;
+                        self.apply(&envelope, &events, fresh, position)?;
                         Ok(answered(self.version, position, events))
                     }
                     super::record::Record::Conflict => {

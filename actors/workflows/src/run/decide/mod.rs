@@ -17,7 +17,7 @@ pub use submit::check_input;
 
 use std::sync::Arc;
 
-use mesh_kernel::entity::Cause;
+use mesh_kernel::{entity::Cause, envelope::Role};
 use mesh_skills::contract::{Failure, FailureClass};
 use serde_json::Value;
 
@@ -44,7 +44,10 @@ pub(super) fn decide(plans: &Plans, run: &Run, command: Command, cause: &Cause) 
     if let Command::SubmitRun(submit) = command {
         return submit::submit(plans, run, *submit, cause);
     }
-    if let (None, Command::CancelRun { reason }) = (&run.head, &command) {
+    // A parent's reaction alone: for a caller, what was never submitted is not there.
+    if let (None, Command::CancelRun { reason }) = (&run.head, &command)
+        && cause.principal.has(Role::System)
+    {
         return Ok(control::forestall(run, reason, cause));
     }
     let id = || cause.address.id().to_owned();
@@ -92,9 +95,9 @@ impl<'c> Deciding<'c> {
 
     /// Makes an event happen.
     fn emit(&mut self, event: Event) {
-        if let Event::RunSubmitted { submit, submitted_by } = &event {
+        if let Event::RunSubmitted(submit) = &event {
             let moment = Moment { address: &self.cause.address, trace_id: &self.cause.trace_id, at: self.cause.at };
-            evolve::submitted(&mut self.run, submit, submitted_by, moment);
+            evolve::submitted(&mut self.run, submit, moment);
         }
         evolve::apply(&mut self.run, &self.plan, &event, self.cause.at);
         self.bytes += weight(&event);

@@ -35,8 +35,8 @@ pub(super) fn submit(plans: &Plans, run: &Run, mut submit: SubmitRun, cause: &Ca
         return Err(Error::TooDeep { depth: parent.depth, max: DEPTH_MAX });
     }
     let mut deciding = Deciding::new(Run::default(), plan, cause);
-    let submitted_by = deciding.by();
-    deciding.emit(Event::RunSubmitted { submit: Box::new(submit), submitted_by });
+    submit.submitted_by = Some(deciding.by());
+    deciding.emit(Event::RunSubmitted(Box::new(submit)));
     match &run.cancel {
         Some(told) => deciding.cancel_run(told.reason.clone()),
         None => deciding.take_turn(),

@@ -26,7 +26,7 @@ pub(super) struct Moment<'a> {
 }
 
 /// The first event: what the run is.
-pub(super) fn submitted(run: &mut Run, submit: &SubmitRun, by: &str, moment: Moment<'_>) {
+pub(super) fn submitted(run: &mut Run, submit: &SubmitRun, moment: Moment<'_>) {
     run.head = Some(Arc::new(Head {
         address: moment.address.clone(),
         definition: submit.definition.clone(),
@@ -37,7 +37,7 @@ pub(super) fn submitted(run: &mut Run, submit: &SubmitRun, by: &str, moment: Mom
         project: submit.project.clone(),
         labels: submit.labels.clone(),
         parent: submit.parent.clone(),
-        submitted_by: by.to_owned(),
+        submitted_by: submit.submitted_by.clone().unwrap_or_default(),
         trace_id: moment.trace_id.clone(),
         created_at: moment.at,
     }));
@@ -75,7 +75,7 @@ fn lay_out(run: &mut Run, plan: &Plan) {
 pub(super) fn apply(run: &mut Run, plan: &Plan, event: &Event, at: Timestamp) {
     run.moved_at = at;
     match event {
-        Event::RunSubmitted { .. } => lay_out(run, plan),
+        Event::RunSubmitted(_) => lay_out(run, plan),
         Event::SlotRequested { limit, .. } => {
             run.slot = Slot::Requested { limit: limit.clone(), since: at };
         }

@@ -50,13 +50,14 @@ pub(super) async fn submit(
     let to = run_address(caller, &id)?;
     let command = Command::SubmitRun(Box::new(SubmitRun {
         definition: DefinitionRef { name: request.definition, version: published.version, digest: published.digest },
-        workflow: published.definition,
+        workflow: (&published.definition).into(),
         input,
         request_id: given,
         body: Some(digest_of(&body)),
         project: project.as_ref().map(|project| project.as_str().to_owned()),
         labels: request.labels.into_iter().collect(),
         parent: None,
+        submitted_by: None,
     }));
     terms.project = project;
     terms.correlation = CorrelationId::parse(&id).ok();

@@ -18,7 +18,7 @@ use crate::{
 pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {
     let Some(event) = decoded::<Event>(&seen.envelope) else { return Ok(()) };
     match event {
-        Event::RunSubmitted { submit, submitted_by } => submitted(tx, seen, &submit, &submitted_by),
+        Event::RunSubmitted(submit) => submitted(tx, seen, &submit),
         Event::RunStarted {} => started(tx, seen),
         Event::RunPaused { .. } => stands(tx, seen, RunState::Paused),
         Event::RunResumed { .. } => resumed(tx, seen),
@@ -57,7 +57,7 @@ fn step(tx: &Transaction<'_>, seen: &Seen, event: Event) -> rusqlite::Result<()>
     moved(tx, seen)
 }
 
-fn submitted(tx: &Transaction<'_>, seen: &Seen, submit: &SubmitRun, by: &str) -> rusqlite::Result<()> {
+fn submitted(tx: &Transaction<'_>, seen: &Seen, submit: &SubmitRun) -> rusqlite::Result<()> {
     let subject = &seen.envelope.headers.subject;
     let parent = submit.parent.as_ref();
     tx.prepare_cached(
@@ -76,10 +76,10 @@ fn submitted(tx: &Transaction<'_>, seen: &Seen, submit: &SubmitRun, by: &str) ->
         ":state": RunState::Created as i32,
         ":created": seen.envelope.occurred_at.unix_nanos(),
         ":trace": seen.envelope.trace_id.as_str(),
-        ":submitted_by": by,
+        ":submitted_by": submit.submitted_by.as_deref().unwrap_or_default(),
         ":parent_run": parent.map(|parent| parent.run.id()),
         ":parent_step": parent.map(|parent| parent.step.as_ref()),
-        ":total": submit.workflow.get("steps").and_then(Value::as_array).map_or(0, Vec::len),
+        ":total": submit.workflow.steps_len(),
         ":version": seen.version,
     })
     .map(drop)

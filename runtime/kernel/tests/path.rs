@@ -137,9 +137,14 @@ async fn an_entity_that_cannot_be_decoded_is_quarantined_and_stops_nobody_else()
     let kernel = Kernel::start(folder.path()).await;
     let caller = kernel.caller("acme:admin");
     kernel.mesh.send(&caller, ask("acme", "bad", &Ask::AddCount { by: 1 })).await.unwrap();
-    let broken = kernel.mesh.send(&caller, ask("acme", "bad", &Ask::WriteNonsense {})).await;
+    // While it is awake its state moved by the event as it was made; what was written is read at the next wake.
+    kernel.mesh.send(&caller, ask("acme", "bad", &Ask::WriteNonsense {})).await.unwrap();
+    kernel.crash().await;
+
+    let kernel = Kernel::start(folder.path()).await;
+    let caller = kernel.caller("acme:admin");
     let after = kernel.mesh.send(&caller, ask("acme", "bad", &Ask::AddCount { by: 1 })).await.unwrap_err();
-    assert!(broken.is_err() || matches!(after.kind, ErrorKind::Unavailable | ErrorKind::FailedPrecondition));
+    assert!(matches!(after.kind, ErrorKind::Unavailable | ErrorKind::FailedPrecondition), "{after}");
     let reply = kernel.mesh.send(&caller, ask("acme", "good", &Ask::AddCount { by: 1 })).await.unwrap();
     assert_eq!(reply.view["count"], 1);
 }

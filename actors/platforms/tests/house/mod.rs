@@ -189,7 +189,8 @@ impl House {
             key: None,
             version: entity.version,
         };
-        for (index, payload) in entity.decider.decide(&entity.state, command, &known)?.into_iter().enumerate() {
+        for (index, fresh) in entity.decider.decide(&entity.state, command, &known)?.into_iter().enumerate() {
+            let payload = fresh.payload;
             let event = Arc::new(Envelope {
                 event_id: event_id.derived(index),
                 event_type: payload.name.clone(),

@@ -1,14 +1,9 @@
 //! Bytes as hexadecimal digits, and back.
 
-use std::fmt::Write as _;
-
 /// Lower-case hexadecimal digits.
 pub fn encode<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> String {
-    bytes.into_iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _written = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+    bytes.into_iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The bytes of a text of hexadecimal digits; `None` for any other text.

@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+/// A step of a run makes hundreds of small pieces that live for microseconds: with this allocator it takes
+/// about a sixth less CPU time than with the system's (`benches/benches/workflow.rs`).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     mesh::cli::main()
 }

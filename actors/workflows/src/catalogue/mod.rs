@@ -203,7 +203,8 @@ impl DefinitionDecider {
             let fault = Fault::new("", message).help("use for-each steps or sub-workflows");
             return Err(Error::Faults { faults: vec![fault] });
         }
-        let plan = self.plans.get(digest, &WorkflowJson::from(&definition)).map_err(|faults| Error::Faults { faults })?;
+        let plan =
+            self.plans.get(digest, &WorkflowJson::from(&definition)).map_err(|faults| Error::Faults { faults })?;
         if *plan.name != *cause.address.id() {
             let (name, id) = (plan.name.to_string(), cause.address.id().to_owned());
             return Err(Error::OtherName { name, id });

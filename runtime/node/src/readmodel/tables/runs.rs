@@ -7,7 +7,6 @@ use mesh_proto::v1::RunState;
 use mesh_skills::contract::Failure;
 use mesh_workflows::run::{Event, SubmitRun};
 use rusqlite::{Connection, Row, Transaction, named_params};
-use serde_json::Value;
 
 use super::{decoded, steps, steps::Phase};
 use crate::{

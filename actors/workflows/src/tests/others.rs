@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use mesh_kernel::{
     entity::{Cause, Decider, Recorded, decode_tagged, encode_tagged},
-    envelope::{Address, CorrelationId, Envelope, EventId, Headers, Principal, Refuse, TenantId, TraceId},
+    envelope::{
+        Address, CorrelationId, Envelope, ErrorKind, EventId, Headers, Principal, Refuse, Role, TenantId, TraceId,
+    },
 };
 
 use super::*;
@@ -193,6 +195,24 @@ fn a_child_that_is_cancelled_before_it_is_submitted_never_begins() {
     assert_eq!(names(&child), ["RunForestalled", "RunSubmitted", "RunCancelled"]);
     assert_eq!(child.run.status, Status::Cancelled);
     assert!(child.wants().effects.is_empty());
+}
+
+#[test]
+fn a_callers_cancel_of_a_run_that_was_never_submitted_finds_nothing() {
+    let caller = Principal { name: "key:ci".into(), roles: vec![Role::Developer], on_behalf_of: None };
+    let cause = Cause {
+        address: address("test/control-plane/run/run-none"),
+        event_id: EventId::parse("evt-1").unwrap(),
+        at: AT,
+        principal: caller,
+        trace_id: TraceId::parse("trace-1").unwrap(),
+        correlation_id: CorrelationId::parse("c").unwrap(),
+        key: None,
+        version: 0,
+    };
+    let cancel = Command::CancelRun { reason: "a guess".into() };
+    let refused = run::RunDecider::default().decide(&run::Run::default(), cancel, &cause).unwrap_err();
+    assert_eq!(Refuse::kind(&refused), ErrorKind::NotFound);
 }
 
 #[test]

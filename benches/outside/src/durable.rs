@@ -24,8 +24,6 @@ pub(crate) struct Seen {
     pub(crate) servers: Cost,
     /// Of those with the user's steps.
     pub(crate) helpers: Cost,
-    /// Runs that ended in all, with those that were not counted.
-    pub(crate) steps: f64,
 }
 
 /// What was seen of everything.
@@ -113,8 +111,6 @@ async fn measure(side: &mut dyn Side, level: usize, length: Duration, results: &
     ensure!(!slot.runs.is_empty(), "no run of {} ended in time with {level} in flight", side.name());
     eprintln!("{:>20} {level:>4} in flight: {:>9.0} steps/s", side.name(), slot.steps_per_second());
     let seen = results.seen.entry((side.name(), level)).or_default();
-    // The processes were looked at during the warm-up too: as many steps as that time had.
-    seen.steps += slot.steps_per_second() * length.as_secs_f64().max(slot.time.as_secs_f64());
     seen.servers = seen.servers.and(servers);
     seen.helpers = seen.helpers.and(helpers);
     seen.slot.add(slot);
@@ -132,7 +128,7 @@ async fn bare(work: &Path, level: usize, length: Duration, results: &mut Results
     Ok(())
 }
 
-/// What the journal grows by, for each step of a hundred runs; this warms the node up as well.
+/// What the journal grows by, for each step of the runs of two seconds; this warms the node up as well.
 async fn bytes_per_step(ours: &mut Ours) -> Result<usize> {
     let before = ours.journal_bytes()?;
     let slot = ours.measure(1, Duration::from_secs(2)).await?;

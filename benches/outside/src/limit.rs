@@ -34,7 +34,7 @@ pub(crate) fn bare_flush(work: &Path, bytes: usize, length: Duration) -> Result<
         took.push(start.elapsed());
         at = (at + bytes as u64) % (ZEROS - bytes as u64);
     }
-    Ok(Slot { runs: took, time: began.elapsed() })
+    Ok(Slot { ended: took.len(), runs: took, time: began.elapsed() })
 }
 
 /// So many writers that each wait until their bytes are flushed before they come again; one thread

@@ -19,6 +19,8 @@ pub(crate) struct Slot {
     pub(crate) runs: Vec<Duration>,
     /// The time in which these runs ended.
     pub(crate) time: Duration,
+    /// All runs that ended, with those before and after that time: what the processes' cost is for.
+    pub(crate) ended: usize,
 }
 
 impl Slot {
@@ -26,6 +28,7 @@ impl Slot {
     pub(crate) fn add(&mut self, other: Self) {
         self.runs.extend(other.runs);
         self.time += other.time;
+        self.ended += other.ended;
     }
 
     /// **Units**: steps in a second.
@@ -61,6 +64,7 @@ where
 {
     let began = Instant::now();
     let (from, until) = (began + length / 5, began + length);
+    let ended = Cell::new(0);
     let loops = (0..in_flight).map(|_| async {
         let mut took = Vec::new();
         loop {
@@ -69,6 +73,7 @@ where
                 return anyhow::Ok(took);
             }
             once().await?;
+            ended.set(ended.get() + 1);
             let end = Instant::now();
             if end >= from && end < until {
                 took.push(end - start);
@@ -77,7 +82,7 @@ where
     });
     let all = tokio::time::timeout(length + Duration::from_secs(90), try_join_all(loops)).await;
     let all = all.context("runs did not end in time")??;
-    Ok(Slot { runs: all.into_iter().flatten().collect(), time: until - from })
+    Ok(Slot { runs: all.into_iter().flatten().collect(), time: until - from, ended: ended.get() })
 }
 
 /// Does something so many times, so many at a time.

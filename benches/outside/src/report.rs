@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     durable::{Results, Seen},
-    measure::quantile,
+    measure::{STEPS, quantile},
 };
 
 /// **Units**: bytes.
@@ -58,7 +58,7 @@ fn row(name: &str, level: usize, seen: &Seen) {
 
 impl Seen {
     fn per_thousand(&self, seconds: f64) -> f64 {
-        seconds * 1000.0 / self.steps
+        seconds * 1000.0 / (self.slot.ended * STEPS) as f64
     }
 
     fn json(&self) -> Value {

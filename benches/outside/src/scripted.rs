@@ -116,8 +116,8 @@ impl Side for Scripted {
         Box::pin(async move {
             let ask = json!({"in_flight": in_flight, "seconds": length.as_secs_f64()});
             let measured: Measured = self.tell(ask).await?;
-            let runs = measured.runs.into_iter().map(Duration::from_secs_f64).collect();
-            Ok(Slot { runs, time: Duration::from_secs_f64(measured.time) })
+            let runs: Vec<_> = measured.runs.into_iter().map(Duration::from_secs_f64).collect();
+            Ok(Slot { ended: runs.len(), runs, time: Duration::from_secs_f64(measured.time) })
         })
     }
 

@@ -22,7 +22,11 @@ const BEAT_EVERY: Duration = Duration::from_millis(500);
 /// How many slots one look covers; the others have their turn at the next.
 const SLOTS_PER_LOOK: usize = 8192;
 
-/// Starts the thread and the beat. Both end with the directory.
+/// The beat of a runtime that has ended.
+const RUNTIME_GONE: u64 = u64::MAX;
+
+/// Starts the thread and the beat. Both end with the directory, and the thread with the runtime: one that
+/// has ended is not stuck, though somebody may still hold the directory.
 pub(super) fn start(directory: &Arc<Directory>) {
     let (weak, every) = (directory.weak(), directory.floor.config.watch_every);
     task::spawn("runtime beat", beat(weak.clone()));
@@ -33,8 +37,12 @@ pub(super) fn start(directory: &Arc<Directory>) {
             let Some(directory) = weak.upgrade() else {
                 return;
             };
+            let beat = directory.beat.load(Ordering::Relaxed);
+            if beat == RUNTIME_GONE {
+                return;
+            }
             from = look(&directory, from);
-            let silent = silence.look(directory.beat.load(Ordering::Relaxed), every);
+            let silent = silence.look(beat, every);
             abort_if_stuck(&directory, silent);
         }
     });
@@ -43,7 +51,19 @@ pub(super) fn start(directory: &Arc<Directory>) {
     }
 }
 
+/// Dropped with the task of the beat, so also when its runtime ends.
+struct Beating(Weak<Directory>);
+
+impl Drop for Beating {
+    fn drop(&mut self) {
+        if let Some(directory) = self.0.upgrade() {
+            directory.beat.store(RUNTIME_GONE, Ordering::Relaxed);
+        }
+    }
+}
+
 async fn beat(directory: Weak<Directory>) {
+    let _beating = Beating(directory.clone());
     loop {
         let Some(directory) = directory.upgrade() else {
             return;

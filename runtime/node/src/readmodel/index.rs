@@ -58,6 +58,7 @@ impl Index {
         for seen in batch {
             apply(&transaction, seen, &mut beside)?;
         }
+        beside.finish(&transaction)?;
         let cursor = standing.cursor.as_ref().map(|cursor| cursor.0.as_ref());
         let position = i64::try_from(standing.position.0).unwrap_or(i64::MAX);
         transaction.prepare_cached("UPDATE standing SET cursor = ?1, position = ?2")?.execute((cursor, position))?;

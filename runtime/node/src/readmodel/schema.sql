@@ -32,21 +32,14 @@ CREATE TABLE runs (
     waiting      INTEGER NOT NULL DEFAULT 0,
     failed       INTEGER NOT NULL DEFAULT 0,
     version      INTEGER NOT NULL,
+    -- Where each step stands, as JSON: what the counts are kept from.
+    phases       TEXT NOT NULL DEFAULT '{}',
     PRIMARY KEY (tenant, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX runs_by_time ON runs (tenant, created DESC, id DESC);
 CREATE INDEX runs_by_state ON runs (tenant, state, created DESC, id DESC);
 CREATE INDEX runs_by_definition ON runs (tenant, definition, created DESC, id DESC);
 CREATE INDEX runs_by_project ON runs (tenant, project, created DESC, id DESC);
-
--- Where each step of a run stands that is not final: what the run's counts are kept from.
-CREATE TABLE steps (
-    tenant TEXT NOT NULL,
-    run    TEXT NOT NULL,
-    step   TEXT NOT NULL,
-    phase  INTEGER NOT NULL,
-    PRIMARY KEY (tenant, run, step)
-) STRICT, WITHOUT ROWID;
 
 CREATE TABLE approvals (
     tenant       TEXT NOT NULL,

@@ -19,13 +19,21 @@ use super::keys::KeyChange;
 pub(super) struct Batch {
     /// Changes of the key ring, to be made once the transaction stands.
     pub(super) keys: Vec<KeyChange>,
+    steps: steps::Moves,
+}
+
+impl Batch {
+    /// Writes what was held back; the last thing before the transaction stands.
+    pub(super) fn finish(&mut self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+        self.steps.write_all(tx)
+    }
 }
 
 /// Writes one event into the list that it belongs to; others pass.
 pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen, batch: &mut Batch) -> rusqlite::Result<()> {
     let subject = &seen.envelope.headers.subject;
     match (subject.platform(), subject.kind()) {
-        ("control-plane", "run") => runs::apply(tx, seen),
+        ("control-plane", "run") => runs::apply(tx, seen, &mut batch.steps),
         ("control-plane", "definition") => definitions::apply(tx, seen),
         ("control-plane", "blueprint") => blueprints::apply(tx, seen),
         ("control-plane", "tenant") => tenants::apply(tx, seen, batch),
@@ -41,11 +49,15 @@ fn decoded<E: DeserializeOwned>(envelope: &Envelope) -> Option<E> {
     match decode_tagged(&envelope.event_type, &envelope.payload) {
         Ok(event) => Some(event),
         Err(error) => {
-            tracing::error!(event = %envelope.event_id, subject = %envelope.headers.subject, %error,
-                "an event cannot be read: the lists do not show it");
+            unreadable(envelope, &error);
             None
         }
     }
+}
+
+fn unreadable(envelope: &Envelope, error: &dyn std::fmt::Display) {
+    tracing::error!(event = %envelope.event_id, subject = %envelope.headers.subject, %error,
+        "an event cannot be read: the lists do not show it");
 }
 
 /// Roles and names as one text column.

@@ -1,21 +1,33 @@
 //! The list of runs, with how many of their steps are in which phase.
 
-use std::sync::Arc;
-
 use mesh_kernel::{envelope::TenantScope, follow::Seen};
 use mesh_proto::v1::RunState;
 use mesh_skills::contract::Failure;
 use mesh_workflows::run::{Event, SubmitRun};
 use rusqlite::{Connection, Row, Transaction, named_params};
+use serde::Deserialize;
 
-use super::{decoded, steps, steps::Phase};
+use super::{
+    decoded, steps,
+    steps::{Moves, Phase},
+    unreadable,
+};
 use crate::{
     gateway::lists::{FailureRow, PageRequest, ProgressRow, RunFilter, RunRow},
     readmodel::query::{Query, QueryError, Rows, instant, instant_if, state, unsigned},
 };
 
-pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {
+pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen, steps: &mut Moves) -> rusqlite::Result<()> {
+    if let Some(to) = phase(&seen.envelope.event_type) {
+        step(seen, to, steps);
+        return Ok(());
+    }
     let Some(event) = decoded::<Event>(&seen.envelope) else { return Ok(()) };
+    if let Event::StepsSkipped { steps: skipped, .. } = &event {
+        skipped.iter().for_each(|step| steps.step(seen, step, Phase::Done));
+        return Ok(());
+    }
+    steps.write_run(tx, seen)?;
     match event {
         Event::RunSubmitted(submit) => submitted(tx, seen, &submit),
         Event::RunStarted {} => started(tx, seen),
@@ -27,33 +39,43 @@ pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {
             ended(tx, seen, RunState::Failed, Some(failure_row(&failure, step.as_deref())))
         }
         Event::RunCancelled { reason, .. } => ended(tx, seen, RunState::Cancelled, Some(cancelled_row(reason))),
-        Event::RunRetried { reset, .. } => retried(tx, seen, &reset),
-        other => step(tx, seen, other),
+        Event::RunRetried { reset, .. } => {
+            reset.iter().for_each(|step| steps.step(seen, step, Phase::Pending));
+            steps.write_run(tx, seen)?;
+            retried(tx, seen)
+        }
+        _ => {
+            steps.run_moved(seen);
+            Ok(())
+        }
     }
 }
 
-/// Events that move steps and not the run. An item moves nothing: its step does.
-fn step(tx: &Transaction<'_>, seen: &Seen, event: Event) -> rusqlite::Result<()> {
-    match event {
-        Event::StepRequested { step, item: None, .. }
-        | Event::ChildRequested { step, item: None, .. }
-        | Event::ItemsListed { step, .. } => steps::moved(tx, seen, &step, Phase::Running)?,
-        Event::ApprovalRequested { step, .. }
-        | Event::SignalAwaited { step, .. }
-        | Event::TimerSet { step, .. }
-        | Event::AttemptFailed { step, item: None, .. } => steps::moved(tx, seen, &step, Phase::Waiting)?,
-        Event::StepSucceeded { step, item: None, .. } | Event::CompensationSucceeded { step, .. } => {
-            steps::moved(tx, seen, &step, Phase::Done)?;
-        }
-        Event::StepFailed { step, item: None, .. } => steps::moved(tx, seen, &step, Phase::Failed)?,
-        Event::StepsSkipped { steps, .. } => {
-            for step in &steps {
-                steps::moved(tx, seen, step, Phase::Done)?;
-            }
-        }
-        _ => {}
+/// The phase to which an event moves a step, when that is all that it does to the list.
+fn phase(event: &str) -> Option<Phase> {
+    Some(match event {
+        "StepRequested" | "ChildRequested" | "ItemsListed" => Phase::Running,
+        "ApprovalRequested" | "SignalAwaited" | "TimerSet" | "AttemptFailed" => Phase::Waiting,
+        "StepSucceeded" | "CompensationSucceeded" => Phase::Done,
+        "StepFailed" => Phase::Failed,
+        _ => return None,
+    })
+}
+
+/// An event that moves a step and not the run. An item moves nothing: its step does.
+fn step(seen: &Seen, to: Phase, steps: &mut Moves) {
+    /// Which step; what the event carries beside it is not read.
+    #[derive(Deserialize)]
+    struct Of {
+        step: String,
+        #[serde(default)]
+        item: Option<u32>,
     }
-    moved(tx, seen)
+    match serde_json::from_slice(&seen.envelope.payload) {
+        Ok(Of { step, item: None }) => steps.step(seen, &step, to),
+        Ok(_) => steps.run_moved(seen),
+        Err(error) => unreadable(&seen.envelope, &error),
+    }
 }
 
 fn submitted(tx: &Transaction<'_>, seen: &Seen, submit: &SubmitRun) -> rusqlite::Result<()> {
@@ -117,13 +139,6 @@ fn stands(tx: &Transaction<'_>, seen: &Seen, state: RunState) -> rusqlite::Resul
         .map(drop)
 }
 
-fn moved(tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {
-    let subject = &seen.envelope.headers.subject;
-    tx.prepare_cached("UPDATE runs SET version = ?3 WHERE tenant = ?1 AND id = ?2")?
-        .execute((subject.tenant().as_str(), subject.id(), seen.version))
-        .map(drop)
-}
-
 fn ended(tx: &Transaction<'_>, seen: &Seen, state: RunState, failure: Option<FailureRow>) -> rusqlite::Result<()> {
     let subject = &seen.envelope.headers.subject;
     // What was under way when the run ended was cut short: nothing of it runs or waits any more.
@@ -159,10 +174,7 @@ fn cancelled_row(reason: String) -> FailureRow {
     FailureRow { class: "cancelled".to_owned(), message: reason, ..FailureRow::default() }
 }
 
-fn retried(tx: &Transaction<'_>, seen: &Seen, reset: &[Arc<str>]) -> rusqlite::Result<()> {
-    for step in reset {
-        steps::moved(tx, seen, step, Phase::Pending)?;
-    }
+fn retried(tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {
     let subject = &seen.envelope.headers.subject;
     tx.prepare_cached(
         "UPDATE runs SET ended = NULL, failed_step = NULL, failed_class = NULL, failed_code = NULL,
@@ -171,6 +183,11 @@ fn retried(tx: &Transaction<'_>, seen: &Seen, reset: &[Arc<str>]) -> rusqlite::R
     .execute((subject.tenant().as_str(), subject.id()))?;
     stands(tx, seen, RunState::Running)
 }
+
+/// What a row of the list shows: all but the phases of steps, which may be long.
+const COLUMNS: &str = "id, definition, number, digest, project, state, created, started, ended, trace, submitted_by,
+    parent_run, parent_step, failed_step, failed_class, failed_code, failed_text, total, done, running, waiting,
+    failed, version";
 
 /// Of a running run every unfinished step waits: none is being done, and at least one waits.
 const ALL_WAIT: &str = "running = 0 AND waiting > 0";
@@ -181,7 +198,7 @@ pub(in crate::readmodel) fn page(
     filter: &RunFilter,
     page: &PageRequest,
 ) -> Result<Rows<RunRow>, QueryError> {
-    with_states(Query::of("*", "runs", scope), &filter.states)
+    with_states(Query::of(COLUMNS, "runs", scope), &filter.states)
         .and_text("definition", filter.definition.clone())
         .and_text("project", filter.project_id.clone())
         .and_span("created", filter.created)

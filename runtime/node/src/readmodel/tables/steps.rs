@@ -1,12 +1,19 @@
 //! Where each step of a run stands: what the run's counts are kept from.
+//!
+//! Steps move far more often than runs, so the moves of a batch are held until its end, or until an event
+//! of the run itself, and then written once for each run.
 
-use mesh_kernel::follow::Seen;
+use std::collections::{BTreeMap, HashMap};
+
+use mesh_kernel::{envelope::TenantId, follow::Seen};
 use rusqlite::{OptionalExtension, Transaction};
+use serde::{Deserialize, Serialize};
 
 /// The phase of a step, as far as counts tell them apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Phase {
-    /// Not begun, or to begin anew: it has no row.
+    /// Not begun, or to begin anew: it is not remembered.
     Pending,
     /// Begun and not ended.
     Running,
@@ -18,68 +25,100 @@ pub(super) enum Phase {
     Failed,
 }
 
-impl Phase {
-    /// The column of `runs` that counts it.
-    fn column(self) -> Option<&'static str> {
-        match self {
-            Self::Pending => None,
-            Self::Running => Some("running"),
-            Self::Waiting => Some("waiting"),
-            Self::Done => Some("done"),
-            Self::Failed => Some("failed"),
-        }
+/// The steps of one run that stand somewhere else than at their beginning.
+type Phases = BTreeMap<String, Phase>;
+
+#[derive(Debug, Default)]
+struct RunMoves {
+    steps: Phases,
+    version: u64,
+}
+
+/// Moves of steps that are not written yet. Bounded by the batch that they came in.
+#[derive(Debug, Default)]
+pub(super) struct Moves(HashMap<(TenantId, String), RunMoves>);
+
+impl Moves {
+    /// Moves a step to a phase.
+    pub(super) fn step(&mut self, seen: &Seen, step: &str, to: Phase) {
+        self.run(seen).steps.insert(step.to_owned(), to);
     }
 
-    fn of(number: i64) -> Self {
-        match number {
-            1 => Self::Running,
-            2 => Self::Waiting,
-            3 => Self::Done,
-            4 => Self::Failed,
-            _ => Self::Pending,
-        }
+    /// The run has an event more, whatever it says.
+    pub(super) fn run_moved(&mut self, seen: &Seen) {
+        self.run(seen);
+    }
+
+    fn run(&mut self, seen: &Seen) -> &mut RunMoves {
+        let subject = &seen.envelope.headers.subject;
+        let moves = self.0.entry((subject.tenant().clone(), subject.id().to_owned())).or_default();
+        moves.version = seen.version;
+        moves
+    }
+
+    /// Writes what is held of one run: before an event that moves the run itself.
+    pub(super) fn write_run(&mut self, tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {
+        let subject = &seen.envelope.headers.subject;
+        let run = (subject.tenant().clone(), subject.id().to_owned());
+        self.0.remove(&run).map_or(Ok(()), |moves| write(tx, &run, moves))
+    }
+
+    /// Writes everything that is held.
+    pub(super) fn write_all(&mut self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+        self.0.drain().try_for_each(|(run, moves)| write(tx, &run, moves))
     }
 }
 
-/// Moves a step to a phase, and the run's counts with it.
-pub(super) fn moved(tx: &Transaction<'_>, seen: &Seen, step: &str, to: Phase) -> rusqlite::Result<()> {
-    let subject = &seen.envelope.headers.subject;
-    let key = (subject.tenant().as_str(), subject.id(), step);
-    let from = tx
-        .prepare_cached("SELECT phase FROM steps WHERE tenant = ?1 AND run = ?2 AND step = ?3")?
+fn write(tx: &Transaction<'_>, (tenant, run): &(TenantId, String), moves: RunMoves) -> rusqlite::Result<()> {
+    let key = (tenant.as_str(), run.as_str());
+    let Some(mut phases) = read(tx, key)? else { return Ok(()) };
+    for (step, to) in moves.steps {
+        match to {
+            Phase::Pending => phases.remove(&step),
+            _ => phases.insert(step, to),
+        };
+    }
+    let count = |of: Phase| phases.values().filter(|phase| **phase == of).count();
+    tx.prepare_cached(
+        "UPDATE runs SET phases = ?3, running = ?4, waiting = ?5, done = ?6, failed = ?7, version = ?8
+         WHERE tenant = ?1 AND id = ?2",
+    )?
+    .execute((
+        key.0,
+        key.1,
+        text(&phases),
+        count(Phase::Running),
+        count(Phase::Waiting),
+        count(Phase::Done),
+        count(Phase::Failed),
+        moves.version,
+    ))
+    .map(drop)
+}
+
+/// The phases of a run; none when there is no such run.
+fn read(tx: &Transaction<'_>, key: (&str, &str)) -> rusqlite::Result<Option<Phases>> {
+    let text: Option<String> = tx
+        .prepare_cached("SELECT phases FROM runs WHERE tenant = ?1 AND id = ?2")?
         .query_row(key, |row| row.get(0))
-        .optional()?
-        .map_or(Phase::Pending, Phase::of);
-    if from == to {
-        return Ok(());
-    }
-    match to {
-        Phase::Pending => {
-            tx.prepare_cached("DELETE FROM steps WHERE tenant = ?1 AND run = ?2 AND step = ?3")?.execute(key)?;
-        }
-        _ => {
-            tx.prepare_cached(
-                "INSERT INTO steps (tenant, run, step, phase) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET phase = excluded.phase",
-            )?
-            .execute((key.0, key.1, key.2, to as i64))?;
-        }
-    }
-    count(tx, seen, from, -1)?;
-    count(tx, seen, to, 1)
+        .optional()?;
+    Ok(text.map(|text| serde_json::from_str(&text).unwrap_or_default()))
 }
 
-fn count(tx: &Transaction<'_>, seen: &Seen, phase: Phase, by: i64) -> rusqlite::Result<()> {
-    let Some(column) = phase.column() else { return Ok(()) };
-    let subject = &seen.envelope.headers.subject;
-    let sql = format!("UPDATE runs SET {column} = max(0, {column} + ?3) WHERE tenant = ?1 AND id = ?2");
-    tx.prepare_cached(&sql)?.execute((subject.tenant().as_str(), subject.id(), by)).map(drop)
+fn text(phases: &Phases) -> String {
+    serde_json::to_string(phases).unwrap_or_default()
 }
 
 /// Forgets the steps of a run that has ended; of one that can be retried only those cut short.
 pub(super) fn run_ended(tx: &Transaction<'_>, seen: &Seen, may_be_retried: bool) -> rusqlite::Result<()> {
     let subject = &seen.envelope.headers.subject;
-    let cut_short = if may_be_retried { " AND phase IN (1, 2)" } else { "" };
-    let sql = format!("DELETE FROM steps WHERE tenant = ?1 AND run = ?2{cut_short}");
-    tx.prepare_cached(&sql)?.execute((subject.tenant().as_str(), subject.id())).map(drop)
+    let key = (subject.tenant().as_str(), subject.id());
+    let mut kept = Phases::new();
+    if may_be_retried {
+        kept = read(tx, key)?.unwrap_or_default();
+        kept.retain(|_, phase| matches!(phase, Phase::Done | Phase::Failed));
+    }
+    tx.prepare_cached("UPDATE runs SET phases = ?3 WHERE tenant = ?1 AND id = ?2")?
+        .execute((key.0, key.1, text(&kept)))
+        .map(drop)
 }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use mesh_journal::{EmbeddedJournal, OpenError, Options, files::SimFiles};
 use mesh_kernel::{
-    envelope::Address,
+    envelope::{Address, TenantId, TenantScope},
     ports::{Append, AppendOutcome, Cursor, Journal, Recorded, Retire, Wake},
 };
 
@@ -105,6 +105,23 @@ impl Known {
                 self.learn(address, &outcome);
                 self.ending.remove(address);
             }
+            _ => {}
+        }
+        outcome
+    }
+
+    /// Erases a tenant.
+    pub(crate) async fn erase(&mut self, journal: &dyn Journal, tenant: &str) -> AppendOutcome {
+        let known = self.acknowledged.keys().chain(self.asked.keys());
+        let theirs: Vec<Address> = known.filter(|who| who.tenant().as_str() == tenant).cloned().collect();
+        self.ending.extend(theirs.iter().cloned());
+        let scope = TenantScope::unproven(TenantId::parse(tenant).unwrap());
+        let outcome = journal.erase(&scope).await;
+        match &outcome {
+            AppendOutcome::Appended { .. } => theirs.iter().for_each(|who| self.has_ended(who)),
+            AppendOutcome::Full { .. } => theirs.iter().for_each(|who| {
+                self.ending.remove(who);
+            }),
             _ => {}
         }
         outcome

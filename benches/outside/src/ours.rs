@@ -228,6 +228,21 @@ impl Ours {
         }
     }
 
+    /// Whether the list has runs in one of these states: cheap to ask again and again.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub(crate) async fn has_any(&mut self, states: &[&str]) -> Result<bool> {
+        for state in states {
+            let filter = format!("state = {state}");
+            let request = v1::ListRunsRequest { page_size: 1, filter, ..Default::default() };
+            if !self.client.workflows.list_runs(request).await?.into_inner().runs.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// How much lies in the data folder. **Units**: bytes.
     ///
     /// # Errors

@@ -23,7 +23,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("mesh_v1.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().bytes(".mesh.v1").compile_well_known_types(false).compile_fds(descriptors)?;
+    // Maps in the order of their keys: the same message has the same bytes, and so the same digest.
+    tonic_prost_build::configure()
+        .bytes(".mesh.v1")
+        .btree_map(".mesh.v1")
+        .compile_well_known_types(false)
+        .compile_fds(descriptors)?;
     Ok(())
 }
 

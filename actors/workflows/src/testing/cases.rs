@@ -60,7 +60,7 @@ fn run_case(definition: &Definition, case: &TestCase) -> CaseReport {
 struct Script {
     answers: Vec<Prepared>,
     signals: VecDeque<(String, Value)>,
-    approvals: std::collections::HashMap<String, bool>,
+    approvals: std::collections::BTreeMap<String, bool>,
 }
 
 struct Prepared {

@@ -101,7 +101,7 @@ fn headers_to_proto(headers: &Headers) -> v1::Headers {
         deadline: headers.deadline.map(Into::into),
         payload_type: String::new(),
         content_type: headers.content_type.clone(),
-        extensions: headers.extensions.clone().into_iter().collect(),
+        extensions: headers.extensions.clone(),
         admitted_by: headers.admitted_by.clone(),
     }
 }
@@ -146,7 +146,7 @@ fn headers_from_proto(headers: v1::Headers) -> Result<Headers, WireError> {
         deadline: headers.deadline.map(Timestamp::from),
         content_type: headers.content_type,
         admitted_by: headers.admitted_by,
-        extensions: headers.extensions.into_iter().collect(),
+        extensions: headers.extensions,
     })
 }
 

@@ -1,6 +1,6 @@
 //! `mesh runs submit`.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
 use mesh_proto::v1;
@@ -81,7 +81,7 @@ pub(crate) fn name_and_version(text: &str) -> Result<(String, u32), Failure> {
     Ok((name.to_owned(), version))
 }
 
-fn labels(pairs: &[String]) -> Result<HashMap<String, String>, Failure> {
+fn labels(pairs: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let split = |pair: &String| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     let wrong = |pair: &String| Failure::Usage(format!("`{pair}` is no NAME=VALUE"));
     pairs.iter().map(|pair| split(pair).ok_or_else(|| wrong(pair))).collect()

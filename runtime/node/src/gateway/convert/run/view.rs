@@ -1,6 +1,6 @@
 //! A run's view.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use mesh_kernel::envelope::{Refusal, Timestamp};
 use mesh_proto::v1::{self, RunState, StepState};
@@ -19,7 +19,7 @@ struct RunView {
     definition: Definition,
     state: String,
     project: String,
-    labels: HashMap<String, String>,
+    labels: BTreeMap<String, String>,
     submitted_by: String,
     created_at: Option<Timestamp>,
     started_at: Option<Timestamp>,

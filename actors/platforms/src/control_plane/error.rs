@@ -174,12 +174,6 @@ pub enum BlueprintError {
         /// Its run.
         run: String,
     },
-    /// A run's id could not be made.
-    #[error("there is no blueprint `{name}`: apply it first")]
-    Unknown {
-        /// The name.
-        name: String,
-    },
 }
 
 impl Refuse for BlueprintError {
@@ -192,7 +186,6 @@ impl Refuse for BlueprintError {
             Self::Incompatible { .. } => "CTL-0034",
             Self::BaseMoved => "CTL-0035",
             Self::Busy { .. } => "CTL-0036",
-            Self::Unknown { .. } => "CTL-0037",
         }
     }
 
@@ -203,7 +196,6 @@ impl Refuse for BlueprintError {
             }
             Self::Incompatible { .. } | Self::Busy { .. } => ErrorKind::FailedPrecondition,
             Self::BaseMoved => ErrorKind::Aborted,
-            Self::Unknown { .. } => ErrorKind::NotFound,
         }
     }
 

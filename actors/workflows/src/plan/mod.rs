@@ -215,6 +215,19 @@ impl Plan {
 }
 
 impl PlanStep {
+    /// The skill or the definition that it calls, for each item when it is a for-each.
+    pub fn uses(&self) -> Option<&str> {
+        match &self.act {
+            Act::Skill(skill) => Some(skill),
+            Act::Workflow(workflow) => Some(&workflow.definition),
+            Act::ForEach(each) => match &each.body {
+                Body::Skill(skill) => Some(skill),
+                Body::Workflow(workflow) => Some(&workflow.definition),
+            },
+            Act::Approval(_) | Act::Signal(_) | Act::Sleep(_) | Act::Until(_) => None,
+        }
+    }
+
     /// What it is called in a view: `skill`, `approval`, ….
     pub fn kind(&self) -> &'static str {
         match self.act {

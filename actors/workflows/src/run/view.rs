@@ -118,6 +118,7 @@ fn step_view(run: &Run, plan: &Plan, at: StepIndex, step: &Step) -> Value {
     view.insert("id".to_owned(), json!(planned.map(|planned| planned.id.as_ref())));
     view.insert("title".to_owned(), json!(planned.map(|planned| planned.title.as_ref())));
     view.insert("kind".to_owned(), json!(planned.map(|planned| planned.kind())));
+    view.insert("uses".to_owned(), json!(planned.and_then(|planned| planned.uses())));
     view.insert("needs".to_owned(), json!(needs));
     if let Some(skipped) = step.skipped {
         view.insert("skipped".to_owned(), json!(skipped));

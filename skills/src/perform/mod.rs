@@ -22,7 +22,7 @@ use crate::{
     logs::{LineKind, LogId, LogStore, LogWriter},
 };
 
-pub use refs::{OUTPUT_BYTES_MAX, RESOLVED_BYTES_MAX};
+pub use refs::{OUTPUT_BYTES_MAX, RESOLVED_BYTES_MAX, resolve};
 
 /// Performs the effects of handler `skill`.
 pub struct SkillEffects {

@@ -24,11 +24,10 @@ const FIELD_BYTES_MIN: usize = 1024;
 /// The value with every reference replaced by what it stands for.
 ///
 /// What comes out of the store is not searched for references again: it is data.
-pub(super) async fn resolve(
-    content: &dyn ContentStore,
-    scope: &TenantScope,
-    mut value: Value,
-) -> Result<Value, Failure> {
+///
+/// # Errors
+/// A [`Failure`] when this tenant has no such body, it cannot be read, or all of them are too large.
+pub async fn resolve(content: &dyn ContentStore, scope: &TenantScope, mut value: Value) -> Result<Value, Failure> {
     let mut wanted = BTreeMap::new();
     find(&value, &mut wanted)?;
     if wanted.is_empty() {

@@ -20,7 +20,7 @@ mod view;
 mod wants;
 
 pub use crate::submission::{DefinitionRef, Parent, SubmitRun, WorkflowJson};
-pub use decide::check_input;
+pub use decide::{check_input, check_whole};
 pub use error::Error;
 pub use ids::run_id;
 pub use messages::{ChildResult, Command, End, Event, SkipReason};

@@ -13,7 +13,7 @@ mod submit;
 
 mod timer;
 
-pub use submit::check_input;
+pub use submit::{check_input, check_whole};
 
 use std::sync::Arc;
 

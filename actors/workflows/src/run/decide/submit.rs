@@ -16,6 +16,12 @@ use crate::{
 /// Runs within runs.
 const DEPTH_MAX: u32 = 16;
 
+/// Places of a large input that are told.
+const FAULTS_MAX: usize = 50;
+
+/// **Units**: characters of what is told of one place.
+const FAULT_LEN_MAX: usize = 500;
+
 /// Decides `SubmitRun`: the first time it begins, the second time it is the same run.
 pub(super) fn submit(plans: &Plans, run: &Run, mut submit: SubmitRun, cause: &Cause) -> Result<Vec<Event>, Error> {
     if submit.input.is_null() {
@@ -42,6 +48,24 @@ pub(super) fn submit(plans: &Plans, run: &Run, mut submit: SubmitRun, cause: &Ca
         None => deciding.take_turn(),
     }
     Ok(deciding.events)
+}
+
+/// Checks a whole input against a definition's schema, whatever its size: no part of it may be kept by
+/// reference.
+///
+/// # Errors
+/// Every place that does not fit.
+pub fn check_whole(plan: &Plan, input: &Value) -> Result<(), Error> {
+    let Some(schema) = &plan.input_schema else { return Ok(()) };
+    let fault = |error: jsonschema::ValidationError<'_>| Fault::new(error.instance_path().to_string(), brief(&error));
+    let faults: Vec<Fault> = schema.iter_errors(input).take(FAULTS_MAX).map(fault).collect();
+    if faults.is_empty() { Ok(()) } else { Err(Error::Input { faults }) }
+}
+
+/// What is wrong, without the megabytes that it is wrong about.
+fn brief(error: &jsonschema::ValidationError<'_>) -> String {
+    let text = error.masked_with("the value").to_string();
+    text.chars().take(FAULT_LEN_MAX).collect()
 }
 
 /// Checks an input against a definition's schema. What is kept by reference is not looked into.

@@ -28,6 +28,7 @@ pub fn kinds(kinds: Kinds) -> Kinds {
         .with(control_plane::machines::tenant::TenantMachine)
         .with(control_plane::machines::blueprint::BlueprintMachine)
         .with(governance::machines::approval::ApprovalMachine::default())
+        .with(governance::machines::audit::AuditMachine)
         .with(devops::machines::repository::RepositoryMachine)
         .with(runtime_cloud::machines::workload::WorkloadMachine::default())
         .with(product::machines::product::ProductMachine)

@@ -47,6 +47,18 @@ pub enum Error {
         /// How many voices are missing.
         missing: u32,
     },
+    /// The same request id stands for another command.
+    #[error("this request id was used for another `{command}`: repeat that one as it was, or choose a new id")]
+    OtherCommand {
+        /// The command that waits.
+        command: String,
+    },
+    /// No command of it waits to be sent.
+    #[error("the approval is {state}: no command of it waits to be sent")]
+    NothingHeld {
+        /// How it stands.
+        state: &'static str,
+    },
     /// The request cannot be decided by anybody.
     #[error("the approval of step `{step}` cannot be asked for: {reason}")]
     Request {
@@ -67,6 +79,8 @@ impl Refuse for Error {
             Self::SelfApproval { .. } => "GOV-0005",
             Self::VotedAlready { .. } => "GOV-0006",
             Self::Request { .. } => "GOV-0007",
+            Self::OtherCommand { .. } => "GOV-0008",
+            Self::NothingHeld { .. } => "GOV-0009",
         }
     }
 
@@ -74,7 +88,8 @@ impl Refuse for Error {
         match self {
             Self::Unknown { .. } => ErrorKind::NotFound,
             Self::DigestChanged { .. } => ErrorKind::Aborted,
-            Self::Closed { .. } | Self::VotedAlready { .. } => ErrorKind::FailedPrecondition,
+            Self::OtherCommand { .. } => ErrorKind::AlreadyExists,
+            Self::Closed { .. } | Self::VotedAlready { .. } | Self::NothingHeld { .. } => ErrorKind::FailedPrecondition,
             Self::Role { .. } | Self::SelfApproval { .. } => ErrorKind::PermissionDenied,
             Self::Request { .. } => ErrorKind::InvalidArgument,
         }
@@ -84,6 +99,12 @@ impl Refuse for Error {
         match self {
             Self::DigestChanged { .. } => {
                 vec![FieldViolation { field: "digest".to_owned(), description: self.to_string() }]
+            }
+            Self::OtherCommand { .. } => {
+                vec![FieldViolation {
+                    field: "request_id".to_owned(),
+                    description: "choose one that was never used".to_owned(),
+                }]
             }
             _ => Vec::new(),
         }

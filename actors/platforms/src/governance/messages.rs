@@ -1,6 +1,9 @@
-//! What an approval is told, and what it announces.
+//! What an approval and the audit are told, and what they announce.
 
-use mesh_kernel::envelope::{Address, Role, Timestamp};
+use mesh_kernel::{
+    envelope::{Address, Role, Timestamp},
+    tenant::Denials,
+};
 use serde::{Deserialize, Serialize};
 
 /// What someone said.
@@ -17,9 +20,9 @@ pub enum Decision {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
-    /// The entity that waits, such as a run.
+    /// The entity that waits, such as a run; for a command that waits, the one that it is for.
     pub run: Address,
-    /// The step that waits in it.
+    /// The step that waits in it; empty when a command waits.
     pub step: String,
     /// What it is about, in one line for people.
     #[serde(default)]
@@ -27,8 +30,11 @@ pub struct Request {
     /// More about it, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Digest of what is approved.
+    /// Digest of what is approved; of a command that waits, where it lies whole in the content store.
     pub digest: String,
+    /// The command that waits, when it is one and not a step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
     /// How many different people must say yes.
     #[serde(default)]
     pub quorum: u32,
@@ -44,6 +50,26 @@ pub struct Request {
     /// When it expires; by configuration when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expire_at: Option<Timestamp>,
+}
+
+/// A command that is sent when it is approved, and not before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Its type, such as `CancelRun`.
+    pub command: String,
+    /// Digest of the request that it was made of: the same question is not asked twice.
+    pub request: String,
+    /// Which policy wants the approval.
+    pub policy: String,
+}
+
+/// Why a command that was approved was refused when it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsent {
+    /// The stable code.
+    pub code: String,
+    /// What was wrong.
+    pub message: String,
 }
 
 /// What an approval is told.
@@ -67,6 +93,12 @@ pub enum ApprovalCommand {
         /// Why, for people.
         #[serde(default)]
         reason: String,
+    },
+    /// The command that waited was sent, and this came of it.
+    RecordRelease {
+        /// Why it was refused for good, when it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<Unsent>,
     },
     /// A timer of this approval is due.
     FireTimer {
@@ -149,4 +181,34 @@ pub enum ApprovalEvent {
         /// Why.
         reason: String,
     },
+    /// The command that waited was sent and done.
+    CommandReleased {
+        /// The entity that got it.
+        run: Address,
+        /// Its type.
+        command: String,
+    },
+    /// The command that waited was sent and refused; it is not sent again.
+    CommandRefused {
+        /// The entity that it was for.
+        run: Address,
+        /// Its type.
+        command: String,
+        /// Why.
+        refused: Unsent,
+    },
+}
+
+/// What the audit is told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum AuditCommand {
+    /// What callers were denied since the last batch.
+    RecordDenials(Denials),
+}
+
+/// What the audit keeps.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum AuditEvent {
+    /// Callers were denied this.
+    DenialsRecorded(Denials),
 }

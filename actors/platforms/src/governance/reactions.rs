@@ -1,17 +1,18 @@
 //! What Governance does because of others' events: it asks people when a run does, and tells the run
-//! what they said.
+//! what they said. And it keeps what callers were denied.
 
 use mesh_kernel::{
     entity::{Decider, encode_tagged},
-    envelope::{Address, Envelope, Kind, Payload, Timestamp},
-    follow::{Reaction, Reactor},
+    envelope::{Address, Envelope, Kind, Payload, TenantId, Timestamp},
+    follow::{DenialAudit, Reaction, Reactor},
+    tenant::Denials,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    machines::approval::ApprovalMachine,
-    messages::{ApprovalCommand, Request},
+    machines::{approval::ApprovalMachine, audit::AuditMachine},
+    messages::{ApprovalCommand, AuditCommand, Request},
 };
 
 const RUN: Kind = Kind { platform: "control-plane", name: "run" };
@@ -94,6 +95,7 @@ fn request(event: &Envelope) -> Option<Reaction> {
         title: asked.title,
         description: asked.description,
         digest: asked.digest,
+        held: None,
         quorum: asked.quorum,
         roles: asked.roles.iter().filter_map(|role| role.parse().ok()).collect(),
         barred: barred.into_iter().collect(),
@@ -124,6 +126,10 @@ fn to_approval(event: &Envelope, approval: &str, command: &ApprovalCommand, hand
 
 fn answer(event: &Envelope, approved: bool) -> Option<Reaction> {
     let decided: Decided = serde_json::from_slice(&event.payload).ok()?;
+    if decided.step.is_empty() {
+        // A command waits and no step: the approval itself sends it.
+        return None;
+    }
     let by = match decided.by {
         Value::Null => json!([]),
         by => by,
@@ -141,4 +147,15 @@ fn answer(event: &Envelope, approved: bool) -> Option<Reaction> {
     });
     let command = Payload { name: "RecordApproval".into(), schema_version: 1, bytes: content.to_string().into() };
     Some(Reaction { to: decided.run, command, handler: "answer" })
+}
+
+/// Each tenant's denials go to its own `governance/audit/denials`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DenialsKept;
+
+impl DenialAudit for DenialsKept {
+    fn record(&self, tenant: &TenantId, denials: Denials) -> Option<(Address, Payload)> {
+        let to = Address::new(tenant, AuditMachine::KIND, "denials").ok()?;
+        Some((to, encode_tagged(&AuditCommand::RecordDenials(denials), 1).ok()?))
+    }
 }

@@ -93,6 +93,15 @@ pub struct Headers {
 }
 
 impl Headers {
+    /// The extension with the digest of the request that a command was made of: the same idempotency
+    /// key with another one is refused.
+    pub const REQUEST: &'static str = "request-digest";
+
+    /// The digest of the request, when the sender said one.
+    pub fn request(&self) -> Option<&str> {
+        self.extensions.get(Self::REQUEST).map(String::as_str)
+    }
+
     /// Headers for a message to `subject` from `principal`, everything else at its default.
     pub fn new(subject: Address, principal: Principal) -> Self {
         Self {

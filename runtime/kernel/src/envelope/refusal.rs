@@ -1,6 +1,6 @@
 //! Refusals: the answer "no", with a code, a kind and whether to try again.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -85,12 +85,22 @@ pub struct Refusal {
     /// The parts of the request that were wrong.
     #[serde(default)]
     pub fields: Vec<FieldViolation>,
+    /// What a program needs to go on, by name: the id of an approval.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, String>,
 }
 
 impl Refusal {
     /// A refusal of the kernel's own.
     pub fn new(code: &str, kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), kind, retry: Retry::Never, message: message.into(), fields: Vec::new() }
+        Self {
+            code: code.to_owned(),
+            kind,
+            retry: Retry::Never,
+            message: message.into(),
+            fields: Vec::new(),
+            details: BTreeMap::new(),
+        }
     }
 
     /// The same, to be tried again after `delay`.
@@ -116,6 +126,7 @@ impl<E: Refuse> From<&E> for Refusal {
             retry: error.retry(),
             message: error.to_string(),
             fields: error.fields(),
+            details: BTreeMap::new(),
         }
     }
 }

@@ -3,12 +3,14 @@
 //! A follower reads the journal from its own cursor and never from a handler. So a follower that is
 //! slow, dead or new changes nothing for anybody else, and catches up from where it stood.
 
+mod denials;
 mod projection;
 mod reactor;
 mod resume;
 mod subscription;
 mod timers;
 
+pub use denials::{DenialAudit, run_denials};
 pub use projection::{Projection, ProjectionError, run_projection};
 pub use reactor::{Reaction, Reactor, run_reactor};
 pub use resume::{Resumed, resume};

@@ -23,6 +23,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Someone who acts from within the node: not counted against the quota.
+    pub(crate) fn inside(scope: TenantScope, principal: Principal) -> Self {
+        Self { scope, principal, traceparent: None, external: false }
+    }
+
     /// The right to the tenant's data.
     pub fn scope(&self) -> &TenantScope {
         &self.scope
@@ -55,22 +60,6 @@ impl Caller {
         }
         Ok(Self { scope: TenantScope::proven(tenant), ..self.clone() })
     }
-
-    /// Checks that the caller has one of these roles.
-    ///
-    /// # Errors
-    /// `PermissionDenied`, naming the roles that would do.
-    pub fn require(&self, any_of: &[Role]) -> Result<(), Refusal> {
-        if any_of.iter().any(|role| self.principal.has(*role)) {
-            return Ok(());
-        }
-        let roles: Vec<&str> = any_of.iter().map(|role| role.as_str()).collect();
-        Err(Refusal::new(
-            "KER-0021",
-            ErrorKind::PermissionDenied,
-            format!("this needs the role {}: use a key that has it", roles.join(" or ")),
-        ))
-    }
 }
 
 impl Mesh {
@@ -90,12 +79,8 @@ impl Mesh {
 
     /// A part of the node, acting because of `cause` and on behalf of whoever caused that.
     pub fn on_behalf(&self, part: &str, scope: &TenantScope, cause: &Envelope) -> Caller {
-        Caller {
-            scope: scope.clone(),
-            principal: on_behalf(part, cause),
-            traceparent: cause.headers.traceparent.clone(),
-            external: false,
-        }
+        let traceparent = cause.headers.traceparent.clone();
+        Caller { traceparent, ..Caller::inside(scope.clone(), on_behalf(part, cause)) }
     }
 
     /// The envelope of a caller's command; the root of its trace unless the command says otherwise.
@@ -108,6 +93,8 @@ impl Mesh {
         headers.schema_version = command.payload.schema_version;
         headers.traceparent.clone_from(&caller.traceparent);
         headers.idempotency_key.clone_from(&command.key);
+        let request = command.request.map(|digest| (Headers::REQUEST.to_owned(), digest.short()));
+        headers.extensions.extend(request);
         headers.expected_version = command.expected_version;
         headers.deadline = Some(at.plus(command.timeout.unwrap_or(self.0.services.settings.timeout)));
         Envelope {

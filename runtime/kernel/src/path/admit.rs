@@ -1,47 +1,84 @@
 //! Step 2, admit: may it come in?
 //!
 //! Quota first (cheap), then the policy. An allow rides in the headers and is recorded in the same
-//! append as the events that it let in; a denial is answered and counted.
+//! append as the events that it let in; a denial is answered and counted for the audit; what needs an
+//! approval waits behind a port.
+
+use tracing::Instrument;
 
 use super::{Caller, Mesh, span::step};
 use crate::{
-    envelope::{Address, ErrorKind, Refusal, TraceId},
-    ports::{Decision, Request},
+    envelope::{Address, Envelope, ErrorKind, Refusal},
+    ports::{Approved, Decision, Request},
+    tenant::StreamPermit,
 };
 
+/// What quota and policy say of something that is not denied: the policy that said it.
+pub(super) enum Entry {
+    Free(String),
+    Held(String),
+}
+
 impl Mesh {
-    /// Step 2: asks quota and policy. Answers the name of the policy that allowed it.
+    /// Step 2: asks quota and policy, and answers the command that may be sent.
     ///
     /// # Errors
     /// `NotFound` for another tenant's address, `ResourceExhausted` over the quota,
-    /// `PermissionDenied` from the policy, `FailedPrecondition` when an approval is needed first.
-    pub(super) fn admit(
-        &self,
-        caller: &Caller,
-        action: &str,
-        resource: &Address,
-        trace: Option<&TraceId>,
-    ) -> Result<String, Refusal> {
-        let _span = trace.map(|trace| step!("admit", self.0.services, trace, resource).entered());
-        if !caller.scope().covers(resource.tenant()) {
-            return Err(not_found(resource));
+    /// `PermissionDenied` from the policy, `FailedPrecondition` while it waits for an approval.
+    pub(super) async fn admit(&self, caller: &Caller, mut command: Envelope) -> Result<Envelope, Refusal> {
+        let span = step!("admit", self.0.services, &command.trace_id, command.headers.subject);
+        let entry = span.in_scope(|| self.enter(caller, &command.event_type, Some(&command.headers.subject)))?;
+        match entry {
+            Entry::Free(policy) => {
+                command.headers.admitted_by = policy;
+                Ok(command)
+            }
+            Entry::Held(policy) => {
+                let asked = self.0.approvals.ask(caller.scope(), command, policy).instrument(span);
+                asked.await.map(Approved::admitted)
+            }
+        }
+    }
+
+    /// Step 2 for what reads no single entity: lists, and what only checks its input.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` over the quota, `PermissionDenied` from the policy.
+    pub fn admit_read(&self, caller: &Caller, action: &str) -> Result<(), Refusal> {
+        self.admit_query(caller, action, None)
+    }
+
+    /// Step 2 for a stream, which is open until the permit is dropped.
+    ///
+    /// # Errors
+    /// As [`Mesh::admit_read`]; `ResourceExhausted` when the tenant has as many open as it may.
+    pub fn admit_stream(&self, caller: &Caller, action: &str) -> Result<StreamPermit, Refusal> {
+        self.admit_read(caller, action)?;
+        self.0.quotas.stream(caller.tenant())
+    }
+
+    /// Step 2 for a query: it cannot wait for an approval.
+    pub(super) fn admit_query(&self, caller: &Caller, action: &str, of: Option<&Address>) -> Result<(), Refusal> {
+        let Entry::Held(policy) = self.enter(caller, action, of)? else { return Ok(()) };
+        let message = format!("`{action}` needs an approval (policy `{policy}`), and a read cannot wait for one");
+        Err(Refusal::new("KER-0033", ErrorKind::FailedPrecondition, message))
+    }
+
+    pub(super) fn enter(&self, caller: &Caller, action: &str, resource: Option<&Address>) -> Result<Entry, Refusal> {
+        if let Some(foreign) = resource.filter(|resource| !caller.scope().covers(resource.tenant())) {
+            return Err(not_found(foreign));
         }
         if caller.external {
             self.0.quotas.take(caller.tenant())?;
         }
         let request = Request { scope: caller.scope(), principal: caller.principal(), action, resource };
         match self.0.policy.decide(&request) {
-            Decision::Allow { policy } => Ok(policy),
+            Decision::Allow { policy } => Ok(Entry::Free(policy)),
+            Decision::RequiresApproval { policy } => Ok(Entry::Held(policy)),
             Decision::Deny { reason } => {
-                tracing::info!(target: "mesh::audit", tenant = %resource.tenant(), principal = caller.principal().name,
-                    action, %resource, reason, "denied");
+                self.0.denials.add(&request, &reason, self.now());
                 Err(Refusal::new("KER-0031", ErrorKind::PermissionDenied, reason))
             }
-            Decision::RequiresApproval { policy } => Err(Refusal::new(
-                "KER-0032",
-                ErrorKind::FailedPrecondition,
-                format!("`{action}` needs an approval first (policy `{policy}`): ask for one, then repeat"),
-            )),
         }
     }
 }

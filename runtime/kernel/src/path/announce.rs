@@ -4,9 +4,10 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::{entity::Entity, load, span::step};
+use super::{entity::Entity, span::step};
 use crate::{
     actor::{Answered, Item},
+    entity::snapshot,
     envelope::{Envelope, Refusal},
 };
 
@@ -55,7 +56,7 @@ impl Entity {
         let (services, address, keys) = (self.services.clone(), self.address.clone(), self.keys.clone());
         let version = self.version;
         let decider = Arc::clone(&self.decider);
-        let snapshot = load::snapshot(decider.as_ref(), &published.inner.read().state, &keys, version);
+        let snapshot = snapshot(decider.as_ref(), &published.inner.read().state, &keys, version);
         let Some(snapshot) = snapshot else { return };
         drop(crate::task::spawn("snapshot", async move { services.journal.snapshot_put(&address, snapshot).await }));
     }
@@ -64,7 +65,7 @@ impl Entity {
     pub(super) async fn write_snapshot(&mut self) {
         let snapshot = {
             let published = self.published.inner.read();
-            load::snapshot(self.decider.as_ref(), &published.state, &self.keys, self.version)
+            snapshot(self.decider.as_ref(), &published.state, &self.keys, self.version)
         };
         if let Some(snapshot) = snapshot {
             self.services.journal.snapshot_put(&self.address, snapshot).await;

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use super::{entity::Entity, load, span::step};
+use super::{entity::Entity, span::step};
 use crate::{
     actor::Crash,
-    entity::AnyEvent,
+    entity::{AnyEvent, LoadError},
     envelope::Envelope,
     ports::{Position, Wake},
 };
@@ -27,10 +27,8 @@ impl Entity {
             let version = self.version + 1;
             self.decider
                 .evolve_fresh(&mut published.state, fresh, event, version)
-                .map_err(|source| super::entity::crash(load::LoadError::Event { version, position, source }))?;
-            if let Some(key) = &event.headers.idempotency_key {
-                self.keys.add(key, version);
-            }
+                .map_err(|source| super::entity::crash(LoadError::Event { version, position, source }))?;
+            self.keys.add(&event.headers, version);
             self.version = version;
             self.since_snapshot += 1;
             self.last_at = event.occurred_at;

@@ -1,7 +1,7 @@
 //! Step 5, decide: what happens?
 //!
 //! The pure decider, and before it the two checks that every command passes: was this key done
-//! already, and does the sender know the version it speaks of?
+//! already (and for the same request), and does the sender know the version it speaks of?
 
 use std::sync::Arc;
 
@@ -28,8 +28,8 @@ impl Entity {
     /// Step 5.
     pub(super) fn decide(&self, command: &Envelope) -> Result<Verdict, Crash> {
         let _span = step!("decide", self.services, &command.trace_id, self.address).entered();
-        if let Some(span) = command.headers.idempotency_key.as_ref().and_then(|key| self.keys.get(key)) {
-            return Ok(Verdict::Repeated(span));
+        if let Some(span) = self.keys.get(&command.headers) {
+            return Ok(if span.is_of(&command.headers) { Verdict::Repeated(span) } else { Verdict::Refused(other()) });
         }
         if let Some(span) = self.recorded_already(command) {
             return Ok(Verdict::Repeated(span));
@@ -75,7 +75,7 @@ impl Entity {
         let published = self.published.inner.read();
         let last = published.last.as_ref().filter(|last| last.causation_id == command.event_id)?;
         let index: u64 = last.event_id.as_str().rsplit_once('.')?.1.parse().ok()?;
-        Some(KeySpan { first: self.version.checked_sub(index)?, last: self.version })
+        Some(KeySpan::new(self.version.checked_sub(index)?, self.version))
     }
 
     /// The envelope of one event: caused by the command, about this entity.
@@ -101,6 +101,11 @@ impl Entity {
             headers,
         }
     }
+}
+
+fn other() -> Refusal {
+    let message = "this request id was used for another request: repeat that one as it was, or choose a new id";
+    Refusal::new("KER-0081", ErrorKind::AlreadyExists, message).at("request_id", "choose one that was never used")
 }
 
 fn stale(expected: u64, actual: u64) -> Refusal {

@@ -8,7 +8,7 @@ use super::{Services, load};
 use crate::{
     BoxFuture,
     actor::{Answered, Behaviour, Crash, Item, SlotHandle, Spawner},
-    entity::{AnyState, ErasedDecider, KeySpan, KeyWindow},
+    entity::{AnyState, ErasedDecider, KeySpan, KeyWindow, LoadError},
     envelope::{Address, Envelope, ErrorKind, IdempotencyKey, Refusal, Timestamp},
     ports::{JournalError, Position, Wake},
 };
@@ -101,7 +101,10 @@ impl Entity {
         for _ in 0..2 {
             let answer = match self.decide(&envelope)? {
                 super::decide::Verdict::Refused(refusal) => Err(refusal),
-                super::decide::Verdict::Nothing => Ok(self.unchanged()),
+                super::decide::Verdict::Nothing => {
+                    self.keys.add_nothing(&envelope.headers, self.version);
+                    Ok(self.unchanged())
+                }
                 super::decide::Verdict::Repeated(span) => self.repeated(span).await,
                 super::decide::Verdict::Happened(events, fresh) => match self.record(&envelope, &events).await? {
                     super::record::Record::Done(position) => {
@@ -191,11 +194,9 @@ fn answered(version: u64, position: Position, events: Vec<Arc<Envelope>>) -> Ans
     Answered { version, position, events, view: serde_json::Value::Null, repeated: false }
 }
 
-pub(super) fn crash(error: load::LoadError) -> Crash {
+pub(super) fn crash(error: LoadError) -> Crash {
     match error {
-        load::LoadError::Journal(error @ (JournalError::Io { .. } | JournalError::Closed)) => {
-            Crash::Retry(Box::new(error))
-        }
+        LoadError::Journal(error @ (JournalError::Io { .. } | JournalError::Closed)) => Crash::Retry(Box::new(error)),
         other => Crash::Quarantine { version: other.version(), reason: Box::new(other) },
     }
 }

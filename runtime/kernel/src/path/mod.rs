@@ -37,9 +37,9 @@ pub use send::{Command, Reply};
 use crate::{
     actor::{ActorConfig, DeadLetterSink, Directory, Tree},
     entity::Kinds,
-    ports::{Authenticator, Clock, Ids, Journal, Policy, Position},
+    ports::{Approvals, Authenticator, Clock, Ids, Journal, Policy, Position},
     telemetry::Signals,
-    tenant::Quotas,
+    tenant::{DenialCounts, Quotas},
     work::{Timers, Workers},
 };
 
@@ -82,6 +82,8 @@ pub struct Parts {
     pub ids: Arc<dyn Ids>,
     /// May this principal do this?
     pub policy: Arc<dyn Policy>,
+    /// Where a command waits that needs an approval first.
+    pub approvals: Arc<dyn Approvals>,
     /// Who presents this credential?
     pub authenticator: Arc<dyn Authenticator>,
     /// What each tenant may ask for.
@@ -102,6 +104,8 @@ pub(crate) struct Core {
     pub(crate) services: Arc<Services>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) policy: Arc<dyn Policy>,
+    pub(crate) approvals: Arc<dyn Approvals>,
+    pub(crate) denials: DenialCounts,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) quotas: Quotas,
     pub(crate) dead_letters: Arc<dyn DeadLetterSink>,
@@ -130,6 +134,8 @@ impl Mesh {
             services,
             ids: parts.ids,
             policy: parts.policy,
+            approvals: parts.approvals,
+            denials: DenialCounts::default(),
             authenticator: parts.authenticator,
             quotas: parts.quotas,
             dead_letters: parts.dead_letters,

@@ -42,7 +42,7 @@ impl Mesh {
     /// # Errors
     /// `NotFound` when it has no events or is another tenant's.
     pub async fn query(&self, caller: &Caller, address: &Address, action: &str, what: &str) -> Result<Viewed, Refusal> {
-        self.admit(caller, action, address, None)?;
+        self.admit_query(caller, action, Some(address))?;
         self.view_of(address, what).await
     }
 
@@ -51,7 +51,7 @@ impl Mesh {
     /// # Errors
     /// As [`Mesh::query`].
     pub async fn history(&self, caller: &Caller, address: &Address, from_version: u64) -> Result<Vec<Past>, Refusal> {
-        self.admit(caller, "GetHistory", address, None)?;
+        self.admit_query(caller, "GetHistory", Some(address))?;
         let journal = &self.0.services.journal;
         let records = journal.read(address, from_version.max(1)).await.map_err(|error| unreadable(&error))?;
         if records.is_empty() && journal.version(address).await.map_err(|error| unreadable(&error))? == 0 {

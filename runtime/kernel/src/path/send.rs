@@ -7,10 +7,10 @@ use crate::{
     BoxFuture,
     actor::{Answered, DeadLetter, DeadReason},
     envelope::{
-        Address, CorrelationId, Envelope, EventId, IdempotencyKey, Payload, ProjectId, Refusal, Retry, TenantScope,
-        TraceId,
+        Address, CorrelationId, Envelope, EventId, Headers, IdempotencyKey, Payload, ProjectId, Refusal, Retry,
+        TenantScope, TraceId,
     },
-    ports::{Outcome, Position},
+    ports::{Approved, Digest, Outcome, Position},
     work::{EffectTask, Outbox},
 };
 
@@ -23,6 +23,9 @@ pub struct Command {
     pub payload: Payload,
     /// The same key is never done twice by the same entity.
     pub key: Option<IdempotencyKey>,
+    /// Digest of the request that it was made of, without what is minted for it: the same key with
+    /// another one is refused as `AlreadyExists`.
+    pub request: Option<Digest>,
     /// Refused as `Aborted` when the entity has another version.
     pub expected_version: Option<u64>,
     /// The activity that it belongs to; its own id when there is none.
@@ -46,6 +49,7 @@ impl Command {
             to,
             payload,
             key: None,
+            request: None,
             expected_version: None,
             correlation: None,
             trace: None,
@@ -114,11 +118,15 @@ impl Mesh {
         let caller = self.on_behalf(part, &TenantScope::proven(cause.tenant_id.clone()), cause);
         let envelope = self.caused(part, cause, to, command, key);
         let kept = envelope.clone();
-        self.pass(&caller, envelope).await.map(drop).inspect_err(|refusal| {
-            if refusal.retry == Retry::Never {
-                self.bury(kept, refusal);
-            }
-        })
+        match self.pass(&caller, envelope).await {
+            // It waits at the approval, which sends it.
+            Err(refusal) if refusal.code == Approved::WAITS => Ok(()),
+            answer => answer.map(drop).inspect_err(|refusal| {
+                if refusal.retry == Retry::Never {
+                    self.bury(kept, refusal);
+                }
+            }),
+        }
     }
 
     fn bury(&self, envelope: Envelope, refusal: &Refusal) {
@@ -137,18 +145,32 @@ impl Mesh {
     /// # Errors
     /// As [`Mesh::send`]; `NotFound` when the letter is another tenant's.
     pub async fn replay(&self, caller: &Caller, letter: &Envelope) -> Result<Answered, Refusal> {
-        self.admit(caller, "ReplayDeadLetter", &letter.headers.subject, Some(&letter.trace_id))?;
+        self.admit_query(caller, "ReplayDeadLetter", Some(&letter.headers.subject))?;
         let mut envelope = letter.clone();
-        let now = self.0.services.clock.now();
-        envelope.headers.deadline = Some(now.plus(self.0.services.settings.timeout));
-        let lane = self.route(&envelope)?;
-        self.deliver(Arc::new(envelope), lane).await
+        envelope.headers.deadline = None;
+        self.forward(envelope).await
+    }
+
+    /// Sends a command that has waited for its approval, under the principal that sent it. It is done
+    /// once, however often it is released.
+    ///
+    /// # Errors
+    /// As [`Mesh::send`]; `PermissionDenied` when the policy has come to deny it since.
+    pub async fn release(&self, scope: &TenantScope, approved: Approved) -> Result<Answered, Refusal> {
+        let Headers { principal, subject, .. } = &approved.command.headers;
+        let caller = Caller::inside(scope.clone(), principal.clone());
+        self.enter(&caller, &approved.command.event_type, Some(subject))?;
+        self.forward(approved.admitted()).await
     }
 
     /// Steps 2 to 4; the entity does 5 to 8.
-    async fn pass(&self, caller: &Caller, mut envelope: Envelope) -> Result<Answered, Refusal> {
-        let admitted = self.admit(caller, &envelope.event_type, &envelope.headers.subject, Some(&envelope.trace_id))?;
-        envelope.headers.admitted_by = admitted;
+    async fn pass(&self, caller: &Caller, envelope: Envelope) -> Result<Answered, Refusal> {
+        let admitted = self.admit(caller, envelope).await?;
+        self.forward(admitted).await
+    }
+
+    /// Steps 3 and 4, for what is admitted.
+    async fn forward(&self, envelope: Envelope) -> Result<Answered, Refusal> {
         let lane = self.route(&envelope)?;
         self.deliver(Arc::new(envelope), lane).await
     }

@@ -29,6 +29,11 @@ impl Digest {
     pub fn hex(&self) -> String {
         hex::encode(&self.0)
     }
+
+    /// The first 32 hexadecimal digits: 128 bits, enough to tell one thing from another.
+    pub fn short(&self) -> String {
+        self.0.iter().take(16).map(|b| format!("{b:02x}")).collect()
+    }
 }
 
 impl fmt::Display for Digest {

@@ -19,4 +19,4 @@ pub use journal::{
     Append, AppendOutcome, Cursor, Epoch, Feed, Followed, Health, Journal, JournalError, Position, Reclaim, Reclaimed,
     Recorded, Retire, Snapshot, Wake,
 };
-pub use policy::{Decision, Policy, Request};
+pub use policy::{Approvals, Approved, Decision, NoApprovals, Policy, Request};

@@ -1,6 +1,12 @@
-//! Request quotas: a token bucket for each tenant.
+//! Quotas: a token bucket of requests for each tenant, and a bound on its open streams.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -17,17 +23,32 @@ pub struct Quota {
     pub burst: f64,
     /// Requests that come back with time. **Units**: requests per second.
     pub per_second: f64,
+    /// Streams that may be open at once. **Units**: streams.
+    pub streams_max: usize,
 }
 
 impl Default for Quota {
     fn default() -> Self {
-        Self { burst: 20_000.0, per_second: 20_000.0 }
+        Self { burst: 20_000.0, per_second: 20_000.0, streams_max: 1_000 }
     }
 }
 
 struct Bucket {
     tokens: f64,
     filled: Duration,
+}
+
+/// How long a caller that has too many streams waits before it tries again.
+const STREAM_RETRY: Duration = Duration::from_secs(1);
+
+/// The right to one open stream; dropping it gives it back.
+#[derive(Debug)]
+pub struct StreamPermit(Arc<AtomicUsize>);
+
+impl Drop for StreamPermit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The buckets of all tenants that asked for something lately.
@@ -37,13 +58,14 @@ struct Bucket {
 pub struct Quotas {
     quota: Quota,
     buckets: DashMap<TenantId, Mutex<Bucket>>,
+    streams: DashMap<TenantId, Arc<AtomicUsize>>,
     clock: Arc<dyn Clock>,
 }
 
 impl Quotas {
     /// Buckets that give each tenant the same quota.
     pub fn new(quota: Quota, clock: Arc<dyn Clock>) -> Self {
-        Self { quota, buckets: DashMap::new(), clock }
+        Self { quota, buckets: DashMap::new(), streams: DashMap::new(), clock }
     }
 
     /// Takes one request from a tenant's bucket.
@@ -60,6 +82,21 @@ impl Quotas {
             .entry(tenant.clone())
             .or_insert_with(|| Mutex::new(Bucket { tokens: self.quota.burst, filled: now }));
         self.draw(&mut bucket.lock(), now)
+    }
+
+    /// The right to open one more stream.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when the tenant has as many open as it may.
+    pub fn stream(&self, tenant: &TenantId) -> Result<StreamPermit, Refusal> {
+        let open = self.streams.entry(tenant.clone()).or_default().clone();
+        let max = self.quota.streams_max;
+        let taken = open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < max).then_some(open + 1));
+        if taken.is_ok() {
+            return Ok(StreamPermit(open));
+        }
+        let message = format!("the tenant has {max} streams open, as many as it may: close one, or wait, then repeat");
+        Err(Refusal::new("TEN-0002", ErrorKind::ResourceExhausted, message).after(STREAM_RETRY))
     }
 
     fn draw(&self, bucket: &mut Bucket, now: Duration) -> Result<(), Refusal> {
@@ -85,7 +122,7 @@ impl Quotas {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::AtomicU64;
 
     use super::*;
     use crate::envelope::{Retry, Timestamp};
@@ -105,7 +142,7 @@ mod tests {
     #[test]
     fn a_tenant_over_its_quota_is_told_when_to_come_back_and_others_are_not() {
         let hand = Arc::new(Hand::default());
-        let quotas = Quotas::new(Quota { burst: 2.0, per_second: 10.0 }, hand.clone());
+        let quotas = Quotas::new(Quota { burst: 2.0, per_second: 10.0, ..Quota::default() }, hand.clone());
         let (a, b) = (TenantId::parse("a").unwrap(), TenantId::parse("b").unwrap());
         assert!(quotas.take(&a).is_ok() && quotas.take(&a).is_ok());
         let refusal = quotas.take(&a).unwrap_err();
@@ -114,5 +151,17 @@ mod tests {
         assert!(quotas.take(&b).is_ok(), "a flood of one tenant shut another out");
         hand.0.store(100, Ordering::Relaxed);
         assert!(quotas.take(&a).is_ok());
+    }
+
+    #[test]
+    fn a_stream_that_ends_makes_room_for_another_and_no_tenant_takes_another_ones() {
+        let quotas = Quotas::new(Quota { streams_max: 2, ..Quota::default() }, Arc::new(Hand::default()));
+        let (a, b) = (TenantId::parse("a").unwrap(), TenantId::parse("b").unwrap());
+        let (one, _two) = (quotas.stream(&a).unwrap(), quotas.stream(&a).unwrap());
+        let refusal = quotas.stream(&a).unwrap_err();
+        assert_eq!((refusal.kind, refusal.retry), (ErrorKind::ResourceExhausted, Retry::After(STREAM_RETRY)));
+        assert!(quotas.stream(&b).is_ok(), "one tenant's streams shut another out");
+        drop(one);
+        assert!(quotas.stream(&a).is_ok());
     }
 }

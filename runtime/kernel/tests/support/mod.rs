@@ -21,8 +21,8 @@ use mesh_kernel::{
     },
     path::{Caller, Command, Mesh, Parts, Settings},
     ports::{
-        Authenticator, Clock, Concurrency, Credential, Decision, EffectCall, Effects, Identity, Ids, Journal, Outcome,
-        Policy, Request,
+        Approvals, Authenticator, Clock, Concurrency, Credential, Decision, EffectCall, Effects, Identity, Ids,
+        Journal, NoApprovals, Outcome, Policy, Request,
     },
     tenant::{Quota, Quotas},
     work::Workers,
@@ -178,6 +178,9 @@ impl Policy for Everything {
         if request.principal.has(Role::Viewer) && !request.action.starts_with("Get") {
             return Decision::Deny { reason: "a viewer only reads".to_owned() };
         }
+        if request.action == "StartWork" && request.principal.has(Role::Developer) {
+            return Decision::RequiresApproval { policy: "four-eyes".to_owned() };
+        }
         Decision::Allow { policy: "test".to_owned() }
     }
 }
@@ -226,6 +229,9 @@ impl Effects for Worker {
     }
 }
 
+/// Room for the effects that wait for a worker, when a test says nothing.
+const WAITING: Bounds = Bounds { items: 4096, bytes: 32 << 20 };
+
 /// A kernel on a folder.
 pub struct Kernel {
     pub mesh: Mesh,
@@ -242,11 +248,20 @@ impl Kernel {
     }
 
     pub async fn start_with(folder: &Path, settings: Settings) -> Self {
-        Self::start_bounded(folder, settings, Bounds { items: 4096, bytes: 32 << 20 }).await
+        Self::start_bounded(folder, settings, WAITING).await
     }
 
     /// With these bounds for the effects that wait for a worker.
     pub async fn start_bounded(folder: &Path, settings: Settings, waiting: Bounds) -> Self {
+        Self::start_whole(folder, settings, waiting, Arc::new(NoApprovals)).await
+    }
+
+    /// With somebody to ask for what needs an approval.
+    pub async fn start_asking(folder: &Path, settings: Settings, approvals: Arc<dyn Approvals>) -> Self {
+        Self::start_whole(folder, settings, WAITING, approvals).await
+    }
+
+    async fn start_whole(folder: &Path, settings: Settings, waiting: Bounds, approvals: Arc<dyn Approvals>) -> Self {
         let journal = EmbeddedJournal::open(folder, Options { segment_bytes: 16 << 20, ..Options::default() }).unwrap();
         let hand = Arc::new(Hand(AtomicI64::new(1_700_000_000_000_000_000)));
         let (morgue, worker) = (Arc::new(Morgue::default()), Arc::new(Worker::default()));
@@ -258,6 +273,7 @@ impl Kernel {
             clock: clock.clone(),
             ids: Arc::new(Numbered),
             policy: Arc::new(Everything),
+            approvals,
             authenticator: Arc::new(ByName),
             quotas: Quotas::new(Quota::default(), clock),
             workers: Workers::bounded(vec![worker.clone()], waiting),

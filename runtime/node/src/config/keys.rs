@@ -45,6 +45,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("journal", "The durable record of events, in the folder `journal` of the data folder."),
     ("actors", "Entities that are awake, and their mailboxes."),
     ("tenants", "What one tenant may ask for, so that none starves another."),
+    ("policy", "What a caller may do beside what its roles allow, and what is kept of what it may not."),
     ("effects", "Work in the outside world: skills, builds, processes."),
     ("builds", "Limits of the builds and tests of generated products."),
     ("pages", "The page that the node serves to a browser."),
@@ -150,6 +151,24 @@ pub const KEYS: &[Key] = &[
         "Commands that one tenant may send in a second, in the long run; then they are refused with a delay.",
     ),
     key("tenants.commands_burst", "4000", count(1, 10_000_000), "Commands that one tenant may send at once."),
+    key(
+        "tenants.streams_max",
+        "256",
+        count(1, 1_000_000),
+        "Streams (watches, tails, logs, live pages) that one tenant may have open; then more are refused with a delay.",
+    ),
+    key(
+        "policy.require_approval",
+        "",
+        Form::List("names of commands that callers send, such as CancelRun"),
+        "Commands of callers that wait until somebody else approved them; what the node sends itself does not wait.",
+    ),
+    key(
+        "policy.denials_every",
+        "10s",
+        seconds(1, 3_600),
+        "How often what callers were denied is recorded, as one event for each tenant; a killed node loses this much of it.",
+    ),
     key(
         "effects.concurrent_max",
         "256",

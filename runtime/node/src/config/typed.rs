@@ -19,6 +19,8 @@ pub struct Config {
     pub actors: Actors,
     /// What one tenant may ask for.
     pub tenants: Tenants,
+    /// What a caller may do beside its roles.
+    pub policy: Policy,
     /// Work in the outside world.
     pub effects: Effects,
     /// Builds of products.
@@ -81,7 +83,35 @@ pub struct Tenants {
     pub commands_per_second: u64,
     /// Commands at once.
     pub commands_burst: u64,
+    /// Streams open at once.
+    pub streams_max: usize,
 }
+
+/// Section `policy`.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Commands that wait for an approval.
+    pub require_approval: Vec<String>,
+    /// Time between two records of denials.
+    pub denials_every: Duration,
+}
+
+/// Commands of callers that can wait for an approval.
+///
+/// Absent: what makes a key, for its secret is told in the first answer and to nobody later; decisions
+/// themselves, which nobody could then approve; and what an operator does to other tenants, for theirs
+/// would be the approvers.
+pub const HOLDABLE: &[&str] = &[
+    "ApplyBlueprint",
+    "CancelRun",
+    "PauseRun",
+    "PublishDefinition",
+    "ResumeRun",
+    "RetryRun",
+    "RevokeKey",
+    "SignalRun",
+    "SubmitRun",
+];
 
 /// Section `effects`.
 #[derive(Debug, Clone)]
@@ -145,6 +175,7 @@ impl Config {
     /// [`ConfigError`] when an address is no loopback address.
     pub fn from_settings(layers: &Layers, mut all: Settings) -> Result<Self, ConfigError> {
         refuse_strangers(&all)?;
+        refuse_what_cannot_wait(&all)?;
         let config = Self {
             data: layers.data.clone(),
             file: file_of(layers),
@@ -165,6 +196,11 @@ impl Config {
             tenants: Tenants {
                 commands_per_second: all.take_count("tenants.commands_per_second")?,
                 commands_burst: all.take_count("tenants.commands_burst")?,
+                streams_max: all.take_size("tenants.streams_max")?,
+            },
+            policy: Policy {
+                require_approval: all.take_list("policy.require_approval")?,
+                denials_every: all.take_time("policy.denials_every")?,
             },
             effects: Effects {
                 concurrent_max: all.take_size("effects.concurrent_max")?,
@@ -222,6 +258,22 @@ fn refuse_strangers(all: &Settings) -> Result<(), ConfigError> {
             _ => None,
         })
         .collect();
+    if mistakes.is_empty() { Ok(()) } else { Err(ConfigError::Mistakes(mistakes)) }
+}
+
+/// A name that no command has would approve nothing in silence.
+fn refuse_what_cannot_wait(all: &Settings) -> Result<(), ConfigError> {
+    let mut mistakes = Vec::new();
+    for (key, setting) in all.all().filter(|(key, _)| key.name == "policy.require_approval") {
+        let Value::List(names) = &setting.value else { continue };
+        for name in names.iter().filter(|name| !HOLDABLE.contains(&name.as_str())) {
+            mistakes.push(Mistake {
+                place: all.place(key.name),
+                message: format!("`{name}` is no command that can wait for an approval"),
+                help: format!("one of {} is expected", HOLDABLE.join(", ")),
+            });
+        }
+    }
     if mistakes.is_empty() { Ok(()) } else { Err(ConfigError::Mistakes(mistakes)) }
 }
 
@@ -286,6 +338,17 @@ mod tests {
           help: did you mean `MESH_LOG_FORMAT`?
         flag --set: `log.format` cannot be `xml`: one of text, json is expected
           help: the default is `text`
+        ");
+    }
+
+    #[test]
+    fn a_command_that_cannot_wait_for_an_approval_is_refused() {
+        let (_folder, some) = layers("[policy]\nrequire_approval = [\"CancelRun\", \"SubmitRun\"]\n", &[], &[]);
+        assert_eq!(Config::load(&some).unwrap().policy.require_approval, ["CancelRun", "SubmitRun"]);
+        let (_folder, layers) = layers("", &[("MESH_POLICY_REQUIRE_APPROVAL", "CancelRun,IssueKey")], &[]);
+        insta::assert_snapshot!(told(&layers), @r"
+        environment variable MESH_POLICY_REQUIRE_APPROVAL: `IssueKey` is no command that can wait for an approval
+          help: one of ApplyBlueprint, CancelRun, PauseRun, PublishDefinition, ResumeRun, RetryRun, RevokeKey, SignalRun, SubmitRun is expected
         ");
     }
 

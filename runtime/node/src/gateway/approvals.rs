@@ -2,8 +2,9 @@
 
 use mesh_kernel::{
     entity::Decider,
-    envelope::{Address, ErrorKind, Refusal, payload_json},
+    envelope::{Address, ErrorKind, Refusal, decode, payload_json},
     path::Caller,
+    ports::{Digest, content::NoDigest},
 };
 use mesh_platforms::governance::{
     machines::approval::ApprovalMachine,
@@ -22,7 +23,6 @@ use super::{
     },
     filter,
     lists::ApprovalRow,
-    may_read,
     page::Binding,
     status::{refused_field, status},
 };
@@ -66,7 +66,7 @@ impl Approvals {
         caller: &Caller,
         request: v1::ListApprovalsRequest,
     ) -> Result<v1::ListApprovalsResponse, Refusal> {
-        may_read(caller)?;
+        self.0.mesh.admit_read(caller, "ListApprovals")?;
         let filter = filter::approvals(&request.filter)?;
         let binding = Binding::new(caller.scope(), "approvals", &request.filter);
         let page = binding.request(request.page_size, &request.page_token)?;
@@ -88,15 +88,19 @@ impl Approvals {
         Ok(v1::GetApprovalResponse { approval: Some(approval) })
     }
 
-    /// What is to be approved, as the run said it when it asked: the one with the digest that counts.
+    /// What is to be approved: the command that waits, or what the run said when it asked for the digest
+    /// that counts.
     ///
-    /// **Cost**: reads the run's history.
+    /// **Cost**: reads the command's body, or the run's history.
     async fn subject(
         &self,
         caller: &Caller,
         view: &ApprovalView,
         approval: &str,
     ) -> Result<Option<prost_types::Value>, Refusal> {
+        if view.held.is_some() {
+            return self.held(caller, view).await;
+        }
         let Ok(run) = view.run.parse::<Address>() else { return Ok(None) };
         let past = match self.0.mesh.history(caller, &run, 1).await {
             Ok(past) => past,
@@ -109,6 +113,22 @@ impl Approvals {
                 && asked.get("digest").and_then(Value::as_str) == Some(view.digest.as_str())
         });
         Ok(found.as_ref().and_then(|asked| asked.get("subject")).map(json::to_value))
+    }
+
+    /// A command that waits, as people see it.
+    async fn held(&self, caller: &Caller, view: &ApprovalView) -> Result<Option<prost_types::Value>, Refusal> {
+        let broken = |error: String| Refusal::new("GTW-0011", ErrorKind::Internal, format!("what waits: {error}"));
+        let digest: Digest = view.digest.parse().map_err(|error: NoDigest| broken(error.to_string()))?;
+        let body = self.0.content.get(caller.scope(), digest).await.map_err(|error| broken(error.to_string()))?;
+        let command = decode(&body).map_err(|error| broken(error.to_string()))?;
+        let shown = serde_json::json!({
+            "command": command.event_type.as_ref(),
+            "to": command.headers.subject.as_str(),
+            "by": command.headers.principal.name,
+            "policy": view.held.as_ref().map(|held| held.policy.as_str()),
+            "payload": payload_json(&command),
+        });
+        Ok(Some(json::to_value(&shown)))
     }
 
     async fn decide(
@@ -134,8 +154,9 @@ impl Approvals {
         }
         let terms = Terms::of("DecideApproval", &request, &request.request_id, &request.etag)?;
         let address = address(caller.tenant(), ApprovalMachine::KIND, "approval", &request.approval_id)?;
-        // A guess at an id wakes nobody.
-        self.0.mesh.query(caller, &address, "GetApproval", "").await?;
+        // A guess at an id wakes nobody; and a decision belongs to what it is about.
+        let known: ApprovalView = read(&self.0.mesh.query(caller, &address, "GetApproval", "").await?.view)?;
+        let terms = Terms { trace: known.trace_id, ..terms };
         let command = ApprovalCommand::DecideApproval { decision, digest: request.digest, comment: request.comment };
         let reply = self.0.tell(caller, address, &command, terms).await?;
         let view: ApprovalView = read(&reply.view)?;

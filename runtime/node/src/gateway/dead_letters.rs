@@ -15,7 +15,7 @@ use super::{
     auth::caller,
     convert::envelope,
     lists::{Page, PageRequest},
-    may_read, not_found,
+    not_found,
     page::Binding,
     status::status,
 };
@@ -80,7 +80,7 @@ impl DeadLetterService for Letters {
         request: Request<v1::GetDeadLetterRequest>,
     ) -> Result<Response<v1::GetDeadLetterResponse>, Status> {
         let caller = caller(&request)?;
-        let found = self.find(&caller, &request.get_ref().dead_letter_id).await;
+        let found = self.get(&caller, &request.get_ref().dead_letter_id).await;
         let row = found.map_err(|refusal| status(&refusal))?;
         Ok(Response::new(v1::GetDeadLetterResponse { dead_letter: Some(message(&row, true)) }))
     }
@@ -102,10 +102,8 @@ impl Letters {
         caller: &Caller,
         request: v1::ListDeadLettersRequest,
     ) -> Result<v1::ListDeadLettersResponse, Refusal> {
-        may_read(caller)?;
-        if request.all_tenants {
-            caller.require(&[Role::Operator])?;
-        }
+        let action = if request.all_tenants { "ListAllDeadLetters" } else { "ListDeadLetters" };
+        self.0.mesh.admit_read(caller, action)?;
         let asked = format!("{} {}", request.include_replayed, request.all_tenants);
         let binding = Binding::new(caller.scope(), "dead-letters", &asked);
         let page = binding.request(request.page_size, &request.page_token)?;
@@ -117,8 +115,12 @@ impl Letters {
         })
     }
 
+    async fn get(&self, caller: &Caller, id: &str) -> Result<DeadRow, Refusal> {
+        self.0.mesh.admit_read(caller, "GetDeadLetter")?;
+        self.find(caller, id).await
+    }
+
     async fn find(&self, caller: &Caller, id: &str) -> Result<DeadRow, Refusal> {
-        may_read(caller)?;
         let scope = (!caller.principal().has(Role::Operator)).then(|| caller.scope());
         self.0.dead_letters.get(scope, id).await?.ok_or_else(|| not_found("dead letter", id))
     }
@@ -126,7 +128,7 @@ impl Letters {
     /// Sends the message again: same type, payload, key and lineage, on behalf of whoever sent it
     /// first. Its actor is released from quarantine, for that is why most letters lie here.
     async fn replay(&self, caller: &Caller, id: &str) -> Result<DeadRow, Refusal> {
-        caller.require(&[Role::Admin, Role::Operator])?;
+        self.0.mesh.admit_read(caller, "ReplayDeadLetter")?;
         let row = self.find(caller, id).await?;
         let dead = &row.envelope;
         let subject = dead.headers.subject.clone();

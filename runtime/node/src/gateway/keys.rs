@@ -39,23 +39,25 @@ pub(super) fn request_id(text: &str) -> Result<Option<&str>, Refusal> {
     IdempotencyKey::parse(text).map(|_| Some(text)).map_err(|error| refused_field("request_id", error.to_string()))
 }
 
-/// The idempotency key of a request with this id and content.
-///
-/// The content is part of it: the same id with another body is another command, which the entity
-/// itself then takes or refuses, instead of an answer to something that was never asked.
+/// The idempotency key of a request with this id: of one method and id, whatever its content.
 ///
 /// # Errors
 /// As [`request_id`].
-pub(super) fn key<M: Message>(method: &str, id: &str, body: &M) -> Result<Option<IdempotencyKey>, Refusal> {
+pub(super) fn key(method: &str, id: &str) -> Result<Option<IdempotencyKey>, Refusal> {
     let Some(id) = request_id(id)? else { return Ok(None) };
-    let mut bytes = format!("{method}\n{id}\n").into_bytes();
-    body.encode(&mut bytes).unwrap_or_default();
-    Ok(IdempotencyKey::parse(&Digest::of(&bytes).hex()).ok())
+    Ok(IdempotencyKey::parse(&Digest::of(format!("{method}\n{id}").as_bytes()).hex()).ok())
+}
+
+/// The digest by which the same id with another content is told from a repeat.
+///
+/// It is of the message as it was read: what is minted for the command later is not a part of it.
+pub(super) fn digest<M: Message>(body: &M) -> Digest {
+    Digest::of(&body.encode_to_vec())
 }
 
 #[cfg(test)]
 mod tests {
-    use mesh_proto::v1::PauseRunRequest;
+    use mesh_proto::v1::SubmitRunRequest;
 
     use super::*;
 
@@ -70,13 +72,23 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_of_one_method_id_and_body() {
-        let body = |run: &str| PauseRunRequest { run_id: run.into(), ..Default::default() };
-        let of = |method, run| key(method, "r1", &body(run)).unwrap().unwrap();
-        assert_eq!(of("PauseRun", "run-1"), of("PauseRun", "run-1"));
-        assert_ne!(of("PauseRun", "run-1"), of("PauseRun", "run-2"));
-        assert_ne!(of("PauseRun", "run-1"), of("ResumeRun", "run-1"));
-        assert_eq!(key("PauseRun", "", &body("run-1")).unwrap(), None);
-        assert!(key("PauseRun", "a b", &body("run-1")).is_err());
+    fn a_key_is_of_one_method_and_id() {
+        let of = |method, id| key(method, id).unwrap().unwrap();
+        assert_eq!(of("PauseRun", "r1"), of("PauseRun", "r1"));
+        assert_ne!(of("PauseRun", "r1"), of("PauseRun", "r2"));
+        assert_ne!(of("PauseRun", "r1"), of("ResumeRun", "r1"));
+        assert_eq!(key("PauseRun", "").unwrap(), None);
+        assert!(key("PauseRun", "a b").is_err());
+    }
+
+    #[test]
+    fn a_digest_is_of_the_content_and_not_of_the_order_of_its_labels() {
+        let request = |names: [&str; 5]| SubmitRunRequest {
+            labels: names.map(|name| (name.to_owned(), "x".to_owned())).into(),
+            ..Default::default()
+        };
+        let one = digest(&request(["a", "b", "c", "d", "e"]));
+        assert_eq!(one, digest(&request(["e", "d", "c", "b", "a"])));
+        assert_ne!(one, digest(&request(["a", "b", "c", "d", "f"])));
     }
 }

@@ -18,6 +18,7 @@ mod follow;
 mod keys;
 pub mod lists;
 mod mount;
+mod open;
 mod page;
 mod status;
 mod telemetry;
@@ -33,9 +34,9 @@ pub use status::status;
 use lists::Lists;
 use mesh_kernel::{
     entity::encode_tagged,
-    envelope::{Address, CorrelationId, ErrorKind, IdempotencyKey, Kind, ProjectId, Refusal, Role, TenantId, TraceId},
+    envelope::{Address, CorrelationId, ErrorKind, IdempotencyKey, Kind, ProjectId, Refusal, TenantId, TraceId},
     path::{Caller, Command, Mesh, Reply},
-    ports::{Clock, ContentStore, Position},
+    ports::{Clock, ContentStore, Digest, Position},
 };
 use mesh_skills::{contract::Registry, logs::LogStore};
 use tokio_util::sync::CancellationToken;
@@ -70,6 +71,7 @@ pub struct GatewayState {
 #[derive(Default)]
 struct Terms {
     key: Option<IdempotencyKey>,
+    request: Option<Digest>,
     expected_version: Option<u64>,
     project: Option<ProjectId>,
     correlation: Option<CorrelationId>,
@@ -79,8 +81,10 @@ struct Terms {
 impl Terms {
     /// Those of a request with a `request_id` and an `etag`.
     fn of<M: prost::Message>(method: &str, body: &M, request_id: &str, etag: &str) -> Result<Self, Refusal> {
+        let key = keys::key(method, request_id)?;
         Ok(Self {
-            key: keys::key(method, request_id, body)?,
+            request: key.as_ref().map(|_| keys::digest(body)),
+            key,
             expected_version: keys::expected(etag)?,
             ..Self::default()
         })
@@ -100,6 +104,7 @@ impl GatewayState {
             .map_err(|error| Refusal::new("GTW-0005", ErrorKind::Internal, error.to_string()))?;
         let mut command = Command::new(to, payload);
         command.key = terms.key;
+        command.request = terms.request;
         command.expected_version = terms.expected_version;
         command.project = terms.project;
         command.correlation = terms.correlation;
@@ -126,9 +131,4 @@ fn address(tenant: &TenantId, kind: Kind, what: &str, id: &str) -> Result<Addres
 fn not_found(what: &str, id: &str) -> Refusal {
     let shown: String = id.chars().take(80).collect();
     Refusal::new("GTW-0006", ErrorKind::NotFound, format!("there is no {what} `{shown}`"))
-}
-
-/// Whoever has any role in the tenant may read its lists.
-fn may_read(caller: &Caller) -> Result<(), Refusal> {
-    caller.require(&[Role::Viewer, Role::Approver, Role::Developer, Role::Admin, Role::Operator])
 }

@@ -23,7 +23,11 @@ pub fn status(refusal: &Refusal) -> Status {
     let message = format!("{} ({})", cut(&refusal.message, MESSAGE_BYTES_MAX), refusal.code);
     let mut details = vec![any(
         "ErrorInfo",
-        &rpc::ErrorInfo { reason: refusal.code.clone(), domain: DOMAIN.to_owned(), ..Default::default() },
+        &rpc::ErrorInfo {
+            reason: refusal.code.clone(),
+            domain: DOMAIN.to_owned(),
+            metadata: refusal.details.clone().into_iter().collect(),
+        },
     )];
     if let Some(delay) = delay(refusal.retry) {
         details.push(any("RetryInfo", &rpc::RetryInfo { retry_delay: Some(delay) }));

@@ -14,7 +14,7 @@ use axum::{
     },
 };
 use futures_util::Stream;
-use mesh_kernel::{envelope::Refusal, follow::Subscription, path::Caller};
+use mesh_kernel::{envelope::Refusal, follow::Subscription, path::Caller, tenant::StreamPermit};
 use minijinja::context;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -67,18 +67,21 @@ async fn changed(subscription: &mut Subscription) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn subscribe(pages: &Pages, caller: &Caller) -> Result<Subscription, Refusal> {
-    pages.mesh.subscribe(caller, pages.lists.cursor())
+/// A follower of the tenant's events, and the permit that stays with its stream.
+fn subscribe(pages: &Pages, caller: &Caller) -> Result<(Subscription, StreamPermit), Refusal> {
+    let permit = pages.mesh.admit_stream(caller, "WatchRuns")?;
+    Ok((pages.mesh.subscribe(caller, pages.lists.cursor())?, permit))
 }
 
 /// `/events`: the list of runs.
 pub(super) async fn runs(State(pages): State<Arc<Pages>>, Extension(caller): Extension<Caller>) -> Response {
-    let mut subscription = match subscribe(&pages, &caller) {
-        Ok(subscription) => subscription,
+    let (mut subscription, permit) = match subscribe(&pages, &caller) {
+        Ok(subscribed) => subscribed,
         Err(refusal) => return page_of(&pages, &refusal),
     };
     let (sender, receiver) = mpsc::channel(4);
     drop(mesh_kernel::task::spawn("page.runs", async move {
+        let _open = permit;
         let mut part = Part::default();
         while let Ok(runs) = runs_of(&pages, &caller).await {
             let html = render::text(&pages, "runs_body.html", context! { runs });
@@ -97,12 +100,13 @@ pub(super) async fn run(
     Path(run): Path<String>,
 ) -> Response {
     let subscription = run_of(&pages, &caller, &run).await.and_then(|_| subscribe(&pages, &caller));
-    let mut subscription = match subscription {
-        Ok(subscription) => subscription,
+    let (mut subscription, permit) = match subscription {
+        Ok(subscribed) => subscribed,
         Err(refusal) => return page_of(&pages, &refusal),
     };
     let (sender, receiver) = mpsc::channel(4);
     drop(mesh_kernel::task::spawn("page.run", async move {
+        let _open = permit;
         let (mut part, mut tree) = (Part::default(), Part::default());
         while let Ok(viewed) = run_of(&pages, &caller, &run).await {
             let value = run_value(&pages, &caller, &run, viewed);
@@ -119,8 +123,13 @@ pub(super) async fn run(
 
 /// `/tree/events`: the actor tree.
 pub(super) async fn tree(State(pages): State<Arc<Pages>>, Extension(caller): Extension<Caller>) -> Response {
+    let permit = match pages.mesh.admit_stream(&caller, "GetActorTree") {
+        Ok(permit) => permit,
+        Err(refusal) => return page_of(&pages, &refusal),
+    };
     let (sender, receiver) = mpsc::channel(4);
     drop(mesh_kernel::task::spawn("page.tree", async move {
+        let _open = permit;
         let mut part = Part::default();
         loop {
             let html = render::text(&pages, "tree_body.html", context! { tree => tree_of(&pages, &caller) });

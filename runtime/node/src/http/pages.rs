@@ -32,7 +32,12 @@ const LOG_SHOWN: usize = 256 * 1024;
 
 /// `/`: the runs of the caller's tenant.
 pub(super) async fn runs(State(pages): State<Arc<Pages>>, Extension(caller): Extension<Caller>) -> Response {
-    match runs_of(&pages, &caller).await {
+    let admitted = pages.mesh.admit_read(&caller, "ListRuns");
+    let runs = match admitted {
+        Ok(()) => runs_of(&pages, &caller).await,
+        Err(refusal) => Err(refusal),
+    };
+    match runs {
         Ok(runs) => render::page(
             &pages,
             "runs.html",
@@ -147,6 +152,9 @@ pub(super) fn tree_of(pages: &Pages, caller: &Caller) -> Value {
 
 /// `/tree`.
 pub(super) async fn tree(State(pages): State<Arc<Pages>>, Extension(caller): Extension<Caller>) -> Response {
+    if let Err(refusal) = pages.mesh.admit_read(&caller, "GetActorTree") {
+        return page_of(&pages, &refusal);
+    }
     render::page(
         &pages,
         "tree.html",

@@ -3,7 +3,7 @@
 //! Read from top to bottom it says what the node is made of; nothing else in the workspace opens a
 //! listener, reads configuration or chooses an implementation.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use mesh_journal::{EmbeddedJournal, FolderStore, Options};
@@ -11,13 +11,16 @@ use mesh_kernel::{
     actor::{ActorConfig, Bounds, Crash, ServiceSpec, Tree},
     entity::Kinds,
     envelope::TenantId,
-    follow::{Projection, Reactor, run_projection, run_reactor, run_timers},
+    follow::{Projection, Reactor, run_denials, run_projection, run_reactor, run_timers},
     path::{Mesh, Parts, Settings},
     ports::{Clock, ContentStore, Effects, Journal},
     tenant::{Quota, Quotas},
     work::Workers,
 };
-use mesh_platforms::runtime_cloud::{OnShutdown, ProcessEffects, WorkloadsPort};
+use mesh_platforms::{
+    governance::reactions::DenialsKept,
+    runtime_cloud::{OnShutdown, ProcessEffects, WorkloadsPort},
+};
 use mesh_skills::{contract::Registry, logs::LogStore, native::Workshop, perform::SkillEffects};
 use mesh_workflows::{
     catalogue::DefinitionDecider,
@@ -30,6 +33,7 @@ use super::{
     clock::{SystemClock, SystemIds, secret},
     cursors::FolderCursors,
     dead_letters::FolderDeadLetters,
+    held::HeldCommands,
     policy::RolePolicy,
     skills::native_skills,
 };
@@ -93,7 +97,8 @@ pub async fn compose(config: &Config) -> Result<Whole> {
     let keys = Keys::new(lists.ring(), logins.clone());
     let authenticator = NodeAuthenticator::new(keys, own.clone(), TenantId::parse(DEFAULT_TENANT)?);
 
-    // What is done in the outside world.
+    // What is done in the outside world, and what waits until somebody approved it.
+    let held = Arc::new(HeldCommands::new(content.clone()));
     let workloads = Arc::new(WorkloadsPort::default());
     let (skills, workshop) = native_skills(config, workloads.clone())?;
     let skills = Arc::new(skills);
@@ -103,6 +108,7 @@ pub async fn compose(config: &Config) -> Result<Whole> {
                 .bounded(config.effects.concurrent_max, config.effects.tenant_concurrent_max),
         ),
         Arc::new(ProcessEffects::new(OnShutdown::Stop)),
+        held.clone(),
     ];
 
     // The kernel, and the tree that it lives in.
@@ -114,7 +120,8 @@ pub async fn compose(config: &Config) -> Result<Whole> {
         kinds,
         clock: clock.clone(),
         ids: Arc::new(SystemIds),
-        policy: Arc::new(RolePolicy),
+        policy: Arc::new(RolePolicy::new(&config.policy.require_approval)),
+        approvals: held.clone(),
         authenticator,
         quotas: Quotas::new(quota(config), clock.clone()),
         workers: Workers::new(performers),
@@ -128,6 +135,7 @@ pub async fn compose(config: &Config) -> Result<Whole> {
         },
     });
     workloads.connect(mesh.clone());
+    held.connect(mesh.clone());
 
     // Who follows the journal.
     serve_projection(&tree, journal.clone(), index);
@@ -135,6 +143,7 @@ pub async fn compose(config: &Config) -> Result<Whole> {
         serve_reactor(&tree, platform, &mesh, &journal, reactor, cursors.clone())?;
     }
     serve_timers(&tree, &mesh, cursors.clone());
+    serve_denials(&tree, &mesh, config.policy.denials_every)?;
 
     Ok(Whole { mesh, tree, lists, logs, content, dead_letters, skills, workshop, logins, clock, cursors, own })
 }
@@ -148,7 +157,11 @@ fn journal_options(config: &Config) -> Options {
 }
 
 fn quota(config: &Config) -> Quota {
-    Quota { burst: config.tenants.commands_burst as f64, per_second: config.tenants.commands_per_second as f64 }
+    Quota {
+        burst: config.tenants.commands_burst as f64,
+        per_second: config.tenants.commands_per_second as f64,
+        streams_max: config.tenants.streams_max,
+    }
 }
 
 fn actors(config: &Config) -> ActorConfig {
@@ -229,6 +242,19 @@ fn serve_timers(tree: &Tree, mesh: &Mesh, cursors: Arc<FolderCursors>) {
             Ok(())
         }
     }));
+}
+
+/// What callers were denied goes to Governance, which keeps it.
+fn serve_denials(tree: &Tree, mesh: &Mesh, every: Duration) -> Result<()> {
+    let mesh = mesh.clone();
+    let service = ServiceSpec::new("denials", move |stop| {
+        let mesh = mesh.clone();
+        async move {
+            run_denials(&mesh, Arc::new(DenialsKept), every, stop).await;
+            Ok(())
+        }
+    });
+    Ok(tree.serve("governance", service)?)
 }
 
 /// Makes the data folder, readable by its owner alone.

@@ -1,18 +1,35 @@
-//! The default policy: what a role allows. Cedar comes behind the same port.
+//! The default policy: what a role allows, and which of that waits for an approval. Cedar comes behind
+//! the same port.
+
+use std::collections::BTreeSet;
 
 use mesh_kernel::{
     envelope::Role,
     ports::{Decision, Policy, Request},
 };
 
-/// Allows what the role allows, denies the rest.
-#[derive(Debug)]
-pub struct RolePolicy;
+/// Allows what the role allows, denies the rest; what is on a list waits for an approval.
+#[derive(Debug, Default)]
+pub struct RolePolicy {
+    waits: BTreeSet<String>,
+}
+
+impl RolePolicy {
+    /// A policy under which these commands of callers wait for an approval.
+    pub fn new(require_approval: &[String]) -> Self {
+        Self { waits: require_approval.iter().cloned().collect() }
+    }
+}
 
 /// What it takes to do something: the roles that may, by the action's name.
 fn may(action: &str) -> &'static [Role] {
     use Role::{Admin, Approver, Developer, Operator, Viewer};
-    let reads = ["Get", "List", "Watch", "Tail", "Validate", "Plan"];
+    match action {
+        "ListKeys" => return &[Admin, Operator],
+        "ListAllDeadLetters" => return &[Operator],
+        _ => {}
+    }
+    let reads = ["Get", "List", "Read", "Watch", "Tail", "Validate", "Plan"];
     if reads.iter().any(|verb| action.starts_with(verb)) {
         return &[Viewer, Approver, Developer, Admin, Operator];
     }
@@ -36,6 +53,9 @@ impl Policy for RolePolicy {
         }
         let roles = may(request.action);
         match roles.iter().find(|role| principal.has(**role)) {
+            Some(_) if self.waits.contains(request.action) => {
+                Decision::RequiresApproval { policy: "policy.require_approval".to_owned() }
+            }
             Some(role) => Decision::Allow { policy: format!("role:{role}") },
             None if roles.is_empty() => Decision::Deny {
                 reason: format!("`{}` is not for callers: the node says it to itself", request.action),
@@ -58,17 +78,19 @@ impl Policy for RolePolicy {
 
 #[cfg(test)]
 mod tests {
-    use mesh_kernel::envelope::Principal;
+    use mesh_kernel::envelope::{Principal, TenantId, TenantScope};
 
     use super::*;
+    use crate::config::HOLDABLE;
 
-    fn decide(roles: &[Role], action: &str) -> bool {
+    fn decide(policy: &RolePolicy, roles: &[Role], action: &str) -> Decision {
         let principal = Principal { name: "key:test".into(), roles: roles.to_vec(), on_behalf_of: None };
-        roles_allow(&principal, action)
+        let scope = TenantScope::unproven(TenantId::parse("acme").unwrap());
+        policy.decide(&Request { scope: &scope, principal: &principal, action, resource: None })
     }
 
-    fn roles_allow(principal: &Principal, action: &str) -> bool {
-        principal.has(Role::System) || may(action).iter().any(|role| principal.has(*role))
+    fn allowed(decision: &Decision) -> bool {
+        matches!(decision, Decision::Allow { .. })
     }
 
     #[test]
@@ -87,9 +109,31 @@ mod tests {
             (Role::Admin, "RecordOutcome", false),
             (Role::Operator, "FireTimer", false),
             (Role::System, "RecordOutcome", true),
+            (Role::Viewer, "ReadContent", true),
+            (Role::Viewer, "ListKeys", false),
+            (Role::Admin, "ListKeys", true),
+            (Role::Admin, "ListAllDeadLetters", false),
+            (Role::Operator, "ListAllDeadLetters", true),
         ];
-        for (role, action, allowed) in table {
-            assert_eq!(decide(&[*role], action), *allowed, "{role} {action}");
+        for (role, action, expected) in table {
+            assert_eq!(allowed(&decide(&RolePolicy::default(), &[*role], action)), *expected, "{role} {action}");
+        }
+    }
+
+    #[test]
+    fn what_is_on_the_list_waits_for_callers_who_may_do_it_and_for_nobody_else() {
+        let policy = RolePolicy::new(&["CancelRun".to_owned()]);
+        assert!(matches!(decide(&policy, &[Role::Developer], "CancelRun"), Decision::RequiresApproval { .. }));
+        assert!(matches!(decide(&policy, &[Role::Viewer], "CancelRun"), Decision::Deny { .. }));
+        assert!(allowed(&decide(&policy, &[Role::Developer], "PauseRun")));
+        assert!(allowed(&decide(&policy, &[Role::Developer, Role::System], "CancelRun")), "the node waits for itself");
+    }
+
+    #[test]
+    fn every_command_that_can_wait_is_one_that_callers_may_send() {
+        for action in HOLDABLE {
+            let admin = decide(&RolePolicy::default(), &[Role::Admin], action);
+            assert!(allowed(&admin), "`{action}` can be put on the list, and nobody may send it");
         }
     }
 }

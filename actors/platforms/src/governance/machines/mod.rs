@@ -1,3 +1,4 @@
-//! What may happen to approvals.
+//! What may happen to approvals, and what the audit keeps.
 
 pub mod approval;
+pub mod audit;

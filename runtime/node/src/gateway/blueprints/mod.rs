@@ -9,8 +9,7 @@ use mesh_proto::v1::{self, blueprint_service_server::BlueprintService};
 use tonic::{Request, Response, Status};
 
 use super::{
-    GatewayState, auth::caller, convert, filter, keys::etag, lists::BlueprintRow, may_read, page::Binding,
-    status::status,
+    GatewayState, auth::caller, convert, filter, keys::etag, lists::BlueprintRow, page::Binding, status::status,
 };
 
 /// The service.
@@ -23,7 +22,8 @@ impl BlueprintService for Blueprints {
         request: Request<v1::ValidateBlueprintRequest>,
     ) -> Result<Response<v1::ValidateBlueprintResponse>, Status> {
         let caller = caller(&request)?;
-        answer(may_read(&caller).map(|()| source::validate(request.into_inner())))
+        let admitted = self.0.mesh.admit_read(&caller, "ValidateBlueprint");
+        answer(admitted.map(|()| source::validate(request.into_inner())))
     }
 
     async fn plan_blueprint(
@@ -70,7 +70,7 @@ impl Blueprints {
         caller: &Caller,
         request: v1::ListBlueprintsRequest,
     ) -> Result<v1::ListBlueprintsResponse, Refusal> {
-        may_read(caller)?;
+        self.0.mesh.admit_read(caller, "ListBlueprints")?;
         let name = filter::name(&request.filter)?;
         let binding = Binding::new(caller.scope(), "blueprints", &request.filter);
         let page = binding.request(request.page_size, &request.page_token)?;

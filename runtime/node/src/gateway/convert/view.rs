@@ -1,6 +1,7 @@
 //! The views of tenants and approvals, as their entities give them.
 
-use mesh_kernel::envelope::{ErrorKind, Refusal, Role, Timestamp};
+use mesh_kernel::envelope::{Address, ErrorKind, Refusal, Role, Timestamp, TraceId};
+use mesh_platforms::governance::messages::Held;
 use mesh_proto::v1;
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -91,6 +92,9 @@ pub(in crate::gateway) struct ApprovalView {
     /// The address of whoever waits.
     pub(in crate::gateway) run: String,
     step: String,
+    /// The command that waits, when it is one and not a step.
+    pub(in crate::gateway) held: Option<Held>,
+    pub(in crate::gateway) trace_id: Option<TraceId>,
     requested_by: String,
     requested_at: Option<Timestamp>,
     quorum: u32,
@@ -111,6 +115,11 @@ struct Vote {
     comment: String,
 }
 
+/// The run that an approval is about; none when it is about another entity.
+fn run_id(at: &Address) -> &str {
+    if at.is(mesh_workflows::run::KIND) { at.id() } else { "" }
+}
+
 impl ApprovalView {
     /// The message.
     pub(in crate::gateway) fn message(self, version: u64) -> v1::Approval {
@@ -123,8 +132,7 @@ impl ApprovalView {
             description: self.description,
             digest: self.digest,
             subject: None,
-            // The address of whoever waits; its id is the run's.
-            run_id: self.run.rsplit('/').next().unwrap_or_default().to_owned(),
+            run_id: self.run.parse().map(|at| run_id(&at).to_owned()).unwrap_or_default(),
             step_id: self.step,
             requested_by: self.requested_by,
             quorum: self.quorum,

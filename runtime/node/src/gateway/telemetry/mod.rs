@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 use super::{
     GatewayState,
     auth::caller,
-    may_read,
+    open::kept_open,
     status::{bad_field, status},
 };
 
@@ -26,12 +26,13 @@ impl TelemetryService for Telemetry {
 
     async fn tail(&self, request: Request<v1::TailRequest>) -> Result<Response<Self::TailStream>, Status> {
         let caller = caller(&request)?;
-        may_read(&caller).map_err(|refusal| status(&refusal))?;
+        let permit = self.0.mesh.admit_stream(&caller, "Tail").map_err(|refusal| status(&refusal))?;
         let stream: Self::TailStream = match request.into_inner().source {
             Some(Source::Journal(asked)) => {
-                Box::pin(tail::journal(&self.0, &caller, asked).map_err(|refusal| status(&refusal))?)
+                let tail = tail::journal(&self.0, &caller, asked).map_err(|refusal| status(&refusal))?;
+                Box::pin(kept_open(tail, permit))
             }
-            Some(Source::Signals(asked)) => Box::pin(tail::signals(&self.0, &caller, asked)),
+            Some(Source::Signals(asked)) => Box::pin(kept_open(tail::signals(&self.0, &caller, asked), permit)),
             None => return Err(bad_field("source", "`journal` or `signals` is expected")),
         };
         Ok(Response::new(stream))
@@ -42,7 +43,7 @@ impl TelemetryService for Telemetry {
         request: Request<v1::GetActorTreeRequest>,
     ) -> Result<Response<v1::GetActorTreeResponse>, Status> {
         let caller = caller(&request)?;
-        may_read(&caller).map_err(|refusal| status(&refusal))?;
+        self.0.mesh.admit_read(&caller, "GetActorTree").map_err(|refusal| status(&refusal))?;
         let asked = request.into_inner();
         let lines = self.0.mesh.directory().tree();
         let sees_all = caller.principal().has(Role::Operator);

@@ -21,7 +21,6 @@ use crate::gateway::{
     filter,
     keys::etag,
     lists::DefinitionRow,
-    may_read,
     page::Binding,
     status::refused_field,
 };
@@ -140,7 +139,7 @@ pub(super) async fn validate(
     request: v1::ValidateDefinitionRequest,
 ) -> Result<v1::ValidateDefinitionResponse, Refusal> {
     use validate_definition_request::Body;
-    may_read(caller)?;
+    state.mesh.admit_read(caller, "ValidateDefinition")?;
     let known = known(&state.skills);
     let (name, checked) = match request.body {
         Some(Body::Source(source)) => {
@@ -173,7 +172,7 @@ pub(super) async fn list(
     caller: &Caller,
     request: v1::ListDefinitionsRequest,
 ) -> Result<v1::ListDefinitionsResponse, Refusal> {
-    may_read(caller)?;
+    state.mesh.admit_read(caller, "ListDefinitions")?;
     let name = filter::name(&request.filter)?;
     let binding = Binding::new(caller.scope(), "definitions", &request.filter);
     let page = binding.request(request.page_size, &request.page_token)?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{Answers, run_address, watch::RunFollow};
-use crate::gateway::{GatewayState, status::status};
+use crate::gateway::{GatewayState, open::kept_open, status::status};
 use futures_util::stream;
 use mesh_kernel::{
     envelope::{ErrorKind, Refusal},
@@ -101,10 +101,11 @@ pub(super) async fn watch(
 ) -> Result<Answers<v1::WatchRunLogsResponse>, Refusal> {
     let v1::WatchRunLogsRequest { run_id, step_id, attempt, tail_lines } = request;
     let which = Which { run_id, step_id, attempt, tail_lines };
+    let permit = state.mesh.admit_stream(caller, "WatchRunLogs")?;
     let run = RunFollow::new(state, caller, &which.run_id, 0).await?;
     let follower = state.logs.follow(caller.scope(), &which.run_id, which.step());
     let going = Following { follower, run, which, ready: VecDeque::new(), first: true, ended: false };
-    Ok(Box::pin(stream::unfold(Some(going), |going| async {
+    let lines = stream::unfold(Some(going), |going| async {
         let mut going = going?;
         match going.next().await {
             Ok(Some(chunk)) => {
@@ -114,7 +115,8 @@ pub(super) async fn watch(
             Ok(None) => None,
             Err(refusal) => Some((Err(status(&refusal)), None)),
         }
-    })))
+    });
+    Ok(Box::pin(kept_open(lines, permit)))
 }
 
 impl Following {

@@ -4,7 +4,7 @@ use mesh_kernel::{envelope::Refusal, path::Caller};
 use mesh_proto::v1;
 
 use super::run_address;
-use crate::gateway::{GatewayState, convert, filter, may_read, page::Binding};
+use crate::gateway::{GatewayState, convert, filter, page::Binding};
 
 /// A run as it is now.
 ///
@@ -30,7 +30,7 @@ pub(super) async fn list(
     caller: &Caller,
     request: v1::ListRunsRequest,
 ) -> Result<v1::ListRunsResponse, Refusal> {
-    may_read(caller)?;
+    state.mesh.admit_read(caller, "ListRuns")?;
     let filter = filter::runs(&request.filter)?;
     let binding = Binding::new(caller.scope(), "runs", &request.filter);
     let page = binding.request(request.page_size, &request.page_token)?;

@@ -8,12 +8,12 @@ use mesh_proto::v1;
 use mesh_workflows::{
     definition::{digest_of, from_json},
     plan::compile,
-    run::{Command, DefinitionRef, SubmitRun, check_input, run_id},
+    run::{Command, DefinitionRef, SubmitRun, check_input, check_whole, run_id},
 };
 use serde_json::{Value, json};
 
 use super::{
-    content::store_large,
+    content::{refers, set_aside, store, whole},
     definitions::{Published, no_version},
     run_address,
 };
@@ -41,21 +41,26 @@ pub(super) async fn submit(
         "project": request.project_id, "labels": request.labels,
     });
     let published = definition(state, caller, &request).await?;
-    let input = store_large(state.content.as_ref(), caller.scope(), input).await?;
+    let (kept, bodies) = set_aside(&input)?;
+    // The entity checks what it is given; what stands elsewhere can only be looked into here.
+    if request.validate_only || refers(&kept) {
+        let whole = whole(state.content.as_ref(), caller.scope(), input).await?;
+        check(&published.definition, &whole, &kept)?;
+    }
     if request.validate_only {
-        check(&published.definition, &input)?;
         return Ok(v1::SubmitRunResponse::default());
     }
+    store(state.content.as_ref(), caller.scope(), bodies).await?;
     let id = run_id(caller.tenant(), given.as_deref().unwrap_or(state.mesh.fresh_id().as_str()));
     let to = run_address(caller, &id)?;
     let command = Command::SubmitRun(Box::new(SubmitRun {
         definition: DefinitionRef { name: request.definition, version: published.version, digest: published.digest },
         workflow: (&published.definition).into(),
-        input,
+        input: kept,
         request_id: given,
         body: Some(digest_of(&body)),
         project: project.as_ref().map(|project| project.as_str().to_owned()),
-        labels: request.labels.into_iter().collect(),
+        labels: request.labels,
         parent: None,
         submitted_by: None,
     }));
@@ -89,11 +94,11 @@ fn project(text: &str) -> Result<Option<ProjectId>, Refusal> {
     ProjectId::parse(text).map(Some).map_err(|error| refused_field("project_id", error.to_string()))
 }
 
-/// What a submit would be refused for, without one.
-fn check(definition: &Value, input: &Value) -> Result<(), Refusal> {
+/// What a submit would be refused for, without one: the input as it is, and as it would be kept.
+fn check(definition: &Value, whole: &Value, kept: &Value) -> Result<(), Refusal> {
     let broken =
         |what: String| Refusal::new("GTW-0040", ErrorKind::Internal, format!("the published definition: {what}"));
     let message = from_json(definition).map_err(|mistakes| broken(format!("{} mistakes", mistakes.len())))?;
     let plan = compile(&message).map_err(|faults| broken(format!("{} faults", faults.len())))?;
-    check_input(&plan, input).map_err(|error| Refusal::from(&error))
+    check_input(&plan, kept).and_then(|()| check_whole(&plan, whole)).map_err(|error| Refusal::from(&error))
 }

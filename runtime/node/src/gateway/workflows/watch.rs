@@ -22,6 +22,7 @@ use crate::gateway::{
     cursor, filter,
     follow::{Follow, Found},
     lists::RunFilter,
+    open::kept_open,
     status::{refused_field, status},
 };
 
@@ -140,6 +141,7 @@ pub(super) async fn watch(
     caller: &Caller,
     request: v1::WatchRunsRequest,
 ) -> Result<Answers<v1::WatchRunsResponse>, Refusal> {
+    let permit = state.mesh.admit_stream(caller, "WatchRuns")?;
     match &request.target {
         Some(Target::RunId(run)) => {
             let behind = match request.cursor.as_str() {
@@ -148,13 +150,13 @@ pub(super) async fn watch(
                 token => cursor::open_version(token)?,
             };
             let follow = RunFollow::new(state, caller, run, behind).await?;
-            Ok(Box::pin(one(follow, request.keep_open)))
+            Ok(Box::pin(kept_open(one(follow, request.keep_open), permit)))
         }
         Some(Target::Filter(text)) => {
             let filter = watchable(text)?;
             let follow = Follow::new(state, caller, &request.cursor, request.start())?;
             let runs = Matching { state: state.clone(), caller: caller.clone(), filter, known: BTreeMap::new() };
-            Ok(Box::pin(matching(follow, runs)))
+            Ok(Box::pin(kept_open(matching(follow, runs), permit)))
         }
         None => Err(refused_field("target", "`run_id` or `filter` is expected; an empty filter takes all runs")),
     }

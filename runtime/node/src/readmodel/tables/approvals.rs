@@ -18,7 +18,10 @@ pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {
     let Some(event) = decoded::<ApprovalEvent>(&seen.envelope) else { return Ok(()) };
     match event {
         ApprovalEvent::ApprovalOpened { request, requested_by, .. } => opened(tx, seen, &request, &requested_by),
-        ApprovalEvent::ApprovalVoided { .. } | ApprovalEvent::ApprovalVoteCast { .. } => moved(tx, seen),
+        ApprovalEvent::ApprovalVoided { .. }
+        | ApprovalEvent::ApprovalVoteCast { .. }
+        | ApprovalEvent::CommandReleased { .. }
+        | ApprovalEvent::CommandRefused { .. } => moved(tx, seen),
         ApprovalEvent::ApprovalEscalated { roles } => escalated(tx, seen, &joined(&roles)),
         ApprovalEvent::ApprovalGranted { .. } => ended(tx, seen, ApprovalState::Granted),
         ApprovalEvent::ApprovalRejected { .. } => ended(tx, seen, ApprovalState::Rejected),
@@ -55,8 +58,9 @@ fn opened(tx: &Transaction<'_>, seen: &Seen, request: &Request, requested_by: &s
     .map(drop)
 }
 
+/// The run that it is about; none when it is about another entity, for which a command waits.
 fn run_id(run: &Address) -> &str {
-    run.id()
+    if run.is(mesh_workflows::run::KIND) { run.id() } else { "" }
 }
 
 fn moved(tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {

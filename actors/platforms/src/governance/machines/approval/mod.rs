@@ -1,12 +1,16 @@
 //! The approval: a question to people about one digest.
 
+mod held;
+
 use std::time::Duration;
 
 use mesh_kernel::{
     entity::{Cause, Decider, Recorded, TimerRequest, Wants},
-    envelope::{Address, Kind, Principal, Role, Timestamp},
+    envelope::{Address, Kind, Principal, Role, Timestamp, TraceId},
 };
 use serde::{Deserialize, Serialize};
+
+pub use held::{RELEASE, Release};
 
 use crate::governance::{
     Config, Error,
@@ -36,6 +40,8 @@ pub struct State {
     decided_at: Option<Timestamp>,
     decided_by: Vec<String>,
     comment: String,
+    /// What came of the command that waited.
+    release: Option<held::Sent>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +63,7 @@ struct Question {
     request: Request,
     requested_by: String,
     requested_at: Timestamp,
+    trace_id: TraceId,
     votes: Vec<Vote>,
 }
 
@@ -93,6 +100,7 @@ impl Decider for ApprovalMachine {
     type Error = Error;
 
     const KIND: Kind = Kind { platform: "governance", name: "approval" };
+    const STATE_VERSION: u32 = 2;
     const CONTROL: &'static [&'static str] = &["FireTimer", "CancelApproval"];
 
     fn initial(&self, address: &Address) -> State {
@@ -113,6 +121,7 @@ impl Decider for ApprovalMachine {
                 Ok(vote(question, decision, who, cut(&comment)))
             }
             Command::CancelApproval { reason } => Ok(cancel(state, &reason)),
+            Command::RecordRelease { refused } => held::sent(state, question, refused),
             Command::FireTimer { name, due } => Ok(fire(state, question, &name, due)),
         }
     }
@@ -120,7 +129,7 @@ impl Decider for ApprovalMachine {
     fn evolve(&self, state: &mut State, event: Event, recorded: &Recorded<'_>) {
         match event {
             Event::ApprovalOpened { request, requested_by, round } => {
-                open(state, request, requested_by, round, recorded.at);
+                open(state, request, requested_by, round, recorded);
             }
             Event::ApprovalVoided { .. } => {
                 if let Some(question) = &mut state.question {
@@ -150,11 +159,17 @@ impl Decider for ApprovalMachine {
             Event::ApprovalCancelled { reason } => {
                 close(state, Status::Cancelled, Vec::new(), reason, recorded.at);
             }
+            Event::CommandReleased { .. } => state.release = Some(held::Sent::done(recorded.at)),
+            Event::CommandRefused { refused, .. } => state.release = Some(held::Sent::refused(recorded.at, refused)),
         }
     }
 
-    /// While it is open: until when to wait for the first approvers, and until when for anyone.
+    /// While it is open: until when to wait for the first approvers, and until when for anyone. Once a
+    /// command is approved: that it is sent.
     fn wants(&self, state: &State) -> Wants {
+        if let Some(release) = held::wanted(state) {
+            return Wants { effects: vec![release], timers: Vec::new() };
+        }
         let Some(question) = state.question.as_ref().filter(|_| state.status.is_open()) else {
             return Wants::default();
         };
@@ -172,6 +187,7 @@ impl Decider for ApprovalMachine {
             "decidedAt": state.decided_at,
             "decidedBy": state.decided_by,
             "comment": state.comment,
+            "release": state.release,
         });
         let question = state.question.as_ref().and_then(|q| serde_json::to_value(q).ok());
         if let (Some(view), Some(serde_json::Value::Object(question))) = (view.as_object_mut(), question) {
@@ -186,6 +202,11 @@ impl ApprovalMachine {
         let asked = state.question.as_ref().map(|question| &question.request.digest);
         if asked == Some(&request.digest) {
             return Ok(Vec::new());
+        }
+        if let Some(question) = &state.question
+            && (question.request.held.is_some() || request.held.is_some())
+        {
+            return held::asked_again(&question.request, &request);
         }
         let request = self.with_defaults(request, cause.at)?;
         let opened = Event::ApprovalOpened {
@@ -296,13 +317,14 @@ fn fire(state: &State, question: &Question, name: &str, due: Timestamp) -> Vec<E
     Vec::new()
 }
 
-fn open(state: &mut State, request: Request, requested_by: String, round: u32, at: Timestamp) {
+fn open(state: &mut State, request: Request, requested_by: String, round: u32, recorded: &Recorded<'_>) {
     state.status = Status::Pending;
     state.round = round;
     state.decided_at = None;
     state.decided_by.clear();
     state.comment.clear();
-    state.question = Some(Question { request, requested_by, requested_at: at, votes: Vec::new() });
+    let (requested_at, trace_id) = (recorded.at, recorded.trace_id.clone());
+    state.question = Some(Question { request, requested_by, requested_at, trace_id, votes: Vec::new() });
 }
 
 fn close(state: &mut State, status: Status, by: Vec<String>, comment: String, at: Timestamp) {

@@ -1,6 +1,7 @@
 //! The table of tests.
 
 use super::*;
+use crate::governance::messages::{Held, Unsent};
 use crate::table::{Row, START, Table, check};
 
 fn request(digest: &str, quorum: u32) -> Command {
@@ -10,6 +11,7 @@ fn request(digest: &str, quorum: u32) -> Command {
         title: "Release it?".into(),
         description: String::new(),
         digest: digest.into(),
+        held: None,
         quorum,
         roles: Vec::new(),
         barred: vec!["robot-owner".into()],
@@ -200,4 +202,97 @@ fn an_approval_that_expires_at_once_still_wakes_somebody() {
     table.send(asked).unwrap();
     let names: Vec<_> = table.wants().timers.into_iter().map(|timer| timer.name).collect();
     assert_eq!(names, [EXPIRE]);
+}
+
+fn held(command: &str, request: &str, digest: &str) -> Command {
+    Command::RequestApproval(Request {
+        run: "acme/control-plane/run/run-1".parse().unwrap(),
+        step: String::new(),
+        title: "CancelRun of run run-1".into(),
+        description: String::new(),
+        digest: digest.into(),
+        held: Some(Held { command: command.into(), request: request.into(), policy: "test".into() }),
+        quorum: 1,
+        roles: Vec::new(),
+        barred: Vec::new(),
+        escalate_at: None,
+        expire_at: None,
+    })
+}
+
+/// Alice's `CancelRun` waits; bob, an approver, sends next.
+fn holding() -> Table<ApprovalMachine> {
+    let mut table = Table::new(ApprovalMachine::default(), "acme/governance/approval/appr-1");
+    table.send(held("CancelRun", "r1", "d1")).unwrap();
+    table.by("bob", &[Role::Approver]);
+    table
+}
+
+fn released(refused: Option<&str>) -> Command {
+    let refused = refused.map(|code| Unsent { code: code.into(), message: "no".into() });
+    Command::RecordRelease { refused }
+}
+
+#[test]
+fn a_command_that_waits_is_asked_for_once_and_never_becomes_another() {
+    let rows: [Row<Command>; 6] = [
+        // What is minted for a repeat differs, and so does its digest; the request is the same.
+        ("the same request", held("CancelRun", "r1", "d2"), Ok(&[])),
+        ("another request", held("CancelRun", "r2", "d1-b"), Err("GOV-0008")),
+        ("another command", held("RetryRun", "r1", "d3"), Err("GOV-0008")),
+        ("a step under its id", request("d4", 1), Err("GOV-0008")),
+        ("an outcome before the grant", released(None), Err("GOV-0009")),
+        ("yes to what was not shown", approve("d2"), Err("GOV-0002")),
+    ];
+    for (what, command, expected) in rows {
+        check(what, holding().send(command), expected);
+    }
+}
+
+#[test]
+fn a_granted_command_is_wanted_until_what_came_of_it_is_recorded() {
+    for (refused, event) in [(None, "CommandReleased"), (Some("RUN-0007"), "CommandRefused")] {
+        let mut table = holding();
+        assert!(table.wants().effects.is_empty(), "it was sent before it was approved");
+        table.send(approve("d1")).unwrap();
+        let wanted = table.wants().effects;
+        assert_eq!((wanted.len(), wanted[0].handler), (1, RELEASE));
+        let input: Release = serde_json::from_slice(&wanted[0].input).unwrap();
+        assert_eq!(input, Release { approval: "appr-1".into(), body: "d1".into() });
+        assert!(table.wants().timers.is_empty(), "nobody waits for a decision any more");
+        table.by_system();
+        check("the outcome", table.send(released(refused)), Ok(&[event]));
+        check("the outcome again", table.send(released(None)), Ok(&[]));
+        assert!(table.wants().effects.is_empty(), "it would be sent twice");
+        assert_eq!(table.view()["release"]["refused"]["code"].as_str(), refused);
+    }
+}
+
+#[test]
+fn a_command_that_was_not_approved_is_never_sent() {
+    for end in ["no", "silence", "cancelled"] {
+        let mut table = holding();
+        match end {
+            "no" => drop(table.send(decide(Decision::Reject, "d1")).unwrap()),
+            "silence" => drop(fire(&mut table, EXPIRE).unwrap()),
+            _ => drop(table.by_system().send(Command::CancelApproval { reason: String::new() }).unwrap()),
+        }
+        assert!(table.wants().effects.is_empty(), "{end}");
+        check(end, table.send(released(None)), Err("GOV-0009"));
+        table.by("alice", &[Role::Developer]);
+        check("asked again", table.send(held("CancelRun", "r1", "d9")), Ok(&[]));
+        assert!(table.wants().effects.is_empty(), "{end}: asking again opened it");
+    }
+}
+
+#[test]
+fn whoever_sent_a_command_does_not_approve_it() {
+    let mut table = holding();
+    table.by("alice", &[Role::Approver, Role::Admin]);
+    check("alice", table.send(approve("d1")), Err("GOV-0005"));
+}
+
+#[test]
+fn an_approval_shows_the_trace_of_what_asked_for_it() {
+    assert_eq!(holding().view()["traceId"], "trace-1");
 }

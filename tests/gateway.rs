@@ -132,26 +132,12 @@ async fn decide(client: &mut Client, approver: &mut Client, run_id: &str) -> Res
     Ok(seen)
 }
 
-/// A client whose key has these roles in tenant `default`.
-async fn keyed(node: &Node, client: &mut Client, name: &str, roles: &[&str]) -> Result<Client> {
-    let request = v1::CreateApiKeyRequest {
-        name: name.to_owned(),
-        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
-        ..Default::default()
-    };
-    let made = client.tenants.create_api_key(request).await?.into_inner();
-    // The key is known where lists are: wait until they have come so far.
-    let request = v1::ListApiKeysRequest { min_position: made.position, ..Default::default() };
-    client.tenants.list_api_keys(request).await?;
-    Client::connect(&node.grpc, &made.secret).await
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_cursor_goes_on_where_it_stood_even_after_a_kill() -> Result<()> {
     let (_data, options, mut node) = start()?;
     let mut client = node.client().await?;
     client.publish(DEFINITION).await?;
-    let mut approver = keyed(&node, &mut client, "approver", &["approver"]).await?;
+    let mut approver = client.keyed(&node.grpc, "approver", &["approver"]).await?;
     let mut runs = Vec::new();
     for n in 0..3 {
         let run = client.workflows.submit_run(request(&format!("watch-{n}"), "hello")).await?.into_inner().run;
@@ -277,7 +263,7 @@ async fn an_approval_shows_what_is_approved_and_is_not_given_to_oneself() -> Res
     let (_data, _, node) = start()?;
     let mut client = node.client().await?;
     client.publish(DEFINITION).await?;
-    let mut approver = keyed(&node, &mut client, "approver", &["approver"]).await?;
+    let mut approver = client.keyed(&node.grpc, "approver", &["approver"]).await?;
     let run = client.workflows.submit_run(request("approve", "hello")).await?.into_inner().run.context("no run")?;
     let seen = decide(&mut client, &mut approver, &run.run_id).await?;
     assert_eq!((seen.run_id.as_str(), seen.title.as_str()), (run.run_id.as_str(), "Ship what was said?"));

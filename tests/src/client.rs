@@ -63,6 +63,23 @@ impl Client {
 }
 
 impl Client {
+    /// A client whose key has these roles in the same tenant.
+    ///
+    /// # Errors
+    /// The service's status.
+    pub async fn keyed(&mut self, url: &str, name: &str, roles: &[&str]) -> Result<Self> {
+        let request = v1::CreateApiKeyRequest {
+            name: name.to_owned(),
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            ..Default::default()
+        };
+        let made = self.tenants.create_api_key(request).await?.into_inner();
+        // The key is known where lists are: wait until they have come so far.
+        let request = v1::ListApiKeysRequest { min_position: made.position, ..Default::default() };
+        self.tenants.list_api_keys(request).await?;
+        Self::connect(url, &made.secret).await
+    }
+
     /// Publishes a definition from its YAML text.
     ///
     /// # Errors

@@ -20,12 +20,12 @@ use std::{
 use mesh_kernel::{
     BoxFuture,
     envelope::{Address, Envelope, ErrorKind, Payload, Refusal, TenantId, TenantScope},
-    follow::{DenialAudit, run_denials},
+    follow::{DenialAudit, record_denials, run_denials},
     path::{Command, Settings},
     ports::{Approvals, Approved, Digest, Journal},
     tenant::Denials,
 };
-use support::{Ask, Kernel, address, ask, keyed, payload};
+use support::{Ask, Kernel, address, ask, keyed, payload, until};
 use tokio_util::sync::CancellationToken;
 
 fn of_request(mut command: Command, request: &str) -> Command {
@@ -166,8 +166,14 @@ async fn a_flood_of_denials_is_one_event_for_each_tenant_and_none_of_another() {
     kernel.mesh.admit_stream(&zeta, "TailSecrets").unwrap_err();
     let ledger = Arc::new(Ledger::default());
     let stop = CancellationToken::new();
+    let (mesh, stopped, audit) = (kernel.mesh.clone(), stop.clone(), ledger.clone());
+    let running = mesh_kernel::task::spawn("test", async move {
+        run_denials(&mesh, audit, Duration::from_millis(5), stopped).await;
+    });
+    until("both batches", || ledger.0.lock().unwrap().len() == 2).await;
     stop.cancel();
-    run_denials(&kernel.mesh, ledger.clone(), Duration::from_secs(3600), stop).await;
+    running.await.unwrap();
+    record_denials(&kernel.mesh, ledger.as_ref()).await;
     let batches = ledger.0.lock().unwrap();
     assert_eq!(batches.len(), 2);
     for (tenant, denials) in batches.iter() {

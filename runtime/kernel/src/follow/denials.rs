@@ -22,22 +22,24 @@ pub trait DenialAudit: Send + Sync + 'static {
     fn record(&self, tenant: &TenantId, denials: Denials) -> Option<(Address, Payload)>;
 }
 
-/// Records what callers were denied: at most every `every`, and once more when `stop` fires.
+/// Records what callers were denied, every `every`, until `stop` fires. What was counted since then is
+/// for [`record_denials`]: the place where this runs may be stopping, and nobody is woken there any more.
 pub async fn run_denials(mesh: &Mesh, audit: Arc<dyn DenialAudit>, every: Duration, stop: CancellationToken) {
     loop {
         tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(every) => {}
-        }
-        let batches = stream::iter(mesh.0.denials.take());
-        batches.for_each_concurrent(TENANTS_AT_ONCE, |(tenant, denials)| keep(mesh, &audit, tenant, denials)).await;
-        if stop.is_cancelled() {
-            return;
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => record_denials(mesh, audit.as_ref()).await,
         }
     }
 }
 
-async fn keep(mesh: &Mesh, audit: &Arc<dyn DenialAudit>, tenant: TenantId, denials: Denials) {
+/// Records what callers were denied since the last time: one event for each tenant.
+pub async fn record_denials(mesh: &Mesh, audit: &dyn DenialAudit) {
+    let batches = stream::iter(mesh.0.denials.take());
+    batches.for_each_concurrent(TENANTS_AT_ONCE, |(tenant, denials)| keep(mesh, audit, tenant, denials)).await;
+}
+
+async fn keep(mesh: &Mesh, audit: &dyn DenialAudit, tenant: TenantId, denials: Denials) {
     let Some((to, payload)) = audit.record(&tenant, denials) else { return };
     let node = Caller::inside(TenantScope::proven(tenant), Principal::system("audit"));
     let command = Command { what: None, ..Command::new(to, payload) };

@@ -10,7 +10,7 @@ mod resume;
 mod subscription;
 mod timers;
 
-pub use denials::{DenialAudit, run_denials};
+pub use denials::{DenialAudit, record_denials, run_denials};
 pub use projection::{Projection, ProjectionError, run_projection};
 pub use reactor::{Reaction, Reactor, run_reactor};
 pub use resume::{Resumed, resume};

@@ -5,10 +5,11 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use mesh_kernel::{
     envelope::{Role, TenantId},
-    follow::{Resumed, resume},
+    follow::{Resumed, record_denials, resume},
     path::Mesh,
     ports::Identity,
 };
+use mesh_platforms::governance::reactions::DenialsKept;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -119,6 +120,7 @@ impl RunningNode {
         tracing::info!("stopping: no new callers");
         stopping.cancel();
         servers.close(Duration::from_secs(2)).await;
+        record_denials(mesh, &DenialsKept).await;
         workshop.stop();
         tree.stop_services().await;
         mesh.workers().stop(drain_max.max(Duration::from_secs(1))).await;

@@ -1,0 +1,235 @@
+//! A request id stands for one request: the same body gets the first answer, another body is refused,
+//! by every method that takes one. The methods come from the contract; one without a case fails.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use mesh_proto::{FILE_DESCRIPTOR_SET, rpc, v1};
+use mesh_tests::{Client, Node, NodeOptions, object};
+use prost::Message;
+use prost_types::FileDescriptorSet;
+use tonic::{Code, Status};
+
+const WAITS: &str = r"
+name: waits
+steps:
+  - id: ship
+    approval: { title: 'Ship it?' }
+";
+
+const FAILS: &str = r"
+name: fails
+steps:
+  - id: say
+    skill: text.echo
+    with: { text: '${ input.nothing.at.all }' }
+";
+
+/// The stable code in a status.
+fn reason(status: &Status) -> Result<String> {
+    let details = rpc::Status::decode(status.details())?.details;
+    let info = details.iter().find(|any| any.type_url.ends_with("ErrorInfo")).context("no ErrorInfo")?;
+    Ok(rpc::ErrorInfo::decode(info.value.as_slice())?.reason)
+}
+
+/// The methods whose request has a `request_id`.
+fn with_request_id() -> Result<BTreeSet<String>> {
+    let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET)?;
+    let messages = set.file.iter().flat_map(|file| &file.message_type);
+    let with: BTreeSet<&str> = messages
+        .filter(|message| message.field.iter().any(|field| field.name() == "request_id"))
+        .map(prost_types::DescriptorProto::name)
+        .collect();
+    let services = set.file.iter().filter(|file| file.package() == "mesh.v1").flat_map(|file| &file.service);
+    let methods = services.flat_map(|service| &service.method);
+    Ok(methods
+        .filter(|method| with.contains(method.input_type().rsplit('.').next().unwrap_or_default()))
+        .map(|method| method.name().to_owned())
+        .collect())
+}
+
+/// Sends a request, the same again, and another one under its id; `told` is what must not differ
+/// between the first answer and the second.
+macro_rules! once {
+    ($done:expr, $client:expr, $method:ident, $request:expr, $other:expr, $told:expr) => {{
+        let method = stringify!($method);
+        let request = $request;
+        let first = $client.$method(request.clone()).await.with_context(|| format!("{method}, first"))?.into_inner();
+        let second = $client.$method(request.clone()).await.with_context(|| format!("{method}, again"))?.into_inner();
+        let told = $told;
+        assert_eq!(told(&first), told(&second), "{method} answered the repeat otherwise");
+        let mut other = request;
+        let change: fn(&mut _) = $other;
+        change(&mut other);
+        let refused = $client.$method(other).await.expect_err(method);
+        assert_eq!(
+            (refused.code(), reason(&refused)?.as_str()),
+            (Code::AlreadyExists, "KER-0081"),
+            "{method}: {refused}"
+        );
+        $done.insert(method.split('_').map(capital).collect::<String>());
+        first
+    }};
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+async fn submitted(client: &mut Client, definition: &str, id: &str) -> Result<String> {
+    client.submit(definition, id, &serde_json::json!({})).await
+}
+
+fn source(text: &str) -> Option<v1::publish_definition_request::Body> {
+    let source = v1::DefinitionSource { text: text.to_owned(), file_name: "test.yaml".to_owned() };
+    Some(v1::publish_definition_request::Body::Source(source))
+}
+
+async fn workflows(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()> {
+    let id = || "one".to_owned();
+    let publish = v1::PublishDefinitionRequest { body: source(WAITS), request_id: id(), ..Default::default() };
+    let change = |other: &mut v1::PublishDefinitionRequest| other.body = source(&WAITS.replace("Ship it", "Really"));
+    let told = |answer: &v1::PublishDefinitionResponse| {
+        (answer.unchanged, answer.definition.as_ref().map(|definition| definition.version))
+    };
+    once!(done, client.workflows, publish_definition, publish, change, told);
+    client.publish(FAILS).await?;
+
+    let submit = v1::SubmitRunRequest {
+        definition: "waits".to_owned(),
+        request_id: id(),
+        // In no order of their own: the digest must not depend on it.
+        labels: ["a", "b", "c", "d"].map(|name| (name.to_owned(), "x".to_owned())).into(),
+        ..Default::default()
+    };
+    let change = |other: &mut v1::SubmitRunRequest| other.input = Some(object(&serde_json::json!({ "a": 1 })));
+    let told = |answer: &v1::SubmitRunResponse| (answer.position, answer.run.as_ref().map(|run| run.run_id.clone()));
+    let first = once!(done, client.workflows, submit_run, submit, change, told);
+    let run_id = first.run.context("no run")?.run_id;
+
+    let signal =
+        v1::SignalRunRequest { run_id: run_id.clone(), name: "go".to_owned(), request_id: id(), ..Default::default() };
+    let change = |other: &mut v1::SignalRunRequest| other.name = "stop".to_owned();
+    once!(done, client.workflows, signal_run, signal, change, |answer: &v1::SignalRunResponse| answer.position);
+
+    let pause = v1::PauseRunRequest { run_id: run_id.clone(), request_id: id(), ..Default::default() };
+    let change = |other: &mut v1::PauseRunRequest| other.reason = "lunch".to_owned();
+    once!(done, client.workflows, pause_run, pause, change, |answer: &v1::PauseRunResponse| answer.position);
+
+    let resume = v1::ResumeRunRequest { run_id: run_id.clone(), request_id: id(), ..Default::default() };
+    let change = |other: &mut v1::ResumeRunRequest| other.etag = "\"v1\"".to_owned();
+    once!(done, client.workflows, resume_run, resume, change, |answer: &v1::ResumeRunResponse| answer.position);
+
+    let cancel = v1::CancelRunRequest { run_id, request_id: id(), ..Default::default() };
+    let change = |other: &mut v1::CancelRunRequest| other.reason = "enough".to_owned();
+    once!(done, client.workflows, cancel_run, cancel, change, |answer: &v1::CancelRunResponse| answer.position);
+
+    let failed = submitted(client, "fails", "two").await?;
+    client.wait_for_end(&failed, Duration::from_secs(10)).await?;
+    let retry = v1::RetryRunRequest { run_id: failed, request_id: id(), ..Default::default() };
+    let change = |other: &mut v1::RetryRunRequest| other.from_step = "say".to_owned();
+    once!(done, client.workflows, retry_run, retry, change, |answer: &v1::RetryRunResponse| answer.position);
+    Ok(())
+}
+
+async fn approvals(done: &mut BTreeSet<String>, client: &mut Client, approver: &mut Client) -> Result<()> {
+    submitted(client, "waits", "three").await?;
+    let began = std::time::Instant::now();
+    let approval = loop {
+        let request = v1::ListApprovalsRequest { filter: "state = PENDING".to_owned(), ..Default::default() };
+        let listed = client.approvals.list_approvals(request).await?.into_inner().approvals;
+        if let Some(approval) = listed.into_iter().next() {
+            break approval;
+        }
+        ensure!(began.elapsed() < Duration::from_secs(10), "no approval");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let decide = v1::DecideApprovalRequest {
+        approval_id: approval.approval_id,
+        decision: v1::ApprovalDecision::Approve.into(),
+        digest: approval.digest,
+        request_id: "one".to_owned(),
+        ..Default::default()
+    };
+    let change = |other: &mut v1::DecideApprovalRequest| other.comment = "because".to_owned();
+    let told = |answer: &v1::DecideApprovalResponse| (answer.position, answer.approval.clone());
+    once!(done, approver.approvals, decide_approval, decide, change, told);
+    Ok(())
+}
+
+async fn blueprints(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()> {
+    let text = include_str!("../config/blueprints/helpdesk.yaml").to_owned();
+    let source = Some(v1::BlueprintSource { text, file_name: String::new() });
+    let apply = v1::ApplyBlueprintRequest { source, request_id: "one".to_owned(), ..Default::default() };
+    let change = |other: &mut v1::ApplyBlueprintRequest| {
+        if let Some(source) = &mut other.source {
+            source.text.push_str("\n# the same blueprint in another text\n");
+        }
+    };
+    let told = |answer: &v1::ApplyBlueprintResponse| (answer.position, answer.outcome);
+    let applied = once!(done, client.blueprints, apply_blueprint, apply, change, told);
+    // The product is not the point.
+    let run_id = applied.run.context("no run")?.run_id;
+    for _ in 0..500 {
+        let request = v1::CancelRunRequest { run_id: run_id.clone(), ..Default::default() };
+        match client.workflows.cancel_run(request).await {
+            Err(status) if status.code() == Code::NotFound => tokio::time::sleep(Duration::from_millis(10)).await,
+            _ => break,
+        }
+    }
+    Ok(())
+}
+
+async fn tenants(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()> {
+    let id = || "one".to_owned();
+    let create = v1::CreateTenantRequest { tenant_id: "acme".to_owned(), request_id: id(), ..Default::default() };
+    let change = |other: &mut v1::CreateTenantRequest| other.title = "Acme".to_owned();
+    once!(done, client.tenants, create_tenant, create, change, |answer: &v1::CreateTenantResponse| answer.position);
+
+    let key = v1::CreateApiKeyRequest {
+        tenant_id: "acme".to_owned(),
+        name: "ci".to_owned(),
+        roles: vec!["developer".to_owned()],
+        request_id: id(),
+    };
+    let made = client.tenants.create_api_key(key.clone()).await?.into_inner();
+    ensure!(!made.secret.is_empty(), "no secret");
+    // The secret is told once: a repeat says so, and another body is refused as everywhere.
+    let repeat = client.tenants.create_api_key(key.clone()).await.expect_err("the secret is told once");
+    assert_eq!((repeat.code(), reason(&repeat)?.as_str()), (Code::AlreadyExists, "GTW-0010"));
+    let other = v1::CreateApiKeyRequest { roles: vec!["admin".to_owned()], ..key };
+    let refused = client.tenants.create_api_key(other).await.expect_err("another body");
+    assert_eq!((refused.code(), reason(&refused)?.as_str()), (Code::AlreadyExists, "KER-0081"));
+    done.insert("CreateApiKey".to_owned());
+
+    let key_id = made.key.context("no key")?.key_id;
+    let revoke = v1::RevokeApiKeyRequest { tenant_id: "acme".to_owned(), key_id, request_id: id() };
+    let change = |other: &mut v1::RevokeApiKeyRequest| other.key_id = "ci".to_owned();
+    let told = |answer: &v1::RevokeApiKeyResponse| (answer.position, answer.key.clone());
+    once!(done, client.tenants, revoke_api_key, revoke, change, told);
+
+    let disable = v1::DisableTenantRequest { tenant_id: "acme".to_owned(), request_id: id(), ..Default::default() };
+    let change = |other: &mut v1::DisableTenantRequest| other.reason = "unpaid".to_owned();
+    once!(done, client.tenants, disable_tenant, disable, change, |answer: &v1::DisableTenantResponse| answer.position);
+
+    let enable = v1::EnableTenantRequest { tenant_id: "acme".to_owned(), request_id: id(), ..Default::default() };
+    let change = |other: &mut v1::EnableTenantRequest| other.etag = "\"v1\"".to_owned();
+    once!(done, client.tenants, enable_tenant, enable, change, |answer: &v1::EnableTenantResponse| answer.position);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_request_id_is_the_same_request_for_every_method_that_takes_one() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let node = Node::start(&NodeOptions::new(env!("CARGO_BIN_EXE_mesh"), data.path()))?;
+    let mut client = node.client().await?;
+    let mut approver = client.keyed(&node.grpc, "approver", &["approver"]).await?;
+    let mut done = BTreeSet::new();
+    workflows(&mut done, &mut client).await?;
+    approvals(&mut done, &mut client, &mut approver).await?;
+    blueprints(&mut done, &mut client).await?;
+    tenants(&mut done, &mut client).await?;
+    assert_eq!(done, with_request_id()?, "a method without a case, or a case without a method");
+    Ok(())
+}

@@ -137,6 +137,8 @@ struct Alpha {
     run_id: String,
     approval_id: String,
     approval_digest: String,
+    /// A command of A's that waits for an approval.
+    held: v1::Approval,
     key_id: String,
     content: String,
     blueprint: String,
@@ -187,11 +189,27 @@ async fn furnish(node: &Node, data: &Path, client: &mut Client) -> Result<Alpha>
         run_id,
         approval_id: approval.approval_id,
         approval_digest: approval.digest,
+        held: held(client, &run.run_id).await?,
         key_id: keys.first().context("no key")?.key_id.clone(),
         content: content.get("$ref").and_then(|digest| digest.as_str()).context("the text is not large")?.to_owned(),
         blueprint: blueprint(client).await?,
         dead_letter: doomed.letters.first().context("no dead letter")?.dead_letter_id.clone(),
     })
+}
+
+/// A signal of A's that waits for an approval, under the default policy of this test.
+async fn held(client: &mut Client, run_id: &str) -> Result<v1::Approval> {
+    let signal = v1::SignalRunRequest {
+        run_id: run_id.to_owned(),
+        name: MARK.to_owned(),
+        request_id: MARK.to_owned(),
+        ..Default::default()
+    };
+    let waits = client.workflows.signal_run(signal).await.expect_err("it needs an approval");
+    ensure!(waits.code() == Code::FailedPrecondition, "{waits}");
+    let approvals = client.approvals.list_approvals(v1::ListApprovalsRequest::default()).await?.into_inner().approvals;
+    let held = approvals.into_iter().find(|approval| approval.title.starts_with("SignalRun"));
+    held.context("the signal waits nowhere")
 }
 
 /// Applies a blueprint and cancels its run at once: the product is not the point.
@@ -356,6 +374,27 @@ fn other_cases(alpha: &Alpha) -> Vec<Case> {
             not_found,
         ),
         case(
+            "/mesh.v1.ApprovalService/GetApproval",
+            v1::GetApprovalRequest { approval_id: alpha.held.approval_id.clone() },
+            not_found,
+        ),
+        case(
+            "/mesh.v1.ApprovalService/DecideApproval",
+            v1::DecideApprovalRequest {
+                approval_id: alpha.held.approval_id.clone(),
+                decision: v1::ApprovalDecision::Approve.into(),
+                digest: alpha.held.digest.clone(),
+                ..Default::default()
+            },
+            not_found,
+        ),
+        // Where the command lies that waits.
+        case(
+            "/mesh.v1.WorkflowService/ReadContent",
+            v1::ReadContentRequest { digest: alpha.held.digest.clone() },
+            not_found,
+        ),
+        case(
             "/mesh.v1.BlueprintService/ValidateBlueprint",
             v1::ValidateBlueprintRequest { source: source() },
             own_alone,
@@ -471,7 +510,12 @@ fn says(answer: &Answer, word: &str) -> bool {
 async fn no_method_shows_or_moves_what_is_another_tenants() -> Result<()> {
     let data = tempfile::tempdir()?;
     let mut options = NodeOptions::new(env!("CARGO_BIN_EXE_mesh"), data.path());
-    options.settings.push(("MESH_ACTORS_SLEEP_AFTER".to_owned(), "1s".to_owned()));
+    let settings = [
+        ("MESH_ACTORS_SLEEP_AFTER", "1s"),
+        ("MESH_POLICY_REQUIRE_APPROVAL", "SignalRun"),
+        ("MESH_POLICY_DENIALS_EVERY", "1s"),
+    ];
+    options.settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let node = Node::start(&options)?;
     let channel = Endpoint::new(node.grpc.clone())?.connect().await?;
     let mut operator = node.client().await?;
@@ -479,6 +523,7 @@ async fn no_method_shows_or_moves_what_is_another_tenants() -> Result<()> {
     let b = tenant(&mut operator, "beta", "beta-key").await?;
     let mut client = Client::connect(&node.grpc, &a).await?;
     let alpha = furnish(&node, data.path(), &mut client).await?;
+    denial_kept(&mut client).await?;
     let before = client.run(&alpha.run_id).await?;
 
     let cases: Vec<_> = workflow_cases(&alpha).into_iter().chain(other_cases(&alpha)).collect();
@@ -488,7 +533,8 @@ async fn no_method_shows_or_moves_what_is_another_tenants() -> Result<()> {
     for case in &cases {
         let answer = watched(call(&channel, Some(&b), case.path, case.body.clone())).await?;
         assert!((case.holds)(&answer), "{}: {answer:?}", case.path);
-        for word in [MARK, &alpha.run_id, &alpha.approval_id, &alpha.key_id, &alpha.dead_letter, "alpha/"] {
+        let held = &alpha.held.approval_id;
+        for word in [MARK, &alpha.run_id, &alpha.approval_id, held, &alpha.key_id, &alpha.dead_letter, "alpha/"] {
             assert!(!says(&answer, word), "{} tells `{word}`", case.path);
         }
         if case.for_a {
@@ -499,6 +545,26 @@ async fn no_method_shows_or_moves_what_is_another_tenants() -> Result<()> {
     let after = client.run(&alpha.run_id).await?;
     assert_eq!((before.version, before.state), (after.version, after.state), "B has moved A's run");
     Ok(())
+}
+
+/// Waits until a denial of A's stands in A's own journal.
+async fn denial_kept(client: &mut Client) -> Result<()> {
+    let create = v1::CreateTenantRequest { tenant_id: "gamma".to_owned(), ..Default::default() };
+    let denied = client.tenants.create_tenant(create).await.expect_err("A is no operator");
+    ensure!(denied.code() == Code::PermissionDenied, "{denied}");
+    let journal = v1::JournalTail {
+        start: v1::WatchStart::Beginning.into(),
+        event_types: vec!["DenialsRecorded".to_owned()],
+        ..Default::default()
+    };
+    let request = v1::TailRequest { source: Some(v1::tail_request::Source::Journal(journal)) };
+    let mut tail = client.telemetry.tail(request).await?.into_inner();
+    while let Some(message) = watched(tail.message()).await?? {
+        if matches!(message.item, Some(v1::tail_response::Item::Event(_))) {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("the denial was never kept")
 }
 
 /// A read that ends by itself, of something that A has.

@@ -1,4 +1,4 @@
-//! `ApprovalService`: decisions that a person must make before a run goes on.
+//! `ApprovalService`: decisions that a person must make before a run goes on, or a command is sent.
 
 use mesh_kernel::{
     entity::Decider,

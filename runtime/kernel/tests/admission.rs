@@ -174,9 +174,9 @@ async fn a_flood_of_denials_is_one_event_for_each_tenant_and_none_of_another() {
     stop.cancel();
     running.await.unwrap();
     record_denials(&kernel.mesh, ledger.as_ref()).await;
-    let batches = ledger.0.lock().unwrap();
+    let batches = std::mem::take(&mut *ledger.0.lock().unwrap());
     assert_eq!(batches.len(), 2);
-    for (tenant, denials) in batches.iter() {
+    for (tenant, denials) in &batches {
         let told: Vec<(&str, u64)> = denials.denied.iter().map(|line| (line.action.as_str(), line.count)).collect();
         match tenant.as_str() {
             "acme" => assert_eq!(told, [("AddCount", 100), ("ListNothing", 100)]),

@@ -34,7 +34,7 @@ pub struct Request {
     pub digest: String,
     /// The command that waits, when it is one and not a step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<Held>,
+    pub held: Option<Box<Held>>,
     /// How many different people must say yes.
     #[serde(default)]
     pub quorum: u32,

@@ -32,7 +32,7 @@ impl Digest {
 
     /// The first 32 hexadecimal digits: 128 bits, enough to tell one thing from another.
     pub fn short(&self) -> String {
-        self.0.iter().take(16).map(|b| format!("{b:02x}")).collect()
+        self.hex().chars().take(32).collect()
     }
 }
 

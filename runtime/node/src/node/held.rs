@@ -105,7 +105,7 @@ impl HeldCommands {
                 held.policy
             ),
             digest: body.to_string(),
-            held: Some(held.clone()),
+            held: Some(Box::new(held.clone())),
             quorum: 1,
             roles: Vec::new(),
             barred: Vec::new(),

@@ -211,7 +211,7 @@ fn held(command: &str, request: &str, digest: &str) -> Command {
         title: "CancelRun of run run-1".into(),
         description: String::new(),
         digest: digest.into(),
-        held: Some(Held { command: command.into(), request: request.into(), policy: "test".into() }),
+        held: Some(Box::new(Held { command: command.into(), request: request.into(), policy: "test".into() })),
         quorum: 1,
         roles: Vec::new(),
         barred: Vec::new(),

@@ -205,7 +205,7 @@ async fn held(client: &mut Client, run_id: &str) -> Result<v1::Approval> {
         request_id: MARK.to_owned(),
         ..Default::default()
     };
-    let waits = client.workflows.signal_run(signal).await.expect_err("it needs an approval");
+    let waits = client.workflows.signal_run(signal).await.err().context("it needs an approval")?;
     ensure!(waits.code() == Code::FailedPrecondition, "{waits}");
     let approvals = client.approvals.list_approvals(v1::ListApprovalsRequest::default()).await?.into_inner().approvals;
     let held = approvals.into_iter().find(|approval| approval.title.starts_with("SignalRun"));
@@ -550,7 +550,7 @@ async fn no_method_shows_or_moves_what_is_another_tenants() -> Result<()> {
 /// Waits until a denial of A's stands in A's own journal.
 async fn denial_kept(client: &mut Client) -> Result<()> {
     let create = v1::CreateTenantRequest { tenant_id: "gamma".to_owned(), ..Default::default() };
-    let denied = client.tenants.create_tenant(create).await.expect_err("A is no operator");
+    let denied = client.tenants.create_tenant(create).await.err().context("A is no operator")?;
     ensure!(denied.code() == Code::PermissionDenied, "{denied}");
     let journal = v1::JournalTail {
         start: v1::WatchStart::Beginning.into(),

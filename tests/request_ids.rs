@@ -61,7 +61,7 @@ macro_rules! once {
         let mut other = request;
         let change: fn(&mut _) = $other;
         change(&mut other);
-        let refused = $client.$method(other).await.expect_err(method);
+        let refused = $client.$method(other).await.err().context(method)?;
         assert_eq!(
             (refused.code(), reason(&refused)?.as_str()),
             (Code::AlreadyExists, "KER-0081"),
@@ -196,10 +196,10 @@ async fn tenants(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()>
     let made = client.tenants.create_api_key(key.clone()).await?.into_inner();
     ensure!(!made.secret.is_empty(), "no secret");
     // The secret is told once: a repeat says so, and another body is refused as everywhere.
-    let repeat = client.tenants.create_api_key(key.clone()).await.expect_err("the secret is told once");
+    let repeat = client.tenants.create_api_key(key.clone()).await.err().context("the secret is told once")?;
     assert_eq!((repeat.code(), reason(&repeat)?.as_str()), (Code::AlreadyExists, "GTW-0010"));
     let other = v1::CreateApiKeyRequest { roles: vec!["admin".to_owned()], ..key };
-    let refused = client.tenants.create_api_key(other).await.expect_err("another body");
+    let refused = client.tenants.create_api_key(other).await.err().context("another body")?;
     assert_eq!((refused.code(), reason(&refused)?.as_str()), (Code::AlreadyExists, "KER-0081"));
     done.insert("CreateApiKey".to_owned());
 

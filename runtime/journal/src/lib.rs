@@ -22,4 +22,6 @@ mod embedded;
 pub mod files;
 
 pub use content::FolderStore;
-pub use embedded::{BackupError, Copied, EmbeddedJournal, OpenError, Options, Progress, Verified, restore, restore_on};
+pub use embedded::{
+    BackupError, Copied, EmbeddedJournal, Figures, OpenError, Options, Progress, Verified, restore, restore_on,
+};

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::{
     Options,
+    figures::Counters,
     hints::Hints,
     index::{Index, Keys},
     log::segment::{Segment, StoreId},
@@ -56,6 +57,7 @@ pub(super) struct Shared {
     /// The writer has ended: whoever changes files stops.
     pub(super) stopping: AtomicBool,
     pub(super) reclaiming: Mutex<Reclaiming>,
+    pub(super) counters: Counters,
     last_flush_nanos: AtomicU64,
 }
 
@@ -93,6 +95,7 @@ impl Shared {
             saved: AtomicU64::new(recovered.saved.0),
             stopping: AtomicBool::new(false),
             reclaiming: Mutex::new(Reclaiming::new(*store)),
+            counters: Counters::default(),
             last_flush_nanos: AtomicU64::new(0),
         }
     }
@@ -110,6 +113,7 @@ impl Shared {
     }
 
     pub(super) fn flush_took(&self, duration: Duration) {
+        self.counters.flushed(duration);
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.last_flush_nanos.store(nanos, Ordering::Relaxed);
     }

@@ -359,6 +359,13 @@ impl Slot {
         self.size.load(Ordering::Relaxed)
     }
 
+    /// State, messages, their bytes, and since when the oldest waits.
+    pub(super) fn burden(&self) -> (ActorState, usize, usize, Option<Duration>) {
+        let inner = self.inner.lock();
+        let load = inner.mailbox.load();
+        (inner.state, load.items, load.bytes, inner.mailbox.oldest())
+    }
+
     /// Its line in the tree.
     pub(super) fn info(&self, parent: Option<String>) -> ActorInfo {
         let now = self.floor.now();

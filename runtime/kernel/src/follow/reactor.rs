@@ -80,6 +80,7 @@ pub async fn run_reactor(
         }
         meter.handled(seen.len());
         cursors.store(reactor.name(), &followed.cursor);
+        cursors.reached(reactor.name(), followed.position);
     }
 }
 

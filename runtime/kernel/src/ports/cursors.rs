@@ -1,6 +1,6 @@
 //! Where followers keep how far they have come.
 
-use super::Cursor;
+use super::{Cursor, Position};
 
 /// Durable cursors by follower name. A cursor that lags costs only repeats, which receivers drop.
 pub trait Cursors: Send + Sync + 'static {
@@ -9,4 +9,7 @@ pub trait Cursors: Send + Sync + 'static {
 
     /// Stores a cursor; best effort.
     fn store(&self, follower: &str, cursor: &Cursor);
+
+    /// Hears up to which position a follower has come, for whoever watches how far it lags.
+    fn reached(&self, _follower: &str, _position: Position) {}
 }

@@ -14,6 +14,7 @@ mod meter;
 mod service;
 mod sums;
 mod tail;
+mod timing;
 
 pub use histogram::{Histogram, Quantiles};
 pub use info::{ActorInfo, ActorKind, ActorState};
@@ -21,3 +22,4 @@ pub use meter::Meter;
 pub use service::ServiceMeter;
 pub use sums::{KindMeter, KindSums, Meters};
 pub use tail::{Listener, Signal, SignalKind, Signals, Tailed};
+pub use timing::{Timed, Timing};

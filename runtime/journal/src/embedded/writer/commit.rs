@@ -42,6 +42,7 @@ impl Writer {
             }
         }
         for (request, verdict) in taken.drain(..).zip(self.verdicts.drain(..)) {
+            self.shared.counters.answered(&verdict);
             // Whoever asked may be gone; what was recorded stays recorded.
             let _gone = request.answer.send(verdict);
         }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use mesh::http::Who;
 use mesh_proto::v1;
 use mesh_tests::{Client, Node, NodeOptions, get};
 
@@ -62,11 +63,20 @@ async fn no_page_shows_one_tenant_to_another_or_to_nobody() -> Result<()> {
         ensure!(!path.contains('{'), "`{}` has no case here", route.path);
         let url = format!("{}{path}", node.http);
         let (status, _) = get(&url, None, LISTEN).await?;
-        if route.open {
+        if route.who == Who::Anybody {
             ensure!(status != 404, "`{path}` is not there");
             continue;
         }
         ensure!(status == 401, "`{path}` answered {status} without a key");
+        if route.who == Who::Operators {
+            for key in [&a_key, &b_key] {
+                let (status, body) = get(&url, Some(key), LISTEN).await?;
+                ensure!(status == 403 && !body.contains("tenant-"), "`{path}` answered {status} to a tenant: {body}");
+            }
+            let (status, _) = get(&url, Some(&node.key()?), LISTEN).await?;
+            ensure!(status == 200, "`{path}` answered {status} to the operator");
+            continue;
+        }
         let (status, body) = get(&url, Some(&a_key), LISTEN).await?;
         ensure!(status == 200, "`{path}` answered {status} to its own tenant: {body}");
         let (status, body) = get(&url, Some(&b_key), LISTEN).await?;

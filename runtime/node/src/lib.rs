@@ -9,3 +9,4 @@ pub mod gateway;
 pub mod http;
 pub mod node;
 pub mod readmodel;
+pub mod telemetry;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::Directory;
-use crate::telemetry::ActorState;
+use crate::telemetry::{ActorInfo, ActorState};
 
 /// What the entities of one kind have in hand, as of now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,6 +23,11 @@ pub struct Load {
 }
 
 impl Directory {
+    /// The supervisors and services, each after its parent; no entities.
+    pub fn services(&self) -> Vec<ActorInfo> {
+        self.tree.lines()
+    }
+
     /// The load by platform and kind.
     ///
     /// **Cost**: one short lock per awake entity, no memory for any of them.
@@ -34,9 +39,9 @@ impl Directory {
                 let address = slot.address();
                 let (state, items, bytes, oldest) = slot.burden();
                 // Two short texts for each entity would be most of the cost.
-                let known = sums.iter_mut().find(|((platform, kind), _)| {
-                    platform == address.platform() && kind == address.kind()
-                });
+                let known = sums
+                    .iter_mut()
+                    .find(|((platform, kind), _)| platform == address.platform() && kind == address.kind());
                 let load = match known {
                     Some((_, load)) => load,
                     None => sums.entry((address.platform().to_owned(), address.kind().to_owned())).or_default(),

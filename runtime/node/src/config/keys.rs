@@ -49,6 +49,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("effects", "Work in the outside world: skills, builds, processes."),
     ("builds", "Limits of the builds and tests of generated products."),
     ("pages", "The page that the node serves to a browser."),
+    ("telemetry", "What the node tells to programs that watch it; traces are set by the standard `OTEL_*` variables."),
     ("log", "What the node writes to its standard error."),
 ];
 
@@ -196,6 +197,18 @@ pub const KEYS: &[Key] = &[
         "How long the single-use log-in of a printed address is good for.",
     ),
     key("pages.session_time", "12h", seconds(60, 2_592_000), "How long a browser stays logged in."),
+    key(
+        "telemetry.tenants_max",
+        "100",
+        count(0, 10_000),
+        "Tenants that have a label of their own in `/metrics`: the first that had traffic; the others are told as one.",
+    ),
+    key(
+        "telemetry.path_sample_one_in",
+        "100",
+        count(0, 1_000_000),
+        "One trace in this many gets a span for each of the eight steps of each envelope; 1 takes all, 0 none.",
+    ),
     key(
         "log.filter",
         "warn,mesh=info",

@@ -22,4 +22,6 @@ pub use keys::{KEYS, Key};
 pub use layers::{Layers, Settings};
 pub use render::{default_file, show};
 pub use setting::Setting;
-pub use typed::{Actors, Builds, Config, Effects, HOLDABLE, Journal, Log, LogFormat, Pages, Policy, Server, Tenants};
+pub use typed::{
+    Actors, Builds, Config, Effects, HOLDABLE, Journal, Log, LogFormat, Pages, Policy, Server, Telemetry, Tenants,
+};

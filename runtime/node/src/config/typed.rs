@@ -27,6 +27,8 @@ pub struct Config {
     pub builds: Builds,
     /// The page.
     pub pages: Pages,
+    /// What programs that watch it are told.
+    pub telemetry: Telemetry,
     /// What the node writes about itself.
     pub log: Log,
 }
@@ -142,6 +144,15 @@ pub struct Pages {
     pub session_time: Duration,
 }
 
+/// Section `telemetry`.
+#[derive(Debug, Clone)]
+pub struct Telemetry {
+    /// Tenants with a label of their own.
+    pub tenants_max: usize,
+    /// One trace in this many gets spans of the path; 0 gives none.
+    pub path_sample_one_in: u32,
+}
+
 /// Section `log`.
 #[derive(Debug, Clone)]
 pub struct Log {
@@ -214,6 +225,10 @@ impl Config {
             pages: Pages {
                 login_time: all.take_time("pages.login_time")?,
                 session_time: all.take_time("pages.session_time")?,
+            },
+            telemetry: Telemetry {
+                tenants_max: all.take_size("telemetry.tenants_max")?,
+                path_sample_one_in: u32::try_from(all.take_count("telemetry.path_sample_one_in")?).unwrap_or(u32::MAX),
             },
             log: Log {
                 filter: all.take_text("log.filter")?,

@@ -14,7 +14,7 @@ use mesh_kernel::{
     ports::Credential,
 };
 
-use super::{Pages, ROUTES, render};
+use super::{Pages, ROUTES, Who, render};
 
 /// The session cookie.
 pub(super) const COOKIE: &str = "mesh_session";
@@ -27,7 +27,7 @@ pub(super) async fn guard(State(pages): State<Arc<Pages>>, mut request: Request,
         return render::refused(&pages, StatusCode::MISDIRECTED_REQUEST, "Another host", message);
     }
     let path = request.uri().path().to_owned();
-    let open = ROUTES.iter().any(|route| route.open && route.path == path);
+    let open = ROUTES.iter().any(|route| route.who == Who::Anybody && route.path == path);
     if !open {
         match caller(&pages, request.headers()) {
             Ok(caller) => {

@@ -21,7 +21,7 @@ use axum::{
 use mesh_kernel::path::Mesh;
 use mesh_skills::logs::LogStore;
 
-use crate::{gateway::lists::Lists, readmodel::LoginTokens};
+use crate::{gateway::lists::Lists, readmodel::LoginTokens, telemetry::Metrics};
 
 /// What the pages are made from.
 pub struct Pages {
@@ -33,6 +33,8 @@ pub struct Pages {
     pub logs: Arc<LogStore>,
     /// Single-use log-ins and the sessions that they were traded for.
     pub logins: Arc<LoginTokens>,
+    /// The figures.
+    pub metrics: Arc<Metrics>,
     /// Host headers that are answered, as `host` or `host:port`.
     pub hosts: Vec<String>,
     pub(crate) templates: minijinja::Environment<'static>,
@@ -45,9 +47,10 @@ impl Pages {
         lists: Arc<dyn Lists>,
         logs: Arc<LogStore>,
         logins: Arc<LoginTokens>,
+        metrics: Arc<Metrics>,
         hosts: Vec<String>,
     ) -> Arc<Self> {
-        Arc::new(Self { mesh, lists, logs, logins, hosts, templates: render::environment() })
+        Arc::new(Self { mesh, lists, logs, logins, metrics, hosts, templates: render::environment() })
     }
 }
 
@@ -55,26 +58,38 @@ impl Pages {
 pub struct Route {
     /// The path, with `{…}` where a part varies.
     pub path: &'static str,
-    /// Whether it is answered without a key.
-    pub open: bool,
+    /// Who is answered.
+    pub who: Who,
     handler: fn() -> MethodRouter<Arc<Pages>>,
+}
+
+/// Who is answered at a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Anybody, without a key.
+    Anybody,
+    /// Whoever has a key, of what their tenant has.
+    Tenants,
+    /// Operators alone: what is told is about all tenants.
+    Operators,
 }
 
 /// Every route that there is.
 pub const ROUTES: &[Route] = &[
-    Route { path: "/", open: false, handler: || get(pages::runs) },
-    Route { path: "/events", open: false, handler: || get(live::runs) },
-    Route { path: "/runs/{run}", open: false, handler: || get(pages::run) },
-    Route { path: "/runs/{run}/events", open: false, handler: || get(live::run) },
-    Route { path: "/runs/{run}/steps/{step}/log", open: false, handler: || get(pages::log) },
-    Route { path: "/tree", open: false, handler: || get(pages::tree) },
-    Route { path: "/tree/events", open: false, handler: || get(live::tree) },
-    Route { path: "/logins", open: false, handler: || get(pages::new_login) },
-    Route { path: "/login", open: true, handler: || get(pages::login) },
-    Route { path: "/assets/page.css", open: true, handler: || get(pages::css) },
-    Route { path: "/assets/page.js", open: true, handler: || get(pages::js) },
-    Route { path: "/healthz", open: true, handler: || get(pages::healthz) },
-    Route { path: "/readyz", open: true, handler: || get(pages::readyz) },
+    Route { path: "/", who: Who::Tenants, handler: || get(pages::runs) },
+    Route { path: "/events", who: Who::Tenants, handler: || get(live::runs) },
+    Route { path: "/runs/{run}", who: Who::Tenants, handler: || get(pages::run) },
+    Route { path: "/runs/{run}/events", who: Who::Tenants, handler: || get(live::run) },
+    Route { path: "/runs/{run}/steps/{step}/log", who: Who::Tenants, handler: || get(pages::log) },
+    Route { path: "/tree", who: Who::Tenants, handler: || get(pages::tree) },
+    Route { path: "/tree/events", who: Who::Tenants, handler: || get(live::tree) },
+    Route { path: "/logins", who: Who::Tenants, handler: || get(pages::new_login) },
+    Route { path: "/login", who: Who::Anybody, handler: || get(pages::login) },
+    Route { path: "/assets/page.css", who: Who::Anybody, handler: || get(pages::css) },
+    Route { path: "/assets/page.js", who: Who::Anybody, handler: || get(pages::js) },
+    Route { path: "/metrics", who: Who::Operators, handler: || get(pages::metrics) },
+    Route { path: "/healthz", who: Who::Anybody, handler: || get(pages::healthz) },
+    Route { path: "/readyz", who: Who::Anybody, handler: || get(pages::readyz) },
 ];
 
 /// The router of all pages, behind the guard.

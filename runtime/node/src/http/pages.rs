@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use mesh_kernel::{
-    envelope::{Address, ErrorKind, Refusal},
+    envelope::{Address, ErrorKind, Refusal, Role},
     path::{Caller, Viewed},
     ports::Identity,
 };
@@ -22,7 +22,10 @@ use super::{
     guard::{COOKIE, page_of},
     render,
 };
-use crate::gateway::lists::{PageRequest, RunFilter, RunRow};
+use crate::{
+    gateway::lists::{PageRequest, RunFilter, RunRow},
+    telemetry::MEDIA_TYPE,
+};
 
 /// Runs that the first page shows.
 const RUNS_SHOWN: usize = 100;
@@ -241,6 +244,16 @@ pub(super) async fn css() -> Response {
 /// The one script of all pages.
 pub(super) async fn js() -> Response {
     asset("text/javascript; charset=utf-8", include_str!("pages/page.js"))
+}
+
+/// `/metrics`: the node's figures, which are about all tenants.
+pub(super) async fn metrics(State(pages): State<Arc<Pages>>, Extension(caller): Extension<Caller>) -> Response {
+    if let Err(refusal) = caller.require(&[Role::Operator]) {
+        return page_of(&pages, &refusal);
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    (headers, pages.metrics.text().await).into_response()
 }
 
 /// The process is alive.

@@ -64,6 +64,8 @@ pub struct Whole {
     pub workshop: Arc<Workshop>,
     /// Single-use log-ins for browsers.
     pub logins: Arc<LoginTokens>,
+    /// The journal's engine, for its figures.
+    pub journal: Arc<EmbeddedJournal>,
     /// The wall.
     pub clock: Arc<dyn Clock>,
     /// Reactors' cursors.
@@ -81,8 +83,9 @@ pub async fn compose(config: &Config) -> Result<Whole> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
     // Stores.
-    let journal: Arc<dyn Journal> = EmbeddedJournal::open(&data.join("journal"), journal_options(config))
+    let engine = EmbeddedJournal::open(&data.join("journal"), journal_options(config))
         .with_context(|| format!("opening the journal in {}", data.display()))?;
+    let journal: Arc<dyn Journal> = engine.clone();
     let content: Arc<dyn ContentStore> =
         Arc::new(FolderStore::open(&data.join("content"), config.journal.free_bytes_min));
     let logs = LogStore::open(data.join("logs"), clock.clone())?;
@@ -131,7 +134,7 @@ pub async fn compose(config: &Config) -> Result<Whole> {
         settings: Settings {
             snapshot_every: config.journal.snapshot_every,
             timeout: config.actors.command_timeout,
-            ..Settings::default()
+            sample_one_in: config.telemetry.path_sample_one_in,
         },
     });
     workloads.connect(mesh.clone());
@@ -145,7 +148,21 @@ pub async fn compose(config: &Config) -> Result<Whole> {
     serve_timers(&tree, &mesh, cursors.clone());
     serve_denials(&tree, &mesh, config.policy.denials_every)?;
 
-    Ok(Whole { mesh, tree, lists, logs, content, dead_letters, skills, workshop, logins, clock, cursors, own })
+    Ok(Whole {
+        mesh,
+        tree,
+        lists,
+        logs,
+        content,
+        dead_letters,
+        skills,
+        workshop,
+        logins,
+        journal: engine,
+        clock,
+        cursors,
+        own,
+    })
 }
 
 fn journal_options(config: &Config) -> Options {

@@ -2,14 +2,14 @@
 //! receivers answer without doing them twice; so nothing here is flushed.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use mesh_kernel::ports::{Clock, Cursor, Cursors};
+use mesh_kernel::ports::{Clock, Cursor, Cursors, Position};
 use parking_lot::Mutex;
 
 /// The least time between two writes of one cursor.
@@ -26,6 +26,7 @@ pub struct FolderCursors {
     folder: PathBuf,
     clock: Arc<dyn Clock>,
     kept: Mutex<HashMap<String, Kept>>,
+    reached: Mutex<BTreeMap<String, Position>>,
 }
 
 impl FolderCursors {
@@ -35,7 +36,7 @@ impl FolderCursors {
     /// When it cannot be made.
     pub fn open(folder: &Path, clock: Arc<dyn Clock>) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        Ok(Self { folder: folder.to_path_buf(), clock, kept: Mutex::default() })
+        Ok(Self { folder: folder.to_path_buf(), clock, kept: Mutex::default(), reached: Mutex::default() })
     }
 
     /// Writes what was not written yet: before the node stops, and every now and then.
@@ -44,6 +45,11 @@ impl FolderCursors {
         for (follower, kept) in kept.iter_mut().filter(|(_, kept)| !kept.written) {
             kept.written = self.write(follower, &kept.cursor);
         }
+    }
+
+    /// Up to where each follower has come that has moved since the start.
+    pub fn positions(&self) -> BTreeMap<String, Position> {
+        self.reached.lock().clone()
     }
 
     fn write(&self, follower: &str, cursor: &Cursor) -> bool {
@@ -69,5 +75,13 @@ impl Cursors for FolderCursors {
         let written = due && self.write(follower, cursor);
         let at = if due { now } else { last.unwrap_or(now) };
         kept.insert(follower.to_owned(), Kept { cursor: cursor.clone(), written, at });
+    }
+
+    fn reached(&self, follower: &str, position: Position) {
+        let mut reached = self.reached.lock();
+        match reached.get_mut(follower) {
+            Some(at) => *at = position,
+            None => drop(reached.insert(follower.to_owned(), position)),
+        }
     }
 }

@@ -3,17 +3,19 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use axum::middleware;
 use mesh_kernel::task;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
+use tonic::{service::Routes, transport::Server};
 
 use super::{clock::secret, compose::Whole};
 use crate::{
     config::Config,
     gateway::{self, GatewayState},
     http::{self, Pages},
+    telemetry::{self, Metrics, Requests, Sources},
 };
 
 /// The listeners of a running node.
@@ -46,6 +48,9 @@ pub(super) async fn listen(config: &Config, whole: &Whole, stopping: &Cancellati
         stopping: stopping.clone(),
     })
     .await?;
+    let requests = Requests::new(whole.clock.clone());
+    let counted = middleware::from_fn_with_state(requests.clone(), telemetry::count);
+    let routes = Routes::from(routes.into_axum_router().layer(counted));
     let stop = stopping.clone();
     let serving = task::spawn("gateway", async move {
         let server = Server::builder()
@@ -59,11 +64,22 @@ pub(super) async fn listen(config: &Config, whole: &Whole, stopping: &Cancellati
         drop(health);
     });
 
+    let metrics = Metrics::new(Sources {
+        mesh: whole.mesh.clone(),
+        journal: whole.journal.clone(),
+        lists: whole.lists.clone(),
+        cursors: whole.cursors.clone(),
+        requests,
+        clock: whole.clock.clone(),
+        started: whole.clock.now(),
+        tenants_max: config.telemetry.tenants_max,
+    });
     let state = Pages::new(
         whole.mesh.clone(),
         whole.lists.clone(),
         whole.logs.clone(),
         whole.logins.clone(),
+        metrics,
         hosts(config, http_at),
     );
     let router = http::router(Arc::clone(&state));

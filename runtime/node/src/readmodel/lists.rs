@@ -16,6 +16,7 @@ use super::{
     query::{QueryError, Rows},
     store::open_reader,
     tables::{approvals, blueprints, definitions, products, runs, tenants},
+    tally::{self, Tally},
 };
 use crate::gateway::lists::{
     ApprovalFilter, ApprovalRow, BlueprintRow, DefinitionRow, KeyRow, Lists, Page, PageRequest, ProductRow, RunFilter,
@@ -51,6 +52,15 @@ impl ReadModel {
     /// The keys that are accepted now, for [`Keys`](super::Keys).
     pub fn ring(&self) -> Arc<KeyRing> {
         self.0.ring.clone()
+    }
+
+    /// Counts over all tenants, for the node's own figures.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store cannot be read.
+    pub async fn tally(&self) -> Result<Tally, Refusal> {
+        let page = self.read(|connection| Ok((vec![tally::count(connection)?], None))).await?;
+        Ok(page.rows.into_iter().next().unwrap_or_default())
     }
 
     /// Runs a query on a thread that may wait for the disk, and says how far its rows had come.

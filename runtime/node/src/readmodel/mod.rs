@@ -5,7 +5,8 @@
 //! damaged or of another form is deleted when the node starts, and made anew from the journal.
 //!
 //! INVARIANT: every query names a tenant in its `WHERE`, from a [`TenantScope`]; only the list of
-//! tenants may leave it out, and only when the gateway has seen that an operator asks.
+//! tenants may leave it out, and only when the gateway has seen that an operator asks. Counts over all tenants
+//! ([`Tally`]) have no rows of anybody in them and are told to operators alone.
 //!
 //! [`TenantScope`]: mesh_kernel::envelope::TenantScope
 
@@ -16,6 +17,7 @@ mod login;
 mod query;
 mod store;
 mod tables;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -24,3 +26,4 @@ pub use keys::{Held, KeyRing, Keys};
 pub use lists::ReadModel;
 pub use login::LoginTokens;
 pub use store::StoreError;
+pub use tally::Tally;

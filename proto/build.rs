@@ -21,6 +21,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     sources.extend(protos(&third_party.join("google/rpc"))?);
     let descriptors = protox::compile(&sources, [&third_party, &root])?;
 
+    // What traces are told in: no part of our contract, so not in its descriptors.
+    let traces = third_party.join("opentelemetry/proto/collector/trace/v1/trace_service.proto");
+    let traces = protox::compile([traces], [&third_party])?;
+    tonic_prost_build::configure().compile_fds(traces)?;
+
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("mesh_v1.bin"), descriptors.encode_to_vec())?;
     // Maps in the order of their keys: the same message has the same bytes, and so the same digest.

@@ -6,7 +6,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
 use super::{Failure, args::Global, context::Context};
-use crate::config::{Config, Layers, default_file, show};
+use crate::{
+    config::{Config, ConfigError, Layers, default_file, show},
+    telemetry::otlp::Otlp,
+};
 
 /// What can be shown of the settings.
 #[derive(Debug, Subcommand)]
@@ -59,6 +62,14 @@ impl Given {
             environment: std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect(),
             flags,
         })
+    }
+
+    /// Where traces go, by the standard variables of the environment.
+    ///
+    /// # Errors
+    /// When a variable says what cannot be done.
+    pub(crate) fn otlp(layers: &Layers) -> Result<Option<Otlp>, Failure> {
+        Ok(Otlp::read(&layers.environment).map_err(ConfigError::Mistakes)?)
     }
 }
 

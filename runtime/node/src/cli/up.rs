@@ -17,10 +17,11 @@ pub(crate) struct Up {
 }
 
 pub(super) async fn up(args: Up, context: Context) -> Result<(), Failure> {
-    let config = Config::load(&args.given.layers(&context.global)?)?;
-    logging::to_stderr(&config.log)?;
+    let layers = args.given.layers(&context.global)?;
+    let config = Config::load(&layers)?;
+    let traces = logging::to_stderr(&config, Given::otlp(&layers)?)?;
     let mut stop = Stop::listen()?;
-    let node = node::start(&config).await.map_err(Failure::Node)?;
+    let node = node::start_traced(&config, traces).await.map_err(Failure::Node)?;
     ready(&node, &config, &context)?;
     let gave_up = tokio::select! {
         () = stop.told() => None,

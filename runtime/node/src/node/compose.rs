@@ -13,7 +13,7 @@ use mesh_kernel::{
     envelope::TenantId,
     follow::{Projection, Reactor, run_denials, run_projection, run_reactor, run_timers},
     path::{Mesh, Parts, Settings},
-    ports::{Clock, ContentStore, Effects, Journal},
+    ports::{Clock, ContentStore, Cursor, Effects, Journal},
     tenant::{Quota, Quotas},
     work::Workers,
 };
@@ -41,6 +41,7 @@ use crate::{
     config::Config,
     gateway::lists::Lists,
     readmodel::{self, Keys, LoginTokens, ReadModel},
+    telemetry::otlp::{self, Sink, Traces},
 };
 
 /// Everything that a node is made of. Taken apart without `..` where it is used, so that a part
@@ -66,6 +67,8 @@ pub struct Whole {
     pub logins: Arc<LoginTokens>,
     /// The journal's engine, for its figures.
     pub journal: Arc<EmbeddedJournal>,
+    /// The way to the collector of traces, when there is one.
+    pub sink: Option<Sink>,
     /// The wall.
     pub clock: Arc<dyn Clock>,
     /// Reactors' cursors.
@@ -78,7 +81,7 @@ pub struct Whole {
 ///
 /// # Errors
 /// When the data folder cannot be used, or another node uses it.
-pub async fn compose(config: &Config) -> Result<Whole> {
+pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     let data = config.data.as_path();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
@@ -147,6 +150,7 @@ pub async fn compose(config: &Config) -> Result<Whole> {
     }
     serve_timers(&tree, &mesh, cursors.clone());
     serve_denials(&tree, &mesh, config.policy.denials_every)?;
+    let sink = serve_traces(&tree, traces, &journal, &cursors, lists.cursor())?;
 
     Ok(Whole {
         mesh,
@@ -159,6 +163,7 @@ pub async fn compose(config: &Config) -> Result<Whole> {
         workshop,
         logins,
         journal: engine,
+        sink,
         clock,
         cursors,
         own,
@@ -272,6 +277,35 @@ fn serve_denials(tree: &Tree, mesh: &Mesh, every: Duration) -> Result<()> {
         }
     });
     Ok(tree.serve("governance", service)?)
+}
+
+/// Traces for a collector.
+fn serve_traces(
+    tree: &Tree,
+    traces: Option<Traces>,
+    journal: &Arc<dyn Journal>,
+    cursors: &Arc<FolderCursors>,
+    now: Option<Cursor>,
+) -> Result<Option<Sink>> {
+    let Some(Traces { otlp, path }) = traces else { return Ok(None) };
+    let sink = Sink::new(&otlp)?;
+    let way = (sink.clone(), otlp);
+    if let Some(path) = path {
+        let (path, way) = (Arc::new(tokio::sync::Mutex::new(path)), way.clone());
+        tree.serve_node(ServiceSpec::new("path-traces", move |stop| {
+            let (path, way) = (path.clone(), way.clone());
+            async move {
+                otlp::follow_path(&mut *path.lock().await, way, stop).await;
+                Ok(())
+            }
+        }));
+    }
+    let (journal, cursors) = (journal.clone(), cursors.clone());
+    tree.serve_node(ServiceSpec::new("traces", move |stop| {
+        let telling = otlp::follow_runs(journal.clone(), cursors.clone(), now.clone(), way.clone(), stop);
+        async move { telling.await.map_err(|error| Crash::Retry(Box::new(error))) }
+    }));
+    Ok(Some(sink))
 }
 
 /// Makes the data folder, readable by its owner alone.

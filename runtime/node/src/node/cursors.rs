@@ -12,6 +12,8 @@ use std::{
 use mesh_kernel::ports::{Clock, Cursor, Cursors, Position};
 use parking_lot::Mutex;
 
+use crate::telemetry::Followers;
+
 /// The least time between two writes of one cursor.
 const WRITE_EVERY: Duration = Duration::from_millis(100);
 
@@ -47,11 +49,6 @@ impl FolderCursors {
         }
     }
 
-    /// Up to where each follower has come that has moved since the start.
-    pub fn positions(&self) -> BTreeMap<String, Position> {
-        self.reached.lock().clone()
-    }
-
     fn write(&self, follower: &str, cursor: &Cursor) -> bool {
         let path = self.folder.join(follower);
         let fresh = self.folder.join(format!("{follower}.new"));
@@ -83,5 +80,11 @@ impl Cursors for FolderCursors {
             Some(at) => *at = position,
             None => drop(reached.insert(follower.to_owned(), position)),
         }
+    }
+}
+
+impl Followers for FolderCursors {
+    fn positions(&self) -> BTreeMap<String, Position> {
+        self.reached.lock().clone()
     }
 }

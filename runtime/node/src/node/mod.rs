@@ -12,4 +12,4 @@ pub mod skills;
 mod run;
 mod serve;
 
-pub use run::{RunningNode, start};
+pub use run::{RunningNode, start, start_traced};

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     config::{Config, DataFolder, Running},
     readmodel::LoginTokens,
+    telemetry::otlp::Traces,
 };
 
 /// A node that runs.
@@ -47,8 +48,16 @@ pub struct RunningNode {
 /// # Errors
 /// When another node uses the data folder, the journal is damaged, or an address is taken.
 pub async fn start(config: &Config) -> Result<RunningNode> {
+    start_traced(config, None).await
+}
+
+/// The same, with traces told to a collector.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_traced(config: &Config, traces: Option<Traces>) -> Result<RunningNode> {
     compose::data_folder(&config.data)?;
-    let whole = compose::compose(config).await?;
+    let whole = compose::compose(config, traces).await?;
     compose::caught_up(&whole).await?;
     let key = bootstrap::first_start(&whole.mesh, &whole.own, &config.data, secret).await?;
     compose::caught_up(&whole).await?;

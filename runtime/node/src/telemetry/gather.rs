@@ -9,11 +9,12 @@ use mesh_kernel::{
 };
 
 use super::{
-    Requests,
+    Followers, Requests,
+    otlp::Sink,
     tenants::Named,
     text::{Form, Labels, Text},
 };
-use crate::{gateway::lists::Lists, node::cursors::FolderCursors, readmodel::Tally};
+use crate::{gateway::lists::Lists, readmodel::Tally};
 
 /// Messages: counted by kind and tenant, timed by kind.
 pub(super) fn messages(text: &mut Text, mesh: &Mesh, named: &Named) {
@@ -128,11 +129,11 @@ pub(super) fn journal(text: &mut Text, mesh: &Mesh, journal: &EmbeddedJournal) {
 }
 
 /// How far followers are behind. A reactor is told of once it has seen an event since the start.
-pub(super) fn followers(text: &mut Text, journal: &EmbeddedJournal, cursors: &FolderCursors, lists: &dyn Lists) {
+pub(super) fn followers(text: &mut Text, journal: &EmbeddedJournal, followers: &dyn Followers, lists: &dyn Lists) {
     let help = "Bytes of the log that a follower has not seen yet.";
     let mut lag = text.family("mesh_follower_lag_bytes", Form::Gauge, help);
     lag.tell(&[("follower", "lists")], journal.behind(lists.position()));
-    for (follower, position) in cursors.positions() {
+    for (follower, position) in followers.positions() {
         lag.tell(&[("follower", &follower)], journal.behind(position));
     }
 }
@@ -156,6 +157,16 @@ pub(super) fn requests(text: &mut Text, requests: &Requests) {
     for method in counted.iter().filter(|method| method.took.count() > 0) {
         took.tell(&[("method", method.method)], &method.took);
     }
+}
+
+/// Traces: what the collector has.
+pub(super) fn traces(text: &mut Text, sink: &Sink) {
+    let sent = sink.sent();
+    let mut spans = text.family("mesh_trace_spans_total", Form::Counter, "Spans by what became of them.");
+    spans.tell(&[("outcome", "taken")], sent.taken);
+    spans.tell(&[("outcome", "lost")], sent.lost);
+    let help = "Requests to the collector that were tried again.";
+    text.family("mesh_trace_retries_total", Form::Counter, help).tell(&[], sent.tried_again);
 }
 
 /// What the lists count.

@@ -1,19 +1,32 @@
 //! The figures of a node: where they come from, and one text of all of them.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use mesh_journal::EmbeddedJournal;
-use mesh_kernel::{envelope::Timestamp, path::Mesh, ports::Clock};
+use mesh_kernel::{
+    envelope::Timestamp,
+    path::Mesh,
+    ports::{Clock, Position},
+};
 use parking_lot::Mutex;
 
-use super::{Requests, gather, process, tenants::Named, text::Text};
-use crate::{
-    node::cursors::FolderCursors,
-    readmodel::{ReadModel, Tally},
+use super::{
+    Requests, gather,
+    otlp::Sink,
+    process,
+    tenants::Named,
+    text::{Form, Text},
 };
+use crate::readmodel::{ReadModel, Tally};
 
 /// How long a tally of the lists is told again: it reads every run there is.
 const TALLY_FOR: Duration = Duration::from_secs(10);
+
+/// Who says how far followers have come.
+pub trait Followers: Send + Sync {
+    /// Up to where each follower has come that has moved since the start.
+    fn positions(&self) -> BTreeMap<String, Position>;
+}
 
 /// Where the figures come from.
 pub struct Sources {
@@ -24,9 +37,11 @@ pub struct Sources {
     /// The read models.
     pub lists: Arc<ReadModel>,
     /// How far reactors have come.
-    pub cursors: Arc<FolderCursors>,
+    pub followers: Arc<dyn Followers>,
     /// The gateway's requests.
     pub requests: Arc<Requests>,
+    /// The way to the collector of traces, when there is one.
+    pub sink: Option<Sink>,
     /// The clock of the node.
     pub clock: Arc<dyn Clock>,
     /// When the node started.
@@ -55,14 +70,17 @@ impl Metrics {
     pub async fn text(&self) -> String {
         let sources = &self.sources;
         let mut text = Text::default();
-        text.family("mesh_build_info", super::text::Form::Gauge, "The version that runs; always 1.")
+        text.family("mesh_build_info", Form::Gauge, "The version that runs; always 1.")
             .tell(&[("version", env!("CARGO_PKG_VERSION"))], 1);
         process::tell(&mut text, since_epoch(sources.started));
         gather::messages(&mut text, &sources.mesh, &self.named);
         gather::actors(&mut text, &sources.mesh);
         gather::journal(&mut text, &sources.mesh, &sources.journal);
-        gather::followers(&mut text, &sources.journal, &sources.cursors, sources.lists.as_ref());
+        gather::followers(&mut text, &sources.journal, sources.followers.as_ref(), sources.lists.as_ref());
         gather::requests(&mut text, &sources.requests);
+        if let Some(sink) = &sources.sink {
+            gather::traces(&mut text, sink);
+        }
         if let Some(tally) = self.tally().await {
             gather::lists(&mut text, &tally);
         }

@@ -6,11 +6,12 @@
 
 mod gather;
 mod metrics;
+pub mod otlp;
 mod process;
 mod requests;
 mod tenants;
 mod text;
 
-pub use metrics::{Metrics, Sources};
+pub use metrics::{Followers, Metrics, Sources};
 pub use requests::{Requests, count};
 pub(crate) use text::MEDIA_TYPE;

@@ -10,7 +10,7 @@ use crate::{
         context::Context,
         logging, open, up,
     },
-    config::{Config, DataFolder},
+    config::Config,
     node::{self, RunningNode},
 };
 
@@ -51,7 +51,8 @@ impl Host {
     }
 
     async fn start(given: &Given, context: &Context) -> Result<Self, Failure> {
-        let mut config = Config::load(&given.layers(&context.global)?)?;
+        let layers = given.layers(&context.global)?;
+        let mut config = Config::load(&layers)?;
         // A product is wanted, not a well-known port: two of these may run side by side.
         if !config.server.listen_is_set {
             config.server.listen.set_port(0);
@@ -59,8 +60,8 @@ impl Host {
         if !config.server.http_listen_is_set {
             config.server.http_listen.set_port(0);
         }
-        logging::to_file(&config.log, &DataFolder::at(&config.data))?;
-        let node = node::start(&config).await.map_err(Failure::Node)?;
+        let traces = logging::to_file(&config, Given::otlp(&layers)?)?;
+        let node = node::start_traced(&config, traces).await.map_err(Failure::Node)?;
         // A build will be asked for: its dependencies compile while the first steps run.
         node.start_seed();
         let link = connect::to(&format!("http://{}", node.grpc), &context.global, &node.key).await?;

@@ -45,7 +45,7 @@ impl TraceService for Collector {
             return Err(Status::unauthenticated("who are you?"));
         }
         self.0.lock().push(request.into_inner());
-        Ok(Response::default())
+        Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 

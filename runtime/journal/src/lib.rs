@@ -23,5 +23,5 @@ pub mod files;
 
 pub use content::FolderStore;
 pub use embedded::{
-    BackupError, Copied, EmbeddedJournal, Figures, OpenError, Options, Progress, Verified, restore, restore_on,
+    BackupError, Copied, EmbeddedJournal, Figures, Formats, OpenError, Options, Progress, Verified, restore, restore_on,
 };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    approvals, blueprints, completions, dead_letters, definitions, keys, logs, open, output::Format, run, runs,
+    approvals, blueprints, completions, dead_letters, definitions, doctor, keys, logs, open, output::Format, run, runs,
     settings, tail, tenants, tree, up,
 };
 
@@ -124,6 +124,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: settings::Settings,
     },
+    /// Check whether a node can live here, and say what to do
+    Doctor(doctor::Doctor),
     /// Print a completion script for a shell
     Completions(completions::Completions),
 }

@@ -12,6 +12,7 @@ mod connect;
 mod context;
 mod dead_letters;
 mod definitions;
+mod doctor;
 mod failure;
 mod keys;
 mod logging;
@@ -84,6 +85,7 @@ async fn dispatch(command: Command, context: Context) -> Result<(), Failure> {
         Command::Keys { command } => keys::dispatch(command, context).await,
         Command::DeadLetters { command } => dead_letters::dispatch(command, context).await,
         Command::Config { command } => settings::dispatch(command, context),
+        Command::Doctor(args) => doctor::doctor(args, context).await,
         Command::Completions(args) => completions::completions(args),
     }
 }

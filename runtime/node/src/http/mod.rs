@@ -88,6 +88,7 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/assets/page.css", who: Who::Anybody, handler: || get(pages::css) },
     Route { path: "/assets/page.js", who: Who::Anybody, handler: || get(pages::js) },
     Route { path: "/metrics", who: Who::Operators, handler: || get(pages::metrics) },
+    Route { path: "/doctor", who: Who::Operators, handler: || get(pages::doctor) },
     Route { path: "/healthz", who: Who::Anybody, handler: || get(pages::healthz) },
     Route { path: "/readyz", who: Who::Anybody, handler: || get(pages::readyz) },
 ];

@@ -256,6 +256,25 @@ pub(super) async fn metrics(State(pages): State<Arc<Pages>>, Extension(caller): 
     (headers, pages.metrics.text().await).into_response()
 }
 
+/// What `mesh doctor` asks.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Examine {
+    verify: bool,
+}
+
+/// `/doctor`: what the node knows of its own health, which is about all tenants.
+pub(super) async fn doctor(
+    State(pages): State<Arc<Pages>>,
+    Extension(caller): Extension<Caller>,
+    Query(examine): Query<Examine>,
+) -> Response {
+    match caller.require(&[Role::Operator]) {
+        Ok(()) => axum::Json(pages.metrics.findings(examine.verify).await).into_response(),
+        Err(refusal) => page_of(&pages, &refusal),
+    }
+}
+
 /// The process is alive.
 pub(super) async fn healthz() -> &'static str {
     "ok\n"

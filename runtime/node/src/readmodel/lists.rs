@@ -63,6 +63,14 @@ impl ReadModel {
         Ok(page.rows.into_iter().next().unwrap_or_default())
     }
 
+    /// The addresses of all tenants' runs that have steps under way, for the node's own checks.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store cannot be read.
+    pub async fn busy_runs(&self) -> Result<Vec<String>, Refusal> {
+        Ok(self.read(|connection| Ok((tally::busy_runs(connection)?, None))).await?.rows)
+    }
+
     /// Runs a query on a thread that may wait for the disk, and says how far its rows had come.
     async fn read<T: Send + 'static>(
         &self,

@@ -34,6 +34,20 @@ pub(super) fn count(connection: &Connection) -> rusqlite::Result<Tally> {
     })
 }
 
+/// The addresses of the runs that have steps under way.
+///
+/// **Cost**: reads every run that has not ended.
+pub(super) fn busy_runs(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let kind = mesh_workflows::run::KIND;
+    let mut statement =
+        connection.prepare_cached("SELECT tenant, id FROM runs WHERE state = ?1 AND running > 0 AND ended IS NULL")?;
+    let rows = statement.query_map([RunState::Running as i32], |row| {
+        let (tenant, id): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok(format!("{tenant}/{}/{}/{id}", kind.platform, kind.name))
+    })?;
+    rows.collect()
+}
+
 fn by_state<S: rusqlite::types::FromSql>(
     connection: &Connection,
     sql: &str,

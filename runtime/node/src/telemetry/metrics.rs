@@ -87,6 +87,10 @@ impl Metrics {
         text.done()
     }
 
+    pub(super) fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
     /// What the lists count; none while they cannot be read, which is told by the samples' absence.
     async fn tally(&self) -> Option<Tally> {
         let now = self.sources.clock.monotonic();

@@ -1,6 +1,7 @@
 //! The real binary, as a child process on a data folder.
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -20,12 +21,14 @@ pub struct NodeOptions {
     pub data: PathBuf,
     /// More settings, as `MESH_…` variables.
     pub settings: Vec<(String, String)>,
+    /// Where its standard error goes; ours when nothing is said.
+    pub stderr: Option<PathBuf>,
 }
 
 impl NodeOptions {
     /// The binary on a data folder, everything else at its default.
     pub fn new(binary: &str, data: &Path) -> Self {
-        Self { binary: binary.into(), data: data.to_path_buf(), settings: Vec::new() }
+        Self { binary: binary.into(), data: data.to_path_buf(), settings: Vec::new(), stderr: None }
     }
 }
 
@@ -177,8 +180,12 @@ fn command(options: &NodeOptions) -> Command {
         .envs(options.settings.iter().map(|(name, value)| (name, value)))
         .env_remove("MESH_API_KEY")
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit());
+        .stdout(Stdio::piped());
+    let stderr = options.stderr.as_ref().map(|path| File::options().create(true).append(true).open(path));
+    match stderr {
+        Some(Ok(file)) => command.stderr(file),
+        _ => command.stderr(Stdio::inherit()),
+    };
     command
 }
 

@@ -41,6 +41,7 @@ fn the_help_of_the_whole() {
       keys          Make and revoke API keys
       dead-letters  Look at messages that could not be delivered, and send them again
       config        Show the settings
+      doctor        Check whether a node can live here, and say what to do
       completions   Print a completion script for a shell
       help          Print this message or the help of the given subcommand(s)
 
@@ -136,6 +137,7 @@ fn every_noun_has_its_verbs() {
     keys create list revoke
     dead-letters list get replay
     config show default
+    doctor
     completions
     ");
 }

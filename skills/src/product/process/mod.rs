@@ -223,7 +223,7 @@ fn command(spec: &WorkloadSpec, port: Option<u16>) -> Command {
         Some(bytes) => {
             let mut shell = Command::new("/bin/sh");
             shell
-                .args(["-c", "ulimit -d \"$1\" && shift && exec \"$@\"", "sh"])
+                .args(["-c", "ulimit -c 0 && ulimit -d \"$1\" && shift && exec \"$@\"", "sh"])
                 .arg((bytes / 1024).to_string())
                 .arg(&spec.program);
             shell

@@ -27,12 +27,12 @@ pub(super) fn spans<'e>(history: impl IntoIterator<Item = &'e Envelope>, sampler
     for envelope in history {
         let Ok(event) = decode_tagged::<Event>(&envelope.event_type, &envelope.payload) else { continue };
         match (&mut round, &event) {
-            (None, Event::RunSubmitted { submit, submitted_by }) => {
+            (None, Event::RunSubmitted(submit)) => {
                 let trace = ids::trace(&envelope.trace_id);
                 if !sampler.takes(&trace, envelope.headers.traceparent.as_deref()) {
                     return Vec::new();
                 }
-                round = Some(Round::first(envelope, trace, submit, submitted_by));
+                round = Some(Round::first(envelope, trace, submit));
             }
             (None, _) => {}
             (Some(round), event) => round.see(envelope.occurred_at, event),
@@ -56,7 +56,7 @@ struct Round {
 }
 
 impl Round {
-    fn first(envelope: &Envelope, trace: [u8; 16], submit: &SubmitRun, submitted_by: &str) -> Self {
+    fn first(envelope: &Envelope, trace: [u8; 16], submit: &SubmitRun) -> Self {
         let run = envelope.headers.subject.clone();
         let parent = submit.parent.as_ref().map(|_| ids::asked_for(run.tenant().as_str(), run.id()));
         let name = format!("run {}", submit.definition.name);
@@ -71,7 +71,7 @@ impl Round {
             ("mesh.run", run.id()),
             ("mesh.definition", &submit.definition.name),
             ("mesh.definition.version", &version),
-            ("mesh.submitted_by", submitted_by),
+            ("mesh.submitted_by", submit.submitted_by.as_deref().unwrap_or_default()),
         ] {
             span::text(&mut root, key, value);
         }
@@ -85,13 +85,13 @@ impl Round {
             attempts: HashMap::new(),
             done: Vec::new(),
             left_out: 0,
-            skills: skills(&submit.workflow),
+            skills: skills(&submit.workflow.value()),
         }
     }
 
     fn see(&mut self, at: Timestamp, event: &Event) {
         match event {
-            Event::RunSubmitted { .. } => {}
+            Event::RunSubmitted(_) | Event::RunForestalled { .. } => {}
             Event::RunSucceeded { .. } => self.ended(at, None, "succeeded"),
             Event::RunFailed { failure, .. } => self.ended(at, Some(&failure.message), "failed"),
             Event::RunCancelled { reason, .. } => self.ended(at, Some(reason), "cancelled"),

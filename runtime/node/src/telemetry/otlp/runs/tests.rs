@@ -36,15 +36,16 @@ fn event(second: i64, event: &Event) -> Envelope {
 fn submitted() -> Event {
     let submit = SubmitRun {
         definition: DefinitionRef { name: "order".into(), version: 3, digest: Digest::of(b"x") },
-        workflow: json!({ "steps": [{ "id": "pay", "skill": "http.post" }] }),
+        workflow: (&json!({ "steps": [{ "id": "pay", "skill": "http.post" }] })).into(),
         input: json!({}),
         request_id: None,
         body: None,
         project: None,
         labels: Default::default(),
+        submitted_by: Some("key:ann".into()),
         parent: None,
     };
-    Event::RunSubmitted { submit: Box::new(submit), submitted_by: "key:ann".into() }
+    Event::RunSubmitted(Box::new(submit))
 }
 
 fn requested(attempt: u32) -> Event {
@@ -137,9 +138,9 @@ fn a_child_hangs_below_the_attempt_that_asked_for_it() {
     };
     let end = Event::RunSucceeded { outputs: json!({}).into(), end: End::default() };
     let above = told(&[event(1, &submitted()), event(2, &asked), event(3, &end)]);
-    let Event::RunSubmitted { mut submit, submitted_by } = submitted() else { unreachable!() };
+    let Event::RunSubmitted(mut submit) = submitted() else { unreachable!() };
     submit.parent = Some(parent);
-    let below = told(&[event(2, &Event::RunSubmitted { submit, submitted_by }), event(3, &end)]);
+    let below = told(&[event(2, &Event::RunSubmitted(submit)), event(3, &end)]);
     assert_eq!(named(&below, "run order").parent_span_id, named(&above, "call #1").span_id);
 }
 

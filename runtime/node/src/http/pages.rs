@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use mesh_kernel::{
-    envelope::{Address, ErrorKind, Refusal, Role},
+    envelope::{Address, ErrorKind, Refusal},
     path::{Caller, Viewed},
     ports::Identity,
 };
@@ -248,7 +248,7 @@ pub(super) async fn js() -> Response {
 
 /// `/metrics`: the node's figures, which are about all tenants.
 pub(super) async fn metrics(State(pages): State<Arc<Pages>>, Extension(caller): Extension<Caller>) -> Response {
-    if let Err(refusal) = caller.require(&[Role::Operator]) {
+    if let Err(refusal) = pages.mesh.admit_read(&caller, "ReadMetrics") {
         return page_of(&pages, &refusal);
     }
     let mut headers = HeaderMap::new();
@@ -269,7 +269,7 @@ pub(super) async fn doctor(
     Extension(caller): Extension<Caller>,
     Query(examine): Query<Examine>,
 ) -> Response {
-    match caller.require(&[Role::Operator]) {
+    match pages.mesh.admit_read(&caller, "ExamineNode") {
         Ok(()) => axum::Json(pages.metrics.findings(examine.verify).await).into_response(),
         Err(refusal) => page_of(&pages, &refusal),
     }

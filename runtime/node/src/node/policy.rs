@@ -26,7 +26,7 @@ fn may(action: &str) -> &'static [Role] {
     use Role::{Admin, Approver, Developer, Operator, Viewer};
     match action {
         "ListKeys" => return &[Admin, Operator],
-        "ListAllDeadLetters" => return &[Operator],
+        "ListAllDeadLetters" | "ReadMetrics" | "ExamineNode" => return &[Operator],
         _ => {}
     }
     let reads = ["Get", "List", "Read", "Watch", "Tail", "Validate", "Plan"];

@@ -55,7 +55,7 @@ impl Collector {
         let at = listener.local_addr()?;
         let server = Server::builder().add_service(TraceServiceServer::new(self.clone()));
         let serving = async move {
-            server.serve_with_incoming(TcpListenerStream::new(listener)).await.expect("the collector serves");
+            let _ended = server.serve_with_incoming(TcpListenerStream::new(listener)).await;
         };
         Ok((at, mesh_kernel::task::spawn("collector", serving)))
     }

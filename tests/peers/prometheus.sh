@@ -45,7 +45,7 @@ prometheus --config.file="$folder/prometheus.yml" --storage.tsdb.path="$folder/t
     --web.listen-address="127.0.0.1:$port" --log.level=error >"$folder/prometheus.log" 2>&1 &
 pids+=($!)
 ask() { curl -s -G "http://127.0.0.1:$port/api/v1/query" --data-urlencode "query=$1"; }
-question='sum(mesh_messages_total{kind="run",outcome="handled"}) >= 9 and on() up{job="mesh"} == 1'
+question='sum(mesh_messages_total{kind="run",outcome="handled"}) >= 6 and on() up{job="mesh"} == 1'
 for _ in $(seq 150); do
     ask "$question" | grep -q '"value":' && { echo "prometheus: the scraped sums are there"; exit 0; }
     sleep 0.2

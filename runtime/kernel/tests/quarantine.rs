@@ -11,6 +11,8 @@
 
 mod support;
 
+use std::sync::atomic::Ordering;
+
 use mesh_kernel::{actor::DeadReason, telemetry::ActorState};
 use support::{Ask, Kernel, address, ask, until};
 
@@ -25,9 +27,12 @@ async fn what_cannot_be_decoded_is_in_quarantine_again_after_a_restart_without_a
     let folder = tempfile::tempdir().unwrap();
     let kernel = Kernel::start(folder.path()).await;
     let caller = kernel.caller("acme:admin");
-    kernel.mesh.send(&caller, ask("acme", "c", &Ask::WriteNonsense {})).await.unwrap_err();
+    // It waits for work, so a restart wakes it.
+    kernel.worker.mute.store(true, Ordering::SeqCst);
+    kernel.mesh.send(&caller, ask("acme", "c", &Ask::StartWork { name: "w".into() })).await.unwrap();
+    kernel.mesh.send(&caller, ask("acme", "c", &Ask::WriteNonsense {})).await.unwrap();
     let is_quarantined = |kernel: &Kernel| state_of(kernel, "c").is_some_and(|(s, _)| s == ActorState::Quarantined);
-    until("it is in quarantine", || is_quarantined(&kernel)).await;
+    assert!(!is_quarantined(&kernel));
     kernel.crash().await;
     let kernel = Kernel::start(folder.path()).await;
     mesh_kernel::follow::resume(&kernel.mesh).await.unwrap();
@@ -41,7 +46,7 @@ async fn what_was_sent_to_an_entity_that_cannot_be_decoded_is_a_dead_letter_that
     let folder = tempfile::tempdir().unwrap();
     let kernel = Kernel::start(folder.path()).await;
     let caller = kernel.caller("acme:admin");
-    kernel.mesh.send(&caller, ask("acme", "c", &Ask::WriteNonsense {})).await.unwrap_err();
+    kernel.mesh.send(&caller, ask("acme", "c", &Ask::WriteNonsense {})).await.unwrap();
     kernel.crash().await;
     let kernel = Kernel::start(folder.path()).await;
     let refusal = kernel.mesh.send(&caller, ask("acme", "c", &Ask::AddCount { by: 1 })).await.unwrap_err();

@@ -61,15 +61,17 @@ impl Slot {
         self.floor.uncharge(item.charge);
         self.kind_meter().died();
         self.signal_message(SignalKind::DeadLettered, &item, Duration::ZERO, Duration::ZERO);
-        item.answer(Err(Refusal::from(&refusal(self, &item, &reason, &errors))));
+        let refusal = Refusal::from(&refusal(self, &item, &reason, &errors));
         self.floor.dead.put(DeadLetter {
-            envelope: item.envelope,
+            envelope: item.envelope.clone(),
             reason,
             attempts: item.attempts,
             at: self.floor.clock.now(),
             incarnation,
             errors,
         });
+        // Last: who is told that it is kept finds it there.
+        item.answer(Err(refusal));
     }
 }
 

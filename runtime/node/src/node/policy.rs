@@ -114,6 +114,10 @@ mod tests {
             (Role::Admin, "ListKeys", true),
             (Role::Admin, "ListAllDeadLetters", false),
             (Role::Operator, "ListAllDeadLetters", true),
+            (Role::Admin, "ReadMetrics", false),
+            (Role::Operator, "ReadMetrics", true),
+            (Role::Admin, "ExamineNode", false),
+            (Role::Operator, "ExamineNode", true),
         ];
         for (role, action, expected) in table {
             assert_eq!(allowed(&decide(&RolePolicy::default(), &[*role], action)), *expected, "{role} {action}");

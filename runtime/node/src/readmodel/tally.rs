@@ -18,8 +18,7 @@ pub struct Tally {
 
 /// Counts everything.
 ///
-/// **Cost**: reads the index of every table that it counts, about a tenth of a second for a million
-/// runs.
+/// **Cost**: reads the index of every table that it counts.
 pub(super) fn count(connection: &Connection) -> rusqlite::Result<Tally> {
     let run = |state: i32| short(RunState::try_from(state).unwrap_or_default().as_str_name(), "RUN_STATE_");
     let approval =

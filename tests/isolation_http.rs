@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use mesh::http::Who;
 use mesh_proto::v1;
-use mesh_tests::{Client, Node, NodeOptions, get};
+use mesh_tests::{Client, Node, NodeOptions, get, post};
 
 /// A word that only tenant A has.
 const SECRET: &str = "xyzzy-of-a";
@@ -62,6 +62,10 @@ async fn no_page_shows_one_tenant_to_another_or_to_nobody() -> Result<()> {
         let path = route.path.replace("{run}", &run).replace("{step}", "ask");
         ensure!(!path.contains('{'), "`{}` has no case here", route.path);
         let url = format!("{}{path}", node.http);
+        if path == "/backup" {
+            only_operators_take_backups(&node, &url, [&a_key, &b_key]).await?;
+            continue;
+        }
         let (status, _) = get(&url, None, LISTEN).await?;
         if route.who == Who::Anybody {
             ensure!(status != 404, "`{path}` is not there");
@@ -87,6 +91,22 @@ async fn no_page_shows_one_tenant_to_another_or_to_nobody() -> Result<()> {
             ensure!(!body.contains(&run), "`{path}` shows tenant A's run to tenant B");
         }
     }
+    Ok(())
+}
+
+/// It copies every tenant's data.
+async fn only_operators_take_backups(node: &Node, url: &str, tenants: [&String; 2]) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let to = folder.path().join("copy");
+    let body = serde_json::json!({ "to": to }).to_string();
+    ensure!(post(url, None, &body, LISTEN).await?.0 == 401);
+    for key in tenants {
+        let (status, told) = post(url, Some(key), &body, LISTEN).await?;
+        ensure!(status == 403 && !to.exists(), "a tenant's key was answered {status}: {told}");
+    }
+    let relative = r#"{"to":"somewhere"}"#;
+    ensure!(post(url, Some(&node.key()?), relative, LISTEN).await?.0 == 409);
+    ensure!(post(url, Some(&node.key()?), "", LISTEN).await?.0 == 400);
     Ok(())
 }
 

@@ -16,5 +16,5 @@ pub use damage::{Damage, flip};
 pub use doomed::Doomed;
 pub use follower::Follower;
 pub use node::{Node, NodeOptions};
-pub use outside::get;
+pub use outside::{get, post};
 pub use recorder::{Recorded, Recorder};

@@ -13,11 +13,25 @@ use tokio::{
 /// # Errors
 /// When nobody listens, or what answers is no HTTP.
 pub async fn get(url: &str, key: Option<&str>, at_most: Duration) -> Result<(u16, String)> {
+    ask("GET", url, key, "", at_most).await
+}
+
+/// POSTs a text to `http://…` and answers status and body.
+///
+/// # Errors
+/// When nobody listens, or what answers is no HTTP.
+pub async fn post(url: &str, key: Option<&str>, body: &str, at_most: Duration) -> Result<(u16, String)> {
+    ask("POST", url, key, body, at_most).await
+}
+
+async fn ask(method: &str, url: &str, key: Option<&str>, body: &str, at_most: Duration) -> Result<(u16, String)> {
     let rest = url.strip_prefix("http://").context("http:// is expected")?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let mut stream = TcpStream::connect(host).await?;
     let authorization = key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
-    let request = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\n{authorization}connection: close\r\n\r\n");
+    let length = body.len();
+    let head = format!("{method} /{path} HTTP/1.1\r\nhost: {host}\r\n{authorization}content-length: {length}");
+    let request = format!("{head}\r\nconnection: close\r\n\r\n{body}");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     let _ = tokio::time::timeout(at_most, stream.read_to_end(&mut answer)).await;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    approvals, blueprints, completions, dead_letters, definitions, doctor, keys, logs, open, output::Format, run, runs,
-    settings, tail, tenants, tree, up,
+    approvals, backup, blueprints, completions, dead_letters, definitions, doctor, keys, logs, open, output::Format,
+    run, runs, settings, tail, tenants, tree, up,
 };
 
 /// Agent Mesh: one binary that turns a blueprint into a running multi-tenant product.
@@ -126,6 +126,12 @@ pub(crate) enum Command {
     },
     /// Check whether a node can live here, and say what to do
     Doctor(doctor::Doctor),
+    /// Copy the data folder, while its node works
+    Backup(backup::Backup),
+    /// Make a data folder of a backup; its node is paused
+    Restore(backup::Restore),
+    /// End the pause of a restored data folder, for the next start of its node
+    ResumeNode,
     /// Print a completion script for a shell
     Completions(completions::Completions),
 }

@@ -45,6 +45,9 @@ pub(crate) enum Failure {
         /// What the system said.
         cause: String,
     },
+    /// The key does not allow it.
+    #[error("{0}")]
+    NotAllowed(&'static str),
     /// There is no key to present.
     #[error("there is no API key: set `MESH_API_KEY`, or use the data folder of the node, which holds the first one")]
     NoKey,
@@ -96,7 +99,7 @@ impl Failure {
     pub(crate) fn exit(&self) -> u8 {
         match self {
             Self::NoNode(_) | Self::Unreachable { .. } => exit::UNREACHABLE,
-            Self::NoKey => exit::NOT_ALLOWED,
+            Self::NoKey | Self::NotAllowed(_) => exit::NOT_ALLOWED,
             Self::Refused(status) => of_status(status.code()),
             Self::Mistakes(_) => exit::REFUSED,
             Self::File { .. } | Self::Config(_) | Self::Usage(_) => exit::USAGE,

@@ -5,6 +5,7 @@
 
 mod approvals;
 mod args;
+mod backup;
 mod blueprints;
 mod clients;
 mod completions;
@@ -85,6 +86,9 @@ async fn dispatch(command: Command, context: Context) -> Result<(), Failure> {
         Command::Keys { command } => keys::dispatch(command, context).await,
         Command::DeadLetters { command } => dead_letters::dispatch(command, context).await,
         Command::Config { command } => settings::dispatch(command, context),
+        Command::Backup(args) => backup::backup(args, context).await,
+        Command::Restore(args) => backup::restore(&args, &context),
+        Command::ResumeNode => backup::resume_node(&context),
         Command::Doctor(args) => doctor::doctor(args, context).await,
         Command::Completions(args) => completions::completions(args),
     }

@@ -42,6 +42,9 @@ fn the_help_of_the_whole() {
       dead-letters  Look at messages that could not be delivered, and send them again
       config        Show the settings
       doctor        Check whether a node can live here, and say what to do
+      backup        Copy the data folder, while its node works
+      restore       Make a data folder of a backup; its node is paused
+      resume-node   End the pause of a restored data folder, for the next start of its node
       completions   Print a completion script for a shell
       help          Print this message or the help of the given subcommand(s)
 
@@ -138,6 +141,9 @@ fn every_noun_has_its_verbs() {
     dead-letters list get replay
     config show default
     doctor
+    backup
+    restore
+    resume-node
     completions
     ");
 }

@@ -50,11 +50,15 @@ fn ready(node: &RunningNode, config: &Config, context: &Context) -> Result<(), F
     let page = node.page_url("/").map_err(Failure::Node)?;
     if context.out.is_json() {
         let data = config.data.display().to_string();
-        let line = json!({ "grpc": grpc, "http": http, "page": page, "data": data, "pid": std::process::id() });
+        let line = json!({ "grpc": grpc, "http": http, "page": page, "data": data, "pid": std::process::id(), "paused": node.paused });
         return Ok(context.out.line(line.to_string())?);
     }
     context.out.line(format!("page  {page}"))?;
     context.out.line(format!("grpc  {grpc}"))?;
     context.out.line(format!("data  {}", config.data.display()))?;
+    if node.paused {
+        context.out.line("paused: restored from a backup; it shows what there is and does nothing")?;
+        return Ok(context.out.line("when no other copy lives: stop it, `mesh resume-node`, and start it again")?);
+    }
     Ok(context.out.line("ready; Ctrl-C stops it, and the next start goes on where it was")?)
 }

@@ -16,12 +16,12 @@ use std::sync::Arc;
 
 use axum::{
     Router, middleware,
-    routing::{MethodRouter, get},
+    routing::{MethodRouter, get, post},
 };
 use mesh_kernel::path::Mesh;
 use mesh_skills::logs::LogStore;
 
-use crate::{gateway::lists::Lists, readmodel::LoginTokens, telemetry::Metrics};
+use crate::{backup::BackUps, gateway::lists::Lists, readmodel::LoginTokens, telemetry::Metrics};
 
 /// What the pages are made from.
 pub struct Pages {
@@ -35,6 +35,8 @@ pub struct Pages {
     pub logins: Arc<LoginTokens>,
     /// The figures.
     pub metrics: Arc<Metrics>,
+    /// Copies of the data folder.
+    pub backups: Arc<BackUps>,
     /// Host headers that are answered, as `host` or `host:port`.
     pub hosts: Vec<String>,
     pub(crate) templates: minijinja::Environment<'static>,
@@ -48,9 +50,11 @@ impl Pages {
         logs: Arc<LogStore>,
         logins: Arc<LoginTokens>,
         metrics: Arc<Metrics>,
+        backups: Arc<BackUps>,
         hosts: Vec<String>,
     ) -> Arc<Self> {
-        Arc::new(Self { mesh, lists, logs, logins, metrics, hosts, templates: render::environment() })
+        let templates = render::environment(backups.is_paused());
+        Arc::new(Self { mesh, lists, logs, logins, metrics, backups, hosts, templates })
     }
 }
 
@@ -89,6 +93,7 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/assets/page.js", who: Who::Anybody, handler: || get(pages::js) },
     Route { path: "/metrics", who: Who::Operators, handler: || get(pages::metrics) },
     Route { path: "/doctor", who: Who::Operators, handler: || get(pages::doctor) },
+    Route { path: "/backup", who: Who::Operators, handler: || post(pages::back_up) },
     Route { path: "/healthz", who: Who::Anybody, handler: || get(pages::healthz) },
     Route { path: "/readyz", who: Who::Anybody, handler: || get(pages::readyz) },
 ];

@@ -275,6 +275,37 @@ pub(super) async fn doctor(
     }
 }
 
+/// Where a backup goes.
+#[derive(Debug, Deserialize)]
+pub(super) struct BackUp {
+    to: std::path::PathBuf,
+}
+
+/// `/backup`: copies the data folder into a new one on this machine, every tenant's data with it.
+pub(super) async fn back_up(
+    State(pages): State<Arc<Pages>>,
+    Extension(caller): Extension<Caller>,
+    body: axum::body::Bytes,
+) -> Response {
+    if let Err(refusal) = pages.mesh.admit_read(&caller, "BackUpNode") {
+        return page_of(&pages, &refusal);
+    }
+    let refused = |status, error: String| (status, axum::Json(serde_json::json!({ "error": error }))).into_response();
+    let wanted: BackUp = match serde_json::from_slice(&body) {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            return refused(StatusCode::BAD_REQUEST, format!("`{{\"to\": \"/folder\"}}` is expected: {error}"));
+        }
+    };
+    match pages.backups.take(&wanted.to, pages.mesh.now()).await {
+        Ok(taken) => axum::Json(taken).into_response(),
+        Err(error) => {
+            tracing::warn!(%error, "a backup could not be taken");
+            refused(StatusCode::CONFLICT, error.to_string())
+        }
+    }
+}
+
 /// The process is alive.
 pub(super) async fn healthz() -> &'static str {
     "ok\n"

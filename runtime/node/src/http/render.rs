@@ -24,9 +24,10 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("refused.html", include_str!("pages/refused.html")),
 ];
 
-/// The environment with every template in it.
-pub(super) fn environment() -> Environment<'static> {
+/// The environment with every template in it. A node that is paused says so on every page.
+pub(super) fn environment(is_paused: bool) -> Environment<'static> {
     let mut environment = Environment::new();
+    environment.add_global("node_is_paused", is_paused);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     environment.add_filter("clock", clock);
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn every_template_parses() {
-        let environment = environment();
+        let environment = environment(false);
         for (name, _) in TEMPLATES {
             assert!(environment.get_template(name).is_ok(), "{name}");
         }
@@ -165,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_run_is_shown_with_its_words_escaped() {
-        let environment = environment();
+        let environment = environment(false);
         let run = serde_json::json!({
             "id": "run-1", "state": "Running", "definition": { "name": "<b>", "version": 1 },
             "steps": [{ "id": "build", "state": "Running", "attempts": 2, "startedAt": "2026-01-31T09:30:00Z" }],
@@ -174,6 +175,12 @@ mod tests {
         let text = environment.get_template("run_body.html").unwrap().render(context! { run }).unwrap();
         assert!(text.contains("&lt;b&gt;") && !text.contains("<b>"), "{text}");
         assert!(text.contains("attempt 2"), "{text}");
+    }
+
+    #[test]
+    fn a_paused_node_says_so_on_its_pages_and_another_does_not() {
+        let page = |paused| environment(paused).get_template("base.html").unwrap().render(context! {}).unwrap();
+        assert!(page(true).contains("mesh resume-node") && !page(false).contains("mesh resume-node"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use mesh_kernel::{
     envelope::TenantId,
     follow::{Projection, Reactor, run_denials, run_projection, run_reactor, run_timers},
     path::{Mesh, Parts, Settings},
-    ports::{Clock, ContentStore, Cursor, Effects, Journal},
+    ports::{Clock, ContentStore, Cursor, Effects, Journal, Policy},
     tenant::{Quota, Quotas},
     work::Workers,
 };
@@ -38,6 +38,10 @@ use super::{
     skills::native_skills,
 };
 use crate::{
+    backup::{
+        BackUps,
+        pause::{self, PausedPolicy},
+    },
     config::Config,
     gateway::lists::Lists,
     readmodel::{self, Keys, LoginTokens, ReadModel},
@@ -69,6 +73,10 @@ pub struct Whole {
     pub journal: Arc<EmbeddedJournal>,
     /// The way to the collector of traces, when there is one.
     pub sink: Option<Sink>,
+    /// Copies of the data folder.
+    pub backups: Arc<BackUps>,
+    /// Restored from a backup: it shows what there is, and does nothing.
+    pub paused: bool,
     /// The wall.
     pub clock: Arc<dyn Clock>,
     /// Reactors' cursors.
@@ -83,14 +91,16 @@ pub struct Whole {
 /// When the data folder cannot be used, or another node uses it.
 pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     let data = config.data.as_path();
+    let paused = pause::is(data);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
 
     // Stores.
     let engine = EmbeddedJournal::open(&data.join("journal"), journal_options(config))
         .with_context(|| format!("opening the journal in {}", data.display()))?;
     let journal: Arc<dyn Journal> = engine.clone();
-    let content: Arc<dyn ContentStore> =
-        Arc::new(FolderStore::open(&data.join("content"), config.journal.free_bytes_min));
+    let bodies = Arc::new(FolderStore::open(&data.join("content"), config.journal.free_bytes_min));
+    let content: Arc<dyn ContentStore> = bodies.clone();
+    let backups = Arc::new(BackUps::new(engine.clone(), bodies, config.data.clone()));
     let logs = LogStore::open(data.join("logs"), clock.clone())?;
     let dead_letters = Arc::new(FolderDeadLetters::open(&data.join("dead-letters"))?);
     let cursors = Arc::new(FolderCursors::open(&data.join("cursors"), clock.clone())?);
@@ -126,7 +136,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
         kinds,
         clock: clock.clone(),
         ids: Arc::new(SystemIds),
-        policy: Arc::new(RolePolicy::new(&config.policy.require_approval)),
+        policy: policy(config, paused),
         approvals: held.clone(),
         authenticator,
         quotas: Quotas::new(quota(config), clock.clone()),
@@ -145,12 +155,16 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
 
     // Who follows the journal.
     serve_projection(&tree, journal.clone(), index);
-    for (platform, reactor) in reactors() {
-        serve_reactor(&tree, platform, &mesh, &journal, reactor, cursors.clone())?;
+    let mut sink = None;
+    // A paused node only shows: nobody reacts, no timer fires, nothing is told to others.
+    if !paused {
+        for (platform, reactor) in reactors() {
+            serve_reactor(&tree, platform, &mesh, &journal, reactor, cursors.clone())?;
+        }
+        serve_timers(&tree, &mesh, cursors.clone());
+        serve_denials(&tree, &mesh, config.policy.denials_every)?;
+        sink = serve_traces(&tree, traces, &journal, &cursors, lists.cursor())?;
     }
-    serve_timers(&tree, &mesh, cursors.clone());
-    serve_denials(&tree, &mesh, config.policy.denials_every)?;
-    let sink = serve_traces(&tree, traces, &journal, &cursors, lists.cursor())?;
 
     Ok(Whole {
         mesh,
@@ -164,6 +178,8 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
         logins,
         journal: engine,
         sink,
+        backups,
+        paused,
         clock,
         cursors,
         own,
@@ -176,6 +192,11 @@ fn journal_options(config: &Config) -> Options {
         free_bytes_min: config.journal.free_bytes_min,
         ..Options::default()
     }
+}
+
+fn policy(config: &Config, paused: bool) -> Arc<dyn Policy> {
+    let roles = RolePolicy::new(&config.policy.require_approval);
+    if paused { Arc::new(PausedPolicy(roles)) } else { Arc::new(roles) }
 }
 
 fn quota(config: &Config) -> Quota {

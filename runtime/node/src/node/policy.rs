@@ -26,7 +26,7 @@ fn may(action: &str) -> &'static [Role] {
     use Role::{Admin, Approver, Developer, Operator, Viewer};
     match action {
         "ListKeys" => return &[Admin, Operator],
-        "ListAllDeadLetters" | "ReadMetrics" | "ExamineNode" => return &[Operator],
+        "ListAllDeadLetters" | "ReadMetrics" | "ExamineNode" | "BackUpNode" => return &[Operator],
         _ => {}
     }
     let reads = ["Get", "List", "Read", "Watch", "Tail", "Validate", "Plan"];
@@ -117,6 +117,8 @@ mod tests {
             (Role::Admin, "ReadMetrics", false),
             (Role::Operator, "ReadMetrics", true),
             (Role::Admin, "ExamineNode", false),
+            (Role::Admin, "BackUpNode", false),
+            (Role::Operator, "BackUpNode", true),
             (Role::Operator, "ExamineNode", true),
         ];
         for (role, action, expected) in table {

@@ -32,6 +32,8 @@ pub struct RunningNode {
     pub http: SocketAddr,
     /// The first key: operator and admin of tenant `default`.
     pub key: String,
+    /// Restored from a backup: it shows what there is, and does nothing.
+    pub paused: bool,
     /// What the start found unfinished.
     pub resumed: Resumed,
     mesh: Mesh,
@@ -61,13 +63,14 @@ pub async fn start_traced(config: &Config, traces: Option<Traces>) -> Result<Run
     compose::caught_up(&whole).await?;
     let key = bootstrap::first_start(&whole.mesh, &whole.own, &config.data, secret).await?;
     compose::caught_up(&whole).await?;
-    let resumed = resume(&whole.mesh).await?;
+    let resumed = if whole.paused { Resumed::default() } else { resume(&whole.mesh).await? };
     let stopping = CancellationToken::new();
     let servers = serve::listen(config, &whole, &stopping).await?;
     let node = RunningNode {
         grpc: servers.grpc,
         http: servers.http,
         key,
+        paused: whole.paused,
         resumed,
         mesh: whole.mesh.clone(),
         logins: whole.logins.clone(),
@@ -96,7 +99,9 @@ impl RunningNode {
 
     /// Begins to compile the dependency seed, so that it is there when the first build asks.
     pub fn start_seed(&self) {
-        self.whole.workshop.start_early();
+        if !self.paused {
+            self.whole.workshop.start_early();
+        }
     }
 
     /// The running kernel.

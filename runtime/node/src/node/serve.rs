@@ -85,6 +85,7 @@ pub(super) async fn listen(config: &Config, whole: &Whole, stopping: &Cancellati
         whole.logs.clone(),
         whole.logins.clone(),
         metrics,
+        whole.backups.clone(),
         hosts(config, http_at),
     );
     let router = http::router(Arc::clone(&state));

@@ -5,6 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use mesh_journal::Formats;
 
 use crate::{
+    backup::pause,
     config::{Config, DataFolder},
     telemetry::{Finding, bytes},
 };
@@ -43,6 +44,14 @@ pub(super) fn inside(findings: &mut Vec<Finding>, config: &Config) {
     findings.push(room(config));
     findings.push(key(&DataFolder::at(&config.data)));
     findings.push(formats(&config.data));
+    findings.extend(paused(&config.data));
+}
+
+/// Nothing when it is not: a restored folder alone can be.
+fn paused(data: &Path) -> Option<Finding> {
+    let found = "restored from a backup and paused: its node shows what there is and does nothing";
+    let advice = "when no other copy lives: stop the node, `mesh resume-node`, and start it again";
+    pause::is(data).then(|| Finding::warn("paused", found, advice))
 }
 
 fn room(config: &Config) -> Finding {
@@ -139,6 +148,9 @@ mod tests {
         mode(&folder.path().join("operator.key"), 0o600);
         let told = states(&config(folder.path()));
         assert!(is(&told, "data folder", State::Ok) && is(&told, "first key", State::Ok), "{told:?}");
+        assert!(!told.iter().any(|(check, _)| check == "paused"), "{told:?}");
+        fs::write(folder.path().join(pause::FILE), "").unwrap();
+        assert!(is(&states(&config(folder.path())), "paused", State::Warn));
         let mut full = config(folder.path());
         full.journal.free_bytes_min = u64::MAX;
         assert!(is(&states(&full), "disk", State::Fail));

@@ -4,7 +4,6 @@
 //! slot's mailbox.
 
 use std::{
-    any::Any,
     panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -13,7 +12,12 @@ use std::{
 use futures_util::FutureExt as _;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::{Behaviour, Cause, Crash, Slot, Spawner, batch::Batch, ring::Ring};
+use super::{
+    Behaviour, Cause, Slot, Spawner,
+    batch::Batch,
+    ring::Ring,
+    verdict::{panic_text, verdict},
+};
 use crate::telemetry::SignalKind;
 
 /// Reports the end of an incarnation, when it is dropped.
@@ -90,32 +94,6 @@ fn end(slot: &Slot, cause: Cause) -> ActorProcessingErr {
     let text = cause.to_string();
     slot.note(cause);
     text.into()
-}
-
-fn cause_of(crash: &Crash) -> Cause {
-    match crash {
-        Crash::Failed(error) => Cause::Failed(Arc::from(error.to_string())),
-        Crash::Retry(error) => Cause::Retry(Arc::from(error.to_string())),
-        Crash::Quarantine { version, reason } => {
-            Cause::Undecodable { version: *version, reason: Arc::from(reason.to_string()) }
-        }
-    }
-}
-
-/// What a panic says.
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> Arc<str> {
-    let text =
-        panic.downcast_ref::<&'static str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Arc::from(text.unwrap_or("a panic without words"))
-}
-
-/// How a guarded call ended: an error and a panic are told apart here, for ractor forgets which.
-pub(super) fn verdict(outcome: Result<Result<(), Crash>, Box<dyn Any + Send>>) -> Result<(), Cause> {
-    match outcome {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(crash)) => Err(cause_of(&crash)),
-        Err(panic) => Err(Cause::Panicked(panic_text(&*panic))),
-    }
 }
 
 impl Awake {

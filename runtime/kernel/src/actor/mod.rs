@@ -39,6 +39,7 @@ mod slot;
 mod supervisor;
 mod sweep;
 mod tree;
+mod verdict;
 mod wake;
 mod watchdog;
 

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Cause, Crash, Restart,
-    host::verdict,
     supervisor::{ChildPresence, Running, StartChild, StopBy},
+    verdict::verdict,
 };
 use crate::{BoxFuture, telemetry::ServiceMeter};
 

@@ -119,6 +119,66 @@ impl<T> FairQueue<T> {
         }
     }
 
+    /// Puts a value at the end of its tenant's lane, when there is a lane for it and `fits` says yes to
+    /// the lane's count and bytes; else gives it back.
+    ///
+    /// # Errors
+    /// The value.
+    pub fn push_if(
+        &mut self,
+        value: T,
+        bytes: usize,
+        tenant: impl Fn(&T) -> &TenantId,
+        fits: impl FnOnce(usize, usize) -> bool,
+    ) -> Result<(), T> {
+        let found = self.find(tenant(&value));
+        let (len, lane_bytes) =
+            found.and_then(|id| self.lanes.get(id)).map_or((0, 0), |lane| (lane.queue.len(), lane.bytes));
+        let has_lane = len > 0 || self.active.len() < LANES_MAX;
+        if !has_lane || !fits(len, lane_bytes) {
+            return Err(value);
+        }
+        let id = match found {
+            Some(id) => {
+                self.last = id;
+                id
+            }
+            None => self.open(tenant(&value)),
+        };
+        self.push_to(id, value, bytes);
+        Ok(())
+    }
+
+    /// Takes the next values in turn, at most so many.
+    pub fn take(&mut self, most: usize, mut into: impl FnMut(T)) {
+        // A lone lane has nobody to give a turn to.
+        if let (1, Some(id)) = (self.active.len(), self.active.front().copied()) {
+            self.take_lone(id, most, into);
+            return;
+        }
+        for _ in 0..most {
+            let Some(value) = self.pop() else { return };
+            into(value);
+        }
+    }
+
+    fn take_lone(&mut self, id: usize, most: usize, mut into: impl FnMut(T)) {
+        let Some(lane) = self.lanes.get_mut(id) else { return };
+        let number = most.min(lane.queue.len());
+        let mut bytes = 0;
+        for queued in lane.queue.drain(..number) {
+            bytes += queued.bytes;
+            into(queued.value);
+        }
+        lane.bytes -= bytes;
+        self.len -= number;
+        self.bytes -= bytes;
+        if lane.queue.is_empty() {
+            self.active.pop_front();
+            self.close(id);
+        }
+    }
+
     /// Puts a value back at the head of its tenant's lane, which is served next.
     pub fn push_back_front(&mut self, tenant: &TenantId, value: T, bytes: usize) {
         let id = self.open(tenant);
@@ -204,7 +264,13 @@ impl<T> FairQueue<T> {
             let id = self.free.pop().unwrap_or(self.lanes.len());
             match self.lanes.get_mut(id) {
                 Some(old) => *old = lane,
-                None => self.lanes.push(lane),
+                None => {
+                    // Nearly every queue has one lane for ever.
+                    if self.lanes.is_empty() {
+                        self.lanes.reserve_exact(1);
+                    }
+                    self.lanes.push(lane);
+                }
             }
             self.index.insert(tenant.clone(), id);
             id
@@ -288,6 +354,39 @@ mod tests {
         assert_eq!(large, ["l0", "l1", "l2"]);
         assert_eq!(queue.pop_where(|_| false), None);
         assert_eq!(drained(&mut queue), ["h0", "h1", "h2"]);
+    }
+
+    #[test]
+    fn taking_many_is_popping_many() {
+        let filled = |lanes: usize| {
+            let mut queue = FairQueue::default();
+            for n in 0..200_usize {
+                queue.push(&tenant(&format!("t{}", n % lanes)), n, n * 100);
+            }
+            queue
+        };
+        for lanes in [1, 3] {
+            let (mut one, mut many) = (filled(lanes), filled(lanes));
+            for most in [1, 64, 64, 100] {
+                let mut taken = Vec::new();
+                many.take(most, |value| taken.push(value));
+                let popped: Vec<_> = (0..most).map_while(|_| one.pop()).collect();
+                assert_eq!(taken, popped);
+                assert_eq!((many.len(), many.bytes()), (one.len(), one.bytes()));
+            }
+            assert!(many.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_comes_back_and_opens_no_lane() {
+        let mut queue = FairQueue::default();
+        let value = |number| (tenant("acme"), number);
+        assert_eq!(queue.push_if(value(1), 10, |value| &value.0, |_, _| false), Err(value(1)));
+        assert!(queue.lanes.is_empty());
+        assert_eq!(queue.push_if(value(1), 10, |value| &value.0, |len, bytes| (len, bytes) == (0, 0)), Ok(()));
+        assert_eq!(queue.push_if(value(2), 10, |value| &value.0, |len, bytes| (len, bytes) == (1, 10)), Ok(()));
+        assert_eq!((queue.len(), queue.bytes(), queue.pop()), (2, 20, Some(value(1))));
     }
 
     #[test]

@@ -114,13 +114,7 @@ impl Mailbox {
         item.lane = lane;
         match lane {
             Lane::Control => self.push_control(item, config),
-            Lane::Work => match self.work_room(&item, config) {
-                Ok(()) => {
-                    self.push_work(item);
-                    Ok(())
-                }
-                Err(full) => Err((item, full)),
-            },
+            Lane::Work => self.push_if_room(item, config),
         }
     }
 
@@ -137,27 +131,37 @@ impl Mailbox {
         Ok(())
     }
 
-    fn work_room(&self, item: &Item, config: &ActorConfig) -> Result<(), Full> {
-        let tenant = &item.envelope.tenant_id;
+    fn push_if_room(&mut self, item: Item, config: &ActorConfig) -> Result<(), (Item, Full)> {
         if item.charge > config.mailbox.bytes.min(config.lane.bytes) {
-            return Err(Full::TooLarge);
+            return Err((item, Full::TooLarge));
         }
         // Nobody overtakes those of the same tenant who wait already.
-        let overtakes = self.waiters.iter().any(|waiter| waiter.tenant == *tenant);
-        if overtakes || !self.fits(tenant, item.charge, config) {
-            return Err(Full::Now);
+        let waiters = &self.waiters;
+        if !waiters.is_empty() && waiters.iter().any(|waiter| waiter.tenant == item.envelope.tenant_id) {
+            return Err((item, Full::Now));
         }
-        Ok(())
+        let (charge, all, reserved) = (item.charge, self.work_load(), self.reserved);
+        let fits = |items: usize, bytes: usize| {
+            // All promised room is counted against this lane: too careful rather than over the bound.
+            let lane = Room { items: items + reserved.items, bytes: bytes + reserved.bytes };
+            lane.fits(charge, config.lane) && all.fits(charge, config.mailbox)
+        };
+        let pushed = self.work.push_if(item, charge, |item| &item.envelope.tenant_id, fits);
+        pushed.map_err(|item| (item, Full::Now))
+    }
+
+    /// Work that waits, is in a batch, or has room promised.
+    fn work_load(&self) -> Room {
+        Room {
+            items: self.work.len() + self.held.items + self.reserved.items,
+            bytes: self.work.bytes() + self.held.bytes + self.reserved.bytes,
+        }
     }
 
     fn fits(&self, tenant: &TenantId, bytes: usize, config: &ActorConfig) -> bool {
         let (items, lane_bytes) = self.work.lane(tenant);
-        // All promised room is counted against this lane: too careful rather than over the bound.
         let lane = Room { items: items + self.reserved.items, bytes: lane_bytes + self.reserved.bytes };
-        let all = Room {
-            items: self.work.len() + self.held.items + self.reserved.items,
-            bytes: self.work.bytes() + self.held.bytes + self.reserved.bytes,
-        };
+        let all = self.work_load();
         lane.fits(bytes, config.lane) && all.fits(bytes, config.mailbox) && self.work.has_lane(tenant)
     }
 
@@ -251,11 +255,12 @@ impl Mailbox {
         } else {
             self.control_streak += 1;
         }
-        for _ in 0..room {
-            let Some(item) = self.work.pop() else { break };
-            self.held.add(item.charge);
+        let held = &mut self.held;
+        into.reserve(room.min(self.work.len()));
+        self.work.take(room, |item| {
+            held.add(item.charge);
             into.push_back(item);
-        }
+        });
         self.batch_since = into.iter().map(|item| item.enqueued_at).min();
     }
 

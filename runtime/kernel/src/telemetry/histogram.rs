@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 
-const BUCKETS: usize = 40;
+/// Buckets of a histogram.
+pub(super) const BUCKETS: usize = 40;
 
 /// A histogram of durations: one relaxed addition per observation, 160 bytes.
 ///
@@ -14,6 +15,63 @@ const BUCKETS: usize = 40;
 #[derive(Debug)]
 pub struct Histogram {
     buckets: [AtomicU32; BUCKETS],
+}
+
+/// Durations that one thread has gathered before it tells them, so that many cost one addition.
+#[derive(Debug, Clone)]
+pub struct Gathered {
+    buckets: [u32; BUCKETS],
+    /// A bit for each bucket that is not empty.
+    touched: u64,
+    /// All of them together.
+    nanos: u64,
+}
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Self { buckets: [0; BUCKETS], touched: 0, nanos: 0 }
+    }
+}
+
+impl Gathered {
+    /// Counts one duration.
+    #[inline]
+    pub fn record(&mut self, duration: Duration) {
+        let nanos = nanos(duration);
+        let place = bucket(nanos);
+        if let Some(bucket) = self.buckets.get_mut(place) {
+            *bucket += 1;
+            self.touched |= 1 << place;
+        }
+        self.nanos = self.nanos.wrapping_add(nanos);
+    }
+
+    /// The buckets that are not empty, with their counts.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (usize, u32)> {
+        let mut touched = self.touched;
+        std::iter::from_fn(move || {
+            let place = (touched != 0).then(|| touched.trailing_zeros() as usize)?;
+            touched &= touched - 1;
+            Some((place, self.buckets.get(place).copied().unwrap_or_default()))
+        })
+    }
+
+    /// All durations together. **Units**: nanoseconds.
+    pub(super) fn nanos(&self) -> u64 {
+        self.nanos
+    }
+
+    /// Begins anew.
+    pub fn clear(&mut self) {
+        while self.touched != 0 {
+            let place = self.touched.trailing_zeros() as usize;
+            self.touched &= self.touched - 1;
+            if let Some(bucket) = self.buckets.get_mut(place) {
+                *bucket = 0;
+            }
+        }
+        self.nanos = 0;
+    }
 }
 
 /// What a histogram tells.
@@ -36,8 +94,22 @@ impl Default for Histogram {
 impl Histogram {
     /// Counts one duration.
     pub fn record(&self, duration: Duration) {
-        if let Some(bucket) = self.buckets.get(index(duration)) {
-            bucket.fetch_add(1, Ordering::Relaxed);
+        self.record_many(duration, 1);
+    }
+
+    /// Counts the same duration so many times, for the price of one.
+    pub fn record_many(&self, duration: Duration, times: u32) {
+        if let Some(bucket) = self.buckets.get(bucket(nanos(duration))) {
+            bucket.fetch_add(times, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts what was gathered.
+    pub fn add(&self, gathered: &Gathered) {
+        for (place, times) in gathered.counts() {
+            if let Some(bucket) = self.buckets.get(place) {
+                bucket.fetch_add(times, Ordering::Relaxed);
+            }
         }
     }
 
@@ -57,10 +129,16 @@ impl Histogram {
     }
 }
 
-fn index(duration: Duration) -> usize {
-    let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    let bits = (u64::BITS - nanos.leading_zeros()) as usize;
-    bits.min(BUCKETS - 1)
+/// Nanoseconds that fit a counter: 584 years are for ever.
+#[inline]
+pub(super) fn nanos(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into())
+}
+
+/// The bucket that so many nanoseconds belong to.
+#[inline]
+pub(super) fn bucket(nanos: u64) -> usize {
+    ((u64::BITS - nanos.leading_zeros()) as usize).min(BUCKETS - 1)
 }
 
 fn quantile(counts: &[u64], percent: u64) -> Duration {
@@ -106,6 +184,21 @@ mod tests {
         histogram.record(Duration::from_secs(1));
         histogram.record(Duration::from_secs(1));
         assert!(histogram.quantiles().p99 > Duration::from_millis(500));
+    }
+
+    #[test]
+    fn what_was_gathered_counts_as_if_it_had_been_told_at_once() {
+        let (one_by_one, at_once) = (Histogram::default(), Histogram::default());
+        let mut gathered = Gathered::default();
+        for round in 1..4_u64 {
+            for nanos in [0, round, 900, 1_000 * round, u64::MAX] {
+                one_by_one.record(Duration::from_nanos(nanos));
+                gathered.record(Duration::from_nanos(nanos));
+            }
+            at_once.add(&gathered);
+            gathered.clear();
+        }
+        assert_eq!(at_once.counts(), one_by_one.counts());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Histogram, Quantiles};
+use super::{Gathered, Histogram, Quantiles};
 
 /// What one actor counts of itself, read by anyone at any time without a lock.
 ///
@@ -45,6 +45,17 @@ impl Meter {
         self.average.store(average - average / 8 + nanos(took) / 8, Ordering::Relaxed);
         self.wait.record(waited);
         self.handle.record(took);
+    }
+
+    /// Messages were handled one after another, until this instant, each in the same time.
+    pub fn end_many(&self, number: u32, each: Duration, waits: &Gathered, at: Duration) {
+        self.busy_since.store(0, Ordering::Relaxed);
+        self.last_at.store(nanos(at), Ordering::Relaxed);
+        self.handled.store(self.handled.load(Ordering::Relaxed) + u64::from(number), Ordering::Relaxed);
+        let average = self.average.load(Ordering::Relaxed);
+        self.average.store(average - average / 8 + nanos(each) / 8, Ordering::Relaxed);
+        self.wait.add(waits);
+        self.handle.record_many(each, number);
     }
 
     /// The incarnation ended while a handler ran: killed, or its task was dropped.

@@ -16,7 +16,7 @@ mod sums;
 mod tail;
 mod timing;
 
-pub use histogram::{Histogram, Quantiles};
+pub use histogram::{Gathered, Histogram, Quantiles};
 pub use info::{ActorInfo, ActorKind, ActorState};
 pub use meter::Meter;
 pub use service::ServiceMeter;

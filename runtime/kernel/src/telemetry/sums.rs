@@ -10,7 +10,7 @@ use std::{
 
 use dashmap::DashMap;
 
-use super::{Timed, Timing};
+use super::{Gathered, Timed, Timing};
 use crate::envelope::{Address, TenantId};
 
 /// Counters that all actors of one kind and tenant share.
@@ -31,6 +31,13 @@ impl KindMeter {
         counter.fetch_add(1, Ordering::Relaxed);
         self.wait.record(waited);
         self.handle.record(took);
+    }
+
+    /// Messages were handled one after another, each in the same time.
+    pub fn record_many(&self, number: u32, each: Duration, waits: &Gathered) {
+        self.handled.fetch_add(number.into(), Ordering::Relaxed);
+        self.wait.add(waits);
+        self.handle.record_many(each, number);
     }
 
     /// One actor was started again after a failure.

@@ -5,8 +5,7 @@ use std::{
     time::Duration,
 };
 
-/// Buckets of a [`Timing`].
-const BUCKETS: usize = 40;
+use super::histogram::{BUCKETS, Gathered, bucket, nanos};
 
 /// A histogram that is kept for years: its counts do not run over, and it knows its sum.
 ///
@@ -44,12 +43,26 @@ impl Default for Timed {
 impl Timing {
     /// Counts one duration.
     pub fn record(&self, duration: Duration) {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        let bits = (u64::BITS - nanos.leading_zeros()) as usize;
-        if let Some(bucket) = self.buckets.get(bits.min(BUCKETS - 1)) {
-            bucket.fetch_add(1, Ordering::Relaxed);
+        self.record_many(duration, 1);
+    }
+
+    /// Counts the same duration so many times, for the price of one.
+    pub fn record_many(&self, duration: Duration, times: u32) {
+        let nanos = nanos(duration);
+        if let Some(bucket) = self.buckets.get(bucket(nanos)) {
+            bucket.fetch_add(times.into(), Ordering::Relaxed);
         }
-        self.nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.nanos.fetch_add(nanos.wrapping_mul(times.into()), Ordering::Relaxed);
+    }
+
+    /// Counts what was gathered.
+    pub fn add(&self, gathered: &Gathered) {
+        for (place, times) in gathered.counts() {
+            if let Some(bucket) = self.buckets.get(place) {
+                bucket.fetch_add(times.into(), Ordering::Relaxed);
+            }
+        }
+        self.nanos.fetch_add(gathered.nanos(), Ordering::Relaxed);
     }
 
     /// What was counted so far; a race with a writer may miss that one.
@@ -70,7 +83,7 @@ impl Timed {
 
     /// Observations of at most this long, in whole buckets: exact for powers of two of a nanosecond.
     pub fn within(&self, at_most: Duration) -> u64 {
-        let nanos = u64::try_from(at_most.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = nanos(at_most);
         let whole = |bucket: usize| 1_u64.checked_shl(bucket as u32).is_some_and(|end| end <= nanos);
         self.counts.iter().enumerate().filter(|(bucket, _)| whole(*bucket)).map(|(_, count)| count).sum()
     }
@@ -101,6 +114,24 @@ mod tests {
         assert_eq!(timed.within(Duration::from_nanos(1_024)), 4);
         assert_eq!(timed.within(Duration::from_nanos(2_048)), 5);
         assert_eq!(timed.within(Duration::from_secs(3_600)), 6 + 1, "{timed:?}");
+    }
+
+    #[test]
+    fn what_was_gathered_counts_as_if_it_had_been_told_at_once() {
+        let (one_by_one, at_once) = (Timing::default(), Timing::default());
+        let mut gathered = Gathered::default();
+        for round in 1..4_u64 {
+            for nanos in [0, round, 900, 1_000 * round, 7_000_000_000] {
+                one_by_one.record(Duration::from_nanos(nanos));
+                gathered.record(Duration::from_nanos(nanos));
+            }
+            at_once.add(&gathered);
+            gathered.clear();
+        }
+        one_by_one.record(Duration::from_nanos(33));
+        one_by_one.record(Duration::from_nanos(33));
+        at_once.record_many(Duration::from_nanos(33), 2);
+        assert_eq!(at_once.timed(), one_by_one.timed());
     }
 
     #[test]

@@ -114,8 +114,7 @@ impl Batch {
         let mut item = self.in_hand.take()?;
         let cause = inner.cause.clone().unwrap_or(Cause::Killed);
         if cause.blames_message() {
-            item.attempts = item.attempts.saturating_add(1);
-            item.errors.push(Arc::from(cause.to_string()));
+            item.blame(Arc::from(cause.to_string()));
         }
         if item.attempts >= ATTEMPTS_MAX && cause.blames_message() {
             inner.buried = true;

@@ -33,7 +33,7 @@ impl Slot {
             event_type: Some(item.envelope.event_type.clone()),
             waited,
             took,
-            reason: item.errors.last().cloned(),
+            reason: item.errors().last().cloned(),
         });
     }
 
@@ -49,7 +49,7 @@ impl Slot {
 
     /// Puts a message among the dead letters, whole, and answers its sender.
     pub(super) fn bury(&self, mut item: Item, reason: DeadReason, cause: Option<&Cause>, incarnation: u64) {
-        let mut errors: Vec<String> = item.errors.iter().map(ToString::to_string).collect();
+        let mut errors: Vec<String> = item.errors().iter().map(ToString::to_string).collect();
         if reason != DeadReason::Poison {
             errors.extend(cause.map(ToString::to_string));
         }

@@ -57,15 +57,29 @@ pub struct Item {
     pub(super) lane: Lane,
     /// The bytes that it is charged for.
     pub(super) charge: usize,
-    /// Why handlers died of it; empty and without an allocation for nearly all.
-    pub(super) errors: Vec<Arc<str>>,
+    /// Why handlers died of it; a null pointer for nearly all, for items are moved a lot.
+    faults: Option<Box<Faults>>,
 }
+
+#[derive(Debug, Default)]
+struct Faults(Vec<Arc<str>>);
 
 impl Item {
     /// A fresh message.
     pub fn new(envelope: Arc<Envelope>, reply: Option<ReplySlot>) -> Self {
         let charge = envelope.charge() + OVERHEAD;
-        Self { envelope, reply, attempts: 0, enqueued_at: Duration::ZERO, lane: Lane::Work, charge, errors: Vec::new() }
+        Self { envelope, reply, attempts: 0, enqueued_at: Duration::ZERO, lane: Lane::Work, charge, faults: None }
+    }
+
+    /// A handler died of it, for this reason.
+    pub(super) fn blame(&mut self, why: Arc<str>) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.faults.get_or_insert_default().0.push(why);
+    }
+
+    /// Why handlers died of it.
+    pub(super) fn errors(&self) -> &[Arc<str>] {
+        self.faults.as_ref().map_or(&[], |faults| &faults.0)
     }
 
     /// When the mailbox took it, on the kernel's monotonic clock.

@@ -47,10 +47,10 @@ impl Directory {
     /// # Errors
     /// [`Undelivered`]: the message comes back whole, with a refusal that says when to try again.
     pub fn try_deliver(&self, item: Item, lane: Lane) -> Result<(), Box<Undelivered>> {
-        let slot = self.slot_for(item)?;
-        self.offer(slot, lane).map_err(|not| match not {
-            Offer::Full(_, item, why) | Offer::Refused(item, why) => why.with(item),
-        })
+        match self.slot_for(&item.envelope.headers.subject) {
+            Ok(mut slot) => self.try_push(&mut slot, item, lane),
+            Err(why) => Err(why.with(item)),
+        }
     }
 
     /// Gives a message to its address, waiting for room until the instant given.
@@ -61,32 +61,62 @@ impl Directory {
     /// # Errors
     /// [`Undelivered`] as in [`Directory::try_deliver`], `RESOURCE_EXHAUSTED` when there was no room.
     pub async fn deliver(&self, item: Item, lane: Lane, until: Instant) -> Result<(), Box<Undelivered>> {
+        match self.slot_for(&item.envelope.headers.subject) {
+            Ok(mut slot) => self.push(&mut slot, item, lane, until).await,
+            Err(why) => Err(why.with(item)),
+        }
+    }
+
+    pub(super) fn try_push(&self, slot: &mut Arc<Slot>, item: Item, lane: Lane) -> Result<(), Box<Undelivered>> {
+        match self.offer(slot, item, lane) {
+            Ok(()) => Ok(()),
+            Err(Offer::Full(item) | Offer::Retired(item)) => Err(slot.is_full(item.charge).with(item)),
+            Err(Offer::Refused(item, why)) => Err(why.with(item)),
+        }
+    }
+
+    pub(super) async fn push(
+        &self,
+        slot: &mut Arc<Slot>,
+        item: Item,
+        lane: Lane,
+        until: Instant,
+    ) -> Result<(), Box<Undelivered>> {
         // A sender in a tight loop must let the others of its thread have a turn.
         tokio::task::consume_budget().await;
-        let mut next = self.slot_for(item)?;
+        match self.offer(slot, item, lane) {
+            Ok(()) => Ok(()),
+            Err(Offer::Refused(item, why)) => Err(why.with(item)),
+            Err(Offer::Full(item)) if lane == Lane::Control => Err(slot.is_full(item.charge).with(item)),
+            Err(Offer::Full(item) | Offer::Retired(item)) => self.wait_for_room(slot, item, until).await,
+        }
+    }
+
+    async fn wait_for_room(
+        &self,
+        slot: &mut Arc<Slot>,
+        mut item: Item,
+        until: Instant,
+    ) -> Result<(), Box<Undelivered>> {
         loop {
-            let (slot, item, why) = match self.offer(next, lane) {
-                Ok(()) => return Ok(()),
-                Err(Offer::Refused(item, why)) => return Err(why.with(item)),
-                Err(Offer::Full(slot, item, why)) => (slot, item, why),
-            };
-            if lane == Lane::Control {
-                return Err(why.with(item));
-            }
-            let line = match Line::join(slot, &item) {
+            let line = match Line::join(slot.clone(), &item) {
                 Ok(line) => line,
                 Err(why) => return Err(why.with(item)),
             };
-            match tokio::time::timeout_at(until, line.called()).await {
-                Err(_) => return Err(why.with(item)),
+            let pushed = match tokio::time::timeout_at(until, line.called()).await {
+                Err(_) => return Err(slot.is_full(item.charge).with(item)),
+                Ok(Some(there)) => self.settle(&there, there.push_reserved(item)),
                 // Sent away: the slot was quarantined or forgotten. Ask again.
-                Ok(None) => next = self.slot_for(item)?,
-                Ok(Some(slot)) => match self.settle(&slot, slot.push_reserved(item)) {
-                    Ok(()) => return Ok(()),
-                    Err(Offer::Full(_, item, why) | Offer::Refused(item, why)) => {
-                        return Err(why.with(item));
-                    }
-                },
+                Ok(None) => self.offer(slot, item, Lane::Work),
+            };
+            let pushed = match pushed {
+                Err(Offer::Retired(item)) => self.offer(slot, item, Lane::Work),
+                other => other,
+            };
+            match pushed {
+                Ok(()) => return Ok(()),
+                Err(Offer::Refused(item, why)) => return Err(why.with(item)),
+                Err(Offer::Full(again) | Offer::Retired(again)) => item = again,
             }
         }
     }
@@ -197,8 +227,7 @@ impl Directory {
         self.maps.get(usize::from(address.shard().number()))
     }
 
-    fn slot_for(&self, item: Item) -> Result<(Arc<Slot>, Item), Box<Undelivered>> {
-        let address = &item.envelope.headers.subject;
+    pub(super) fn slot_for(&self, address: &Address) -> Result<Arc<Slot>, NotTaken> {
         let found = self.map(address).and_then(|map| {
             let mut map = map.lock();
             // Nothing that is in the map lies on an unknown platform: only a new slot is asked for it.
@@ -210,19 +239,26 @@ impl Directory {
             map.insert(address.clone(), slot.clone());
             Some(slot)
         });
-        if let Some(slot) = found {
-            return Ok((slot, item));
+        let unknown = || NotTaken::NoPlatform { address: address.to_string(), platform: address.platform().to_owned() };
+        found.ok_or_else(unknown)
+    }
+
+    /// Pushes, and looks the address up again when the slot is one of the past.
+    fn offer(&self, slot: &mut Arc<Slot>, mut item: Item, lane: Lane) -> Result<(), Offer> {
+        loop {
+            let pushed = slot.push(item, lane);
+            match self.settle(slot, pushed) {
+                Err(Offer::Retired(again)) => item = again,
+                other => return other,
+            }
+            match self.slot_for(&item.envelope.headers.subject) {
+                Ok(next) => *slot = next,
+                Err(why) => return Err(Offer::Refused(item, Box::new(why))),
+            }
         }
-        let why = NotTaken::NoPlatform { address: address.to_string(), platform: address.platform().to_owned() };
-        Err(why.with(item))
     }
 
-    fn offer(&self, (slot, item): (Arc<Slot>, Item), lane: Lane) -> Result<(), Offer> {
-        let pushed = slot.push(item, lane);
-        self.settle(&slot, pushed)
-    }
-
-    /// Rings or wakes after a push; looks the address up again when the slot is one of the past.
+    /// Rings or wakes after a push.
     fn settle(&self, slot: &Arc<Slot>, pushed: Result<Pushed, NotPushed>) -> Result<(), Offer> {
         match pushed {
             Ok(Pushed::Queued) => Ok(()),
@@ -235,16 +271,9 @@ impl Directory {
                 self.wake_after(slot, after);
                 Ok(())
             }
-            Err(NotPushed::Full(item, why)) => Err(Offer::Full(slot.clone(), item, why)),
+            Err(NotPushed::Full(item)) => Err(Offer::Full(item)),
+            Err(NotPushed::Retired(item)) => Err(Offer::Retired(item)),
             Err(NotPushed::Refused(item, why)) => Err(Offer::Refused(item, why)),
-            Err(NotPushed::Retired(item)) => {
-                let lane = item.lane;
-                let again = self.slot_for(item).map_err(|undelivered| {
-                    let Undelivered { item, .. } = *undelivered;
-                    Offer::Refused(item, Box::new(NotTaken::Stopping))
-                })?;
-                self.offer(again, lane)
-            }
         }
     }
 }
@@ -276,8 +305,10 @@ pub struct Counts {
 
 /// Why an offer was not taken.
 enum Offer {
-    Full(Arc<Slot>, Item, Box<NotTaken>),
+    Full(Item),
     Refused(Item, Box<NotTaken>),
+    /// The slot is one of the past.
+    Retired(Item),
 }
 
 /// A place in the line for room, which is left when it is dropped.

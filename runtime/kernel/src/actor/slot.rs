@@ -109,10 +109,25 @@ pub(super) enum Pushed {
 /// Why a push failed: for the sender, or because the slot is one of the past.
 pub(super) enum NotPushed {
     Refused(Item, Box<NotTaken>),
-    /// There may be room soon: wait for it, or refuse with this.
-    Full(Item, Box<NotTaken>),
+    /// There may be room soon: wait for it, or refuse with [`Slot::is_full`].
+    Full(Item),
     /// Look the address up again.
     Retired(Item),
+}
+
+/// What can be said against a message before its mailbox is looked at.
+enum Barred {
+    Retired,
+    Why(Box<NotTaken>),
+}
+
+impl Barred {
+    fn with(self, item: Item) -> NotPushed {
+        match self {
+            Self::Retired => NotPushed::Retired(item),
+            Self::Why(why) => NotPushed::Refused(item, why),
+        }
+    }
 }
 
 impl Slot {
@@ -191,14 +206,18 @@ impl Slot {
     /// Takes a message in.
     pub(super) fn push(&self, mut item: Item, lane: Lane) -> Result<Pushed, NotPushed> {
         let (charge, now) = (item.charge, self.floor.now());
-        let mut inner = self.inner.lock();
-        item = self.admit(&inner, item, lane)?;
         item.enqueued_at = now;
+        let mut inner = self.inner.lock();
+        if let Some(barred) = self.admit(&inner, charge, lane) {
+            return Err(barred.with(item));
+        }
         if let Err((item, full)) = inner.mailbox.push(item, lane, &self.floor.config) {
-            let why = Box::new(self.full(&inner, &item, full));
             return Err(match full {
-                Full::Now => NotPushed::Full(item, why),
-                Full::TooLarge | Full::Waiters => NotPushed::Refused(item, why),
+                Full::Now => NotPushed::Full(item),
+                Full::TooLarge | Full::Waiters => {
+                    let why = self.full(&inner, item.charge, full);
+                    NotPushed::Refused(item, Box::new(why))
+                }
             });
         }
         self.taken(charge);
@@ -256,11 +275,10 @@ impl Slot {
         self.inner.lock().wanted = false;
     }
 
-    /// Everything that can be said against a message before its mailbox is looked at.
-    fn admit(&self, inner: &Inner, item: Item, lane: Lane) -> Result<Item, NotPushed> {
+    fn admit(&self, inner: &Inner, charge: usize, lane: Lane) -> Option<Barred> {
         let address = || self.address.to_string();
         let why = match inner.state {
-            ActorState::Retired => return Err(NotPushed::Retired(item)),
+            ActorState::Retired => return Some(Barred::Retired),
             ActorState::Quarantined => NotTaken::Quarantined {
                 address: address(),
                 why: inner.last_error.as_deref().unwrap_or_default().to_owned(),
@@ -268,29 +286,35 @@ impl Slot {
             ActorState::Wedged => NotTaken::Wedged { address: address() },
             _ if self.floor.closing.load(Ordering::Relaxed) => NotTaken::Stopping,
             // Control is never refused for the sake of memory: it is what makes room.
-            _ if lane == Lane::Control => return Ok(item),
+            _ if lane == Lane::Control => return None,
             ActorState::Asleep if self.floor.is_over(120) => {
                 self.floor.tight.notify_one();
                 NotTaken::Memory { address: address() }
             }
             _ => {
                 let bytes = self.floor.queued_bytes.load(Ordering::Relaxed);
-                if bytes + item.charge <= self.floor.config.queued_bytes {
-                    return Ok(item);
+                if bytes + charge <= self.floor.config.queued_bytes {
+                    return None;
                 }
                 NotTaken::NodeFull { bytes }
             }
         };
-        Err(NotPushed::Refused(item, Box::new(why)))
+        Some(Barred::Why(Box::new(why)))
     }
 
-    fn full(&self, inner: &Inner, item: &Item, full: Full) -> NotTaken {
+    /// What to tell a sender that found no room.
+    pub(super) fn is_full(&self, charge: usize) -> NotTaken {
+        let inner = self.inner.lock();
+        self.full(&inner, charge, Full::Now)
+    }
+
+    fn full(&self, inner: &Inner, charge: usize, full: Full) -> NotTaken {
         let config = &self.floor.config;
         let depth = inner.mailbox.load().items;
         match full {
             Full::TooLarge => NotTaken::TooLarge {
                 address: self.address.to_string(),
-                bytes: item.charge,
+                bytes: charge,
                 most: config.mailbox.bytes.min(config.lane.bytes).min(config.control.bytes),
             },
             Full::Now | Full::Waiters => {
@@ -310,19 +334,16 @@ impl Slot {
     pub(super) fn queue_up(&self, item: &Item) -> Result<Ticket, NotTaken> {
         let mut inner = self.inner.lock();
         let ticket = inner.mailbox.queue_up(item, &self.floor.config);
-        ticket.map_err(|full| self.full(&inner, item, full))
+        ticket.map_err(|full| self.full(&inner, item.charge, full))
     }
 
     /// Uses the room that a ticket was promised.
     pub(super) fn push_reserved(&self, mut item: Item) -> Result<Pushed, NotPushed> {
         let (charge, now) = (item.charge, self.floor.now());
         let mut inner = self.inner.lock();
-        match self.admit(&inner, item, Lane::Work) {
-            Ok(admitted) => item = admitted,
-            Err(not) => {
-                inner.mailbox.unreserve(charge, &self.floor.config);
-                return Err(not);
-            }
+        if let Some(barred) = self.admit(&inner, charge, Lane::Work) {
+            inner.mailbox.unreserve(charge, &self.floor.config);
+            return Err(barred.with(item));
         }
         item.enqueued_at = now;
         item.lane = Lane::Work;

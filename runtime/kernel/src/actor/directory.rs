@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -20,11 +21,30 @@ use super::{
     slot::{NotPushed, Pushed, Wanted},
 };
 use crate::{
-    envelope::Address,
+    envelope::{Address, Shard},
     telemetry::{ActorInfo, Meters, Signals},
 };
 
-pub(super) type Map = Mutex<HashMap<Address, Arc<Slot>>>;
+pub(super) type Map = Mutex<HashMap<Address, Arc<Slot>, BuildHasherDefault<Spread>>>;
+
+/// An address carries its hash; what all addresses of one shard have in common is taken out of it.
+#[derive(Default)]
+pub(super) struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = (hash / u64::from(Shard::COUNT)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    /// Not how an address hashes; kept correct for any other key.
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(self.0.rotate_left(8) ^ u64::from(*byte)));
+    }
+}
 
 /// All addresses that are awake or have messages.
 ///

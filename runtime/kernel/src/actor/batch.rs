@@ -17,12 +17,17 @@ use crate::envelope::Refusal;
 const ATTEMPTS_MAX: u8 = 2;
 
 /// Messages that were taken out of a mailbox and are not all handled.
+///
+/// What the node counts in common (messages handled, bytes queued) is told once for a batch: these
+/// counters are written by all threads.
 pub(super) struct Batch {
     slot: Arc<Slot>,
     rest: VecDeque<Item>,
     in_hand: Option<Item>,
     /// Work that is done and still occupies its room.
     done: Room,
+    /// Handled, and what they were charged for.
+    handled: Room,
     finished: bool,
 }
 
@@ -32,13 +37,15 @@ impl Batch {
         let mut rest = VecDeque::new();
         let mut inner = slot.inner.lock();
         slot.control_waits.store(false, Ordering::Relaxed);
+        slot.tell_accepted(&mut inner);
         inner.mailbox.take(slot.floor.config.batch_items, &mut rest);
         if rest.is_empty() {
             inner.rung = false;
             return None;
         }
         drop(inner);
-        Some(Self { slot: slot.clone(), rest, in_hand: None, done: Room::default(), finished: false })
+        let (done, handled) = (Room::default(), Room::default());
+        Some(Self { slot: slot.clone(), rest, in_hand: None, done, handled, finished: false })
     }
 
     /// Takes the next message in hand. Those whose deadline has passed are answered and skipped.
@@ -66,8 +73,7 @@ impl Batch {
             return;
         };
         self.release(&item);
-        self.slot.floor.totals.handled.fetch_add(1, Ordering::Relaxed);
-        self.slot.floor.uncharge(item.charge);
+        self.handled.add(item.charge);
         if item.reply.is_some() {
             let refusal = NotTaken::NoAnswer {
                 address: self.slot.address().to_string(),
@@ -88,10 +94,19 @@ impl Batch {
         self.slot.control_waits.load(Ordering::Relaxed) && self.rest.front().is_some_and(|item| item.lane == Lane::Work)
     }
 
+    /// Tells the sums of the node what was handled so far.
+    pub(super) fn tell(&mut self) {
+        let handled = std::mem::take(&mut self.handled);
+        if handled.items > 0 {
+            self.slot.floor.handled(handled.items, handled.bytes);
+        }
+    }
+
     /// Ends the batch in good order: the rest goes back, room is given free. True when more waits:
     /// then the bell counts as rung, and the caller rings it.
     pub(super) fn finish(mut self) -> bool {
         self.finished = true;
+        self.tell();
         let slot = self.slot.clone();
         let mut inner = slot.inner.lock();
         inner.progressed = true;
@@ -135,6 +150,7 @@ impl Drop for Batch {
         if self.finished {
             return;
         }
+        self.tell();
         let slot = self.slot.clone();
         let now = slot.floor.now();
         let mut inner = slot.inner.lock();

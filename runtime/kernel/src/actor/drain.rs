@@ -81,7 +81,11 @@ impl Directory {
     fn bury_the_rest(&self) -> usize {
         let mut dead = 0;
         for slot in self.slots() {
-            let items = slot.inner.lock().mailbox.empty();
+            let items = {
+                let mut inner = slot.inner.lock();
+                slot.tell_accepted(&mut inner);
+                inner.mailbox.empty()
+            };
             dead += items.len();
             slot.bury_all(items, &DeadReason::ShutDown, None);
         }

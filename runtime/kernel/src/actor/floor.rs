@@ -23,10 +23,23 @@ use crate::{
 /// INVARIANT: accepted = handled + expired + dead + still queued.
 #[derive(Debug, Default)]
 pub(super) struct Totals {
-    pub(super) accepted: AtomicU64,
-    pub(super) handled: AtomicU64,
+    pub(super) accepted: Apart<AtomicU64>,
+    pub(super) handled: Apart<AtomicU64>,
     pub(super) expired: AtomicU64,
     pub(super) dead: AtomicU64,
+}
+
+/// On a cache line of its own: senders write the one, receivers the other, on different cores.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Apart<T>(T);
+
+impl<T> std::ops::Deref for Apart<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
 }
 
 /// The ground that the slots stand on.
@@ -38,7 +51,7 @@ pub(super) struct Floor {
     pub(super) signals: Arc<Signals>,
     pub(super) totals: Totals,
     /// Bytes in all mailboxes.
-    pub(super) queued_bytes: AtomicUsize,
+    pub(super) queued_bytes: Apart<AtomicUsize>,
     /// Memory of all awake entities.
     pub(super) live_bytes: AtomicUsize,
     /// The node stops: nothing new is taken.
@@ -71,5 +84,11 @@ impl Floor {
     pub(super) fn is_expired(&self, item: &Item) -> bool {
         let deadline: Option<Timestamp> = item.envelope.headers.deadline;
         deadline.is_some_and(|deadline| deadline < self.clock.now())
+    }
+
+    /// Messages were handled to the end.
+    pub(super) fn handled(&self, number: usize, bytes: usize) {
+        self.totals.handled.fetch_add(number as u64, Ordering::Relaxed);
+        self.uncharge(bytes);
     }
 }

@@ -109,6 +109,7 @@ impl Slot {
         // Whatever it was in the middle of, it no longer is.
         self.meter.cut(now);
         let mut inner = self.inner.lock();
+        self.tell_accepted(&mut inner);
         inner.bell = None;
         inner.rung = false;
         inner.claimed = false;

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 use super::{
     ActorConfig, DeadLetterSink, Directory, Spawner, Tree,
     directory::Map,
-    floor::{Floor, Totals},
+    floor::{Apart, Floor, Totals},
     restart::Chance,
     sweep, watchdog,
 };
@@ -37,7 +37,7 @@ impl Directory {
             meters: tree.meters(),
             signals: tree.signals(),
             totals: Totals::default(),
-            queued_bytes: AtomicUsize::new(0),
+            queued_bytes: Apart::default(),
             live_bytes: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
             tight: Notify::new(),

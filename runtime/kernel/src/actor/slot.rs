@@ -82,6 +82,9 @@ pub(super) struct Inner {
     pub(super) not_before: Duration,
     /// It has to live also without a message: it may wait for something that only it knows.
     pub(super) wanted: bool,
+    /// Messages taken in since the slot exists, and how many of them the node's sums know of.
+    accepted: u64,
+    told: u64,
 }
 
 /// The answer to a wish that an entity be awake.
@@ -154,6 +157,8 @@ impl Slot {
                 last_error: None,
                 not_before: Duration::ZERO,
                 wanted: false,
+                accepted: 0,
+                told: 0,
             }),
             published: RwLock::new(None),
             keep_awake: AtomicU32::new(0),
@@ -220,13 +225,22 @@ impl Slot {
                 }
             });
         }
-        self.taken(charge);
+        self.taken(&mut inner, charge);
         Ok(self.after_push(&mut inner, lane, now))
     }
 
-    fn taken(&self, charge: usize) {
+    fn taken(&self, inner: &mut Inner, charge: usize) {
         self.floor.queued_bytes.fetch_add(charge, Ordering::Relaxed);
-        self.floor.totals.accepted.fetch_add(1, Ordering::Relaxed);
+        inner.accepted += 1;
+    }
+
+    /// Tells the node's sums what was taken in, before any of it counts as something else. Not for
+    /// each message: senders on all cores would write the same counter.
+    pub(super) fn tell_accepted(&self, inner: &mut Inner) {
+        let untold = inner.accepted - std::mem::replace(&mut inner.told, inner.accepted);
+        if untold > 0 {
+            self.floor.totals.accepted.fetch_add(untold, Ordering::Relaxed);
+        }
     }
 
     fn after_push(&self, inner: &mut Inner, lane: Lane, now: Duration) -> Pushed {
@@ -348,7 +362,7 @@ impl Slot {
         item.enqueued_at = now;
         item.lane = Lane::Work;
         inner.mailbox.push_reserved(item);
-        self.taken(charge);
+        self.taken(&mut inner, charge);
         Ok(self.after_push(&mut inner, Lane::Work, now))
     }
 

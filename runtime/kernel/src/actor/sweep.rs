@@ -1,6 +1,9 @@
 //! The sweep: puts idle entities to sleep, and more of them when memory is short.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use super::{Directory, Slot};
 use crate::{task, telemetry::ActorState};
@@ -58,7 +61,7 @@ impl Directory {
     /// **Cost**: one sort of all awake entities.
     fn make_room(&self) {
         let bound = self.floor.config.memory_bytes;
-        let live = self.counts().live_bytes;
+        let live = self.floor.live_bytes.load(Ordering::Relaxed);
         let mut over = live.saturating_sub(bound);
         if over == 0 {
             return;

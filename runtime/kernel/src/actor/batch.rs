@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{Cause, DeadReason, Item, Lane, NotTaken, Slot, mailbox::Room};
-use crate::envelope::Refusal;
+use crate::envelope::{Refusal, Timestamp};
 
 /// After so many deaths a message is a dead letter.
 const ATTEMPTS_MAX: u8 = 2;
@@ -20,10 +20,13 @@ const ATTEMPTS_MAX: u8 = 2;
 ///
 /// What the node counts in common (messages handled, bytes queued) is told once for a batch: these
 /// counters are written by all threads.
-pub(super) struct Batch {
-    slot: Arc<Slot>,
+pub(super) struct Batch<'a> {
+    slot: &'a Slot,
+    /// The first one is in hand while `holds` says so.
     rest: VecDeque<Item>,
-    in_hand: Option<Item>,
+    holds: bool,
+    /// The wall clock, read once until [`Batch::time_passes`].
+    wall: Option<Timestamp>,
     /// Work that is done and still occupies its room.
     done: Room,
     /// Handled, and what they were charged for.
@@ -31,9 +34,9 @@ pub(super) struct Batch {
     finished: bool,
 }
 
-impl Batch {
+impl<'a> Batch<'a> {
     /// The next messages of the mailbox; none when it is empty, and then the bell may ring again.
-    pub(super) fn take(slot: &Arc<Slot>) -> Option<Self> {
+    pub(super) fn take(slot: &'a Slot) -> Option<Self> {
         let mut rest = VecDeque::new();
         let mut inner = slot.inner.lock();
         slot.control_waits.store(false, Ordering::Relaxed);
@@ -44,32 +47,55 @@ impl Batch {
             return None;
         }
         drop(inner);
-        let (done, handled) = (Room::default(), Room::default());
-        Some(Self { slot: slot.clone(), rest, in_hand: None, done, handled, finished: false })
+        Some(Self {
+            slot,
+            rest,
+            holds: false,
+            wall: None,
+            done: Room::default(),
+            handled: Room::default(),
+            finished: false,
+        })
     }
 
     /// Takes the next message in hand. Those whose deadline has passed are answered and skipped.
-    pub(super) fn next(&mut self) -> Option<&mut Item> {
-        loop {
-            let item = self.rest.pop_front()?;
-            if self.slot.floor.is_expired(&item) {
+    /// `named` is the type that the slot names as in hand, as far as this incarnation knows.
+    pub(super) fn next(&mut self, named: &mut Option<Arc<str>>) -> Option<&mut Item> {
+        while self.rest.front().is_some_and(|item| item.envelope.headers.deadline.is_some()) && self.is_late() {
+            if let Some(item) = self.rest.pop_front() {
                 self.release(&item);
                 self.slot.expire(item);
-                continue;
             }
-            *self.slot.in_hand.lock() = Some(item.envelope.event_type.clone());
-            return Some(self.in_hand.insert(item));
         }
+        let item = self.rest.front_mut()?;
+        let event_type = &item.envelope.event_type;
+        if named.as_ref() != Some(event_type) {
+            *self.slot.in_hand.lock() = Some(event_type.clone());
+            *named = Some(event_type.clone());
+        }
+        self.holds = true;
+        Some(item)
+    }
+
+    fn is_late(&mut self) -> bool {
+        let Some(deadline) = self.rest.front().and_then(|item| item.envelope.headers.deadline) else { return false };
+        deadline < *self.wall.get_or_insert_with(|| self.slot.floor.clock.now())
+    }
+
+    /// The wall clock has to be read again before the next deadline is looked at.
+    pub(super) fn time_passes(&mut self) {
+        self.wall = None;
     }
 
     /// The message in hand.
-    pub(super) fn in_hand(&self) -> Option<&Item> {
-        self.in_hand.as_ref()
+    pub(super) fn in_hand(&mut self) -> Option<&mut Item> {
+        self.rest.front_mut().filter(|_| self.holds)
     }
 
     /// The message in hand was handled.
     pub(super) fn done(&mut self) {
-        let Some(mut item) = self.in_hand.take() else {
+        self.holds = false;
+        let Some(mut item) = self.rest.pop_front() else {
             return;
         };
         self.release(&item);
@@ -107,8 +133,7 @@ impl Batch {
     pub(super) fn finish(mut self) -> bool {
         self.finished = true;
         self.tell();
-        let slot = self.slot.clone();
-        let mut inner = slot.inner.lock();
+        let mut inner = self.slot.inner.lock();
         inner.progressed = true;
         self.give_back(&mut inner);
         inner.rung = !inner.mailbox.is_empty();
@@ -123,35 +148,32 @@ impl Batch {
         inner.mailbox.call_up(&self.slot.floor.config);
     }
 
-    /// What becomes of the message that an incarnation died with: back to the head of its lane, or
-    /// out of the mailbox for good.
+    /// What becomes of the message that an incarnation died with: back to the head of its lane with
+    /// the others, or out of the mailbox for good.
     fn judge(&mut self, inner: &mut super::slot::Inner) -> Option<Item> {
-        let mut item = self.in_hand.take()?;
+        if !std::mem::take(&mut self.holds) {
+            return None;
+        }
         let cause = inner.cause.clone().unwrap_or(Cause::Killed);
-        if cause.blames_message() {
-            item.blame(Arc::from(cause.to_string()));
+        let item = self.rest.front_mut().filter(|_| cause.blames_message())?;
+        item.blame(Arc::from(cause.to_string()));
+        if item.attempts < ATTEMPTS_MAX {
+            return None;
         }
-        if item.attempts >= ATTEMPTS_MAX && cause.blames_message() {
-            inner.buried = true;
-            self.release(&item);
-            return Some(item);
-        }
-        // After the rest: it was before them.
-        while let Some(later) = self.rest.pop_back() {
-            inner.mailbox.put_back(later);
-        }
-        inner.mailbox.put_back(item);
-        None
+        inner.buried = true;
+        let item = self.rest.pop_front()?;
+        self.release(&item);
+        Some(item)
     }
 }
 
-impl Drop for Batch {
+impl Drop for Batch<'_> {
     fn drop(&mut self) {
         if self.finished {
             return;
         }
         self.tell();
-        let slot = self.slot.clone();
+        let slot = self.slot;
         let now = slot.floor.now();
         let mut inner = slot.inner.lock();
         let incarnation = inner.incarnation;

@@ -44,6 +44,14 @@ pub trait Behaviour: Send + 'static {
     /// [`Crash`]: the incarnation ends, and its messages wait for the next one.
     fn start(&mut self) -> BoxFuture<'_, Result<(), Crash>>;
 
+    /// Handles one message without waiting for anything, when it can: most of the price of a small
+    /// message is the future that it does not need. None leaves the message, untouched, to
+    /// [`Behaviour::handle`].
+    fn handle_at_once(&mut self, item: &mut Item) -> Option<Result<(), Crash>> {
+        let _ = item;
+        None
+    }
+
     /// Handles one message and answers `item.reply` itself, by taking it.
     ///
     /// **Cancel safety**: the future is dropped when the actor is killed; the message then goes back

@@ -11,9 +11,8 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
-use super::{ActorConfig, DeadLetterSink, Item, restart::Chance};
+use super::{ActorConfig, DeadLetterSink, restart::Chance};
 use crate::{
-    envelope::Timestamp,
     ports::Clock,
     telemetry::{Meters, Signals},
 };
@@ -78,12 +77,6 @@ impl Floor {
     /// A message left the mailboxes for good.
     pub(super) fn uncharge(&self, bytes: usize) {
         self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    /// Whether the sender no longer waits for this message.
-    pub(super) fn is_expired(&self, item: &Item) -> bool {
-        let deadline: Option<Timestamp> = item.envelope.headers.deadline;
-        deadline.is_some_and(|deadline| deadline < self.clock.now())
     }
 
     /// Messages were handled to the end.

@@ -14,11 +14,10 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::{
     Behaviour, Cause, Slot, Spawner,
-    batch::Batch,
     ring::Ring,
+    turn::{Habits, Turn, Went},
     verdict::{panic_text, verdict},
 };
-use crate::telemetry::SignalKind;
 
 /// Reports the end of an incarnation, when it is dropped.
 ///
@@ -49,6 +48,7 @@ pub(super) struct Awake {
     spawner: Arc<dyn Spawner>,
     behaviour: Option<Box<dyn Behaviour>>,
     deadline: Duration,
+    habits: Habits,
     #[expect(dead_code, reason = "it works by being dropped last")]
     presence: Presence,
 }
@@ -74,16 +74,18 @@ impl Actor for Host {
             slot: args.slot,
             spawner: args.spawner,
             behaviour: None,
+            habits: Habits::default(),
             presence: args.presence,
         })
     }
 
+    // What is awaited is boxed: an actor that is awake and idle keeps room for the largest of it.
     async fn handle(&self, myself: ActorRef<Ring>, ring: Ring, awake: &mut Awake) -> Result<(), ActorProcessingErr> {
         match ring {
-            Ring::Start => awake.start().await?,
+            Ring::Start => Box::pin(awake.start()).await?,
             Ring::Bell => {}
             Ring::Again => return awake.again(),
-            Ring::Park { forced } => return awake.park(&myself, forced).await,
+            Ring::Park { forced } => return Box::pin(awake.park(&myself, forced)).await,
         }
         awake.drain(&myself).await
     }
@@ -134,37 +136,21 @@ impl Awake {
 
     /// Handles one batch, then lets ractor look at kills, stops and the next bell.
     async fn drain(&mut self, myself: &ActorRef<Ring>) -> Result<(), ActorProcessingErr> {
-        let (Some(behaviour), Some(mut batch)) = (&mut self.behaviour, Batch::take(&self.slot)) else {
+        let Some(behaviour) = &mut self.behaviour else { return Ok(()) };
+        let Some(turn) = Turn::take(&self.slot, behaviour.as_mut(), &mut self.habits) else {
             self.slot.floor.moved.notify_waiters();
             return Ok(());
         };
-        let floor = self.slot.floor.clone();
-        let began = floor.now();
-        let mut at = began;
-        while let Some(item) = batch.next() {
-            self.slot.meter.begin(at);
-            let waited = at.saturating_sub(item.enqueued_at);
-            let handling = AssertUnwindSafe(behaviour.handle(item)).catch_unwind();
-            let outcome = verdict(handling.await);
-            let now = floor.now();
-            self.slot.meter.end(at, now, waited, outcome.is_err());
-            self.slot.kind_meter().record(waited, now.saturating_sub(at), outcome.is_err());
-            let told = if outcome.is_ok() { SignalKind::Handled } else { SignalKind::Failed };
-            if let Some(item) = batch.in_hand() {
-                self.slot.signal_message(told, item, waited, now.saturating_sub(at));
-            }
-            outcome.map_err(|cause| end(&self.slot, cause))?;
-            batch.done();
-            at = now;
-            if now.saturating_sub(began) >= floor.config.batch_time || batch.is_urged() {
-                break;
-            }
-        }
+        let ended = match turn.run() {
+            Went::Over(ended) => ended,
+            Went::On(waiting) => waiting.await,
+        };
+        let more = ended.map_err(|cause| end(&self.slot, cause))?;
         self.slot.resize(behaviour.size());
-        if batch.finish() {
+        if more {
             myself.send_message(Ring::Bell)?;
         } else {
-            floor.moved.notify_waiters();
+            self.slot.floor.moved.notify_waiters();
         }
         // tokio's budget counts bells and not messages.
         tokio::task::consume_budget().await;

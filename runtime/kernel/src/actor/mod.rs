@@ -40,6 +40,7 @@ mod slot;
 mod supervisor;
 mod sweep;
 mod tree;
+mod turn;
 mod verdict;
 mod wake;
 mod watchdog;

@@ -121,7 +121,8 @@ impl Puppet {
         }
     }
 
-    async fn act(&mut self, item: &mut Item) -> Result<(), Crash> {
+    /// What it is told, and for which time.
+    fn begin(&self, item: &Item) -> (String, u64, u64, u32) {
         let text = String::from_utf8_lossy(&item.envelope.payload).into_owned();
         let times = {
             let mut begun = self.log.begun.lock();
@@ -130,9 +131,19 @@ impl Puppet {
             *entry
         };
         let mut words = text.split(' ');
-        let verb = words.next().unwrap_or_default();
+        let verb = words.next().unwrap_or_default().to_owned();
         let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
-        let (sender, seq) = (number(), number());
+        (verb, number(), number(), times)
+    }
+
+    fn done(&self, item: &mut Item, sender: u64, seq: u64, times: u32) {
+        self.log.done.lock().entry(self.address.clone()).or_default().push((sender, seq));
+        item.answer(Ok(answered(times.into())));
+    }
+
+    async fn act(&mut self, item: &mut Item) -> Result<(), Crash> {
+        let (verb, sender, seq, times) = self.begin(item);
+        let verb = verb.as_str();
         match verb {
             "panic" => panic!("told to"),
             "fail" => return Err(Crash::Failed(Box::new(Told(format!("failed {times}"))))),
@@ -152,8 +163,7 @@ impl Puppet {
             "publish" => self.slot.publish(Arc::new(seq)),
             _ => {}
         }
-        self.log.done.lock().entry(self.address.clone()).or_default().push((sender, seq));
-        item.answer(Ok(answered(times.into())));
+        self.done(item, sender, seq, times);
         Ok(())
     }
 }
@@ -181,6 +191,25 @@ impl Behaviour for Puppet {
             }
             Ok(())
         })
+    }
+
+    /// Every second message that needs no waiting is handled at once, so that each test has both ways.
+    fn handle_at_once(&mut self, item: &mut Item) -> Option<Result<(), Crash>> {
+        let text = String::from_utf8_lossy(&item.envelope.payload);
+        let verb = text.split(' ').next().unwrap_or_default();
+        let even = text.split(' ').nth(2).and_then(|word| word.parse::<u64>().ok()).is_some_and(|seq| seq % 2 == 0);
+        if !even || !["ok", "panic", "fail", "fail-once"].contains(&verb) {
+            return None;
+        }
+        let (verb, sender, seq, times) = self.begin(item);
+        match verb.as_str() {
+            "panic" => panic!("told to"),
+            "fail" => return Some(Err(Crash::Failed(Box::new(Told(format!("failed {times}")))))),
+            "fail-once" if times == 1 => return Some(Err(Crash::Failed(Box::new(Told("once".to_owned()))))),
+            _ => {}
+        }
+        self.done(item, sender, seq, times);
+        Some(Ok(()))
     }
 
     fn handle<'a>(&'a mut self, item: &'a mut Item) -> BoxFuture<'a, Result<(), Crash>> {

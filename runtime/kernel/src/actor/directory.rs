@@ -89,7 +89,7 @@ impl Directory {
 
     pub(super) fn try_push(&self, slot: &mut Arc<Slot>, item: Item, lane: Lane) -> Result<(), Box<Undelivered>> {
         match self.offer(slot, item, lane) {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             Err(Offer::Full(item) | Offer::Retired(item)) => Err(slot.is_full(item.charge).with(item)),
             Err(Offer::Refused(item, why)) => Err(why.with(item)),
         }
@@ -102,10 +102,17 @@ impl Directory {
         lane: Lane,
         until: Instant,
     ) -> Result<(), Box<Undelivered>> {
-        // A sender in a tight loop must let the others of its thread have a turn.
-        tokio::task::consume_budget().await;
-        match self.offer(slot, item, lane) {
-            Ok(()) => Ok(()),
+        let asks = item.reply.is_some();
+        let offered = self.offer(slot, item, lane);
+        // A sender in a tight loop must let the others of its thread have a turn; one that asks waits for
+        // its answer anyway.
+        match offered {
+            Ok(Taken::Queued) => return Ok(()),
+            Ok(Taken::Woke) if asks => return Ok(()),
+            _ => tokio::task::consume_budget().await,
+        }
+        match offered {
+            Ok(_) => Ok(()),
             Err(Offer::Refused(item, why)) => Err(why.with(item)),
             Err(Offer::Full(item)) if lane == Lane::Control => Err(slot.is_full(item.charge).with(item)),
             Err(Offer::Full(item) | Offer::Retired(item)) => self.wait_for_room(slot, item, until).await,
@@ -134,7 +141,7 @@ impl Directory {
                 other => other,
             };
             match pushed {
-                Ok(()) => return Ok(()),
+                Ok(_) => return Ok(()),
                 Err(Offer::Refused(item, why)) => return Err(why.with(item)),
                 Err(Offer::Full(again) | Offer::Retired(again)) => item = again,
             }
@@ -269,7 +276,7 @@ impl Directory {
     }
 
     /// Pushes, and looks the address up again when the slot is one of the past.
-    fn offer(&self, slot: &mut Arc<Slot>, mut item: Item, lane: Lane) -> Result<(), Offer> {
+    fn offer(&self, slot: &mut Arc<Slot>, mut item: Item, lane: Lane) -> Result<Taken, Offer> {
         loop {
             let pushed = slot.push(item, lane);
             match self.settle(slot, pushed) {
@@ -284,17 +291,18 @@ impl Directory {
     }
 
     /// Rings or wakes after a push.
-    fn settle(&self, slot: &Arc<Slot>, pushed: Result<Pushed, NotPushed>) -> Result<(), Offer> {
+    fn settle(&self, slot: &Arc<Slot>, pushed: Result<Pushed, NotPushed>) -> Result<Taken, Offer> {
         match pushed {
-            Ok(Pushed::Queued) => Ok(()),
+            Ok(Pushed::Queued) => Ok(Taken::Queued),
+            Ok(Pushed::Turn) => Ok(Taken::Turn),
             Ok(Pushed::Ring(bell)) => {
                 // A dead cell refuses the bell: then the next incarnation begins by itself.
                 let _ = bell.send_message(super::ring::Ring::Bell);
-                Ok(())
+                Ok(Taken::Woke)
             }
             Ok(Pushed::Wake(after)) => {
                 self.wake_after(slot, after);
-                Ok(())
+                Ok(Taken::Woke)
             }
             Err(NotPushed::Full(item)) => Err(Offer::Full(item)),
             Err(NotPushed::Retired(item)) => Err(Offer::Retired(item)),
@@ -326,6 +334,17 @@ pub struct Counts {
     pub queued_bytes: usize,
     /// Memory of awake entities.
     pub live_bytes: usize,
+}
+
+/// What taking a message led to.
+#[derive(Debug, Clone, Copy)]
+enum Taken {
+    /// Whoever drains the mailbox will see it.
+    Queued,
+    /// The same, and others shall have a turn.
+    Turn,
+    /// Someone was rung, or woken.
+    Woke,
 }
 
 /// Why an offer was not taken.

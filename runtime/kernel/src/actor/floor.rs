@@ -79,6 +79,13 @@ impl Floor {
         self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    /// A mailbox ran empty, which only whoever drains wants to know.
+    pub(super) fn ran_empty(&self) {
+        if self.closing.load(Ordering::Relaxed) {
+            self.moved.notify_waiters();
+        }
+    }
+
     /// Messages were handled to the end.
     pub(super) fn handled(&self, number: usize, bytes: usize) {
         self.totals.handled.fetch_add(number as u64, Ordering::Relaxed);

@@ -138,7 +138,7 @@ impl Awake {
     async fn drain(&mut self, myself: &ActorRef<Ring>) -> Result<(), ActorProcessingErr> {
         let Some(behaviour) = &mut self.behaviour else { return Ok(()) };
         let Some(turn) = Turn::take(&self.slot, behaviour.as_mut(), &mut self.habits) else {
-            self.slot.floor.moved.notify_waiters();
+            self.slot.floor.ran_empty();
             return Ok(());
         };
         let ended = match turn.run() {
@@ -149,11 +149,11 @@ impl Awake {
         self.slot.resize(behaviour.size());
         if more {
             myself.send_message(Ring::Bell)?;
+            // tokio's budget counts bells and not messages.
+            tokio::task::consume_budget().await;
         } else {
-            self.slot.floor.moved.notify_waiters();
+            self.slot.floor.ran_empty();
         }
-        // tokio's budget counts bells and not messages.
-        tokio::task::consume_budget().await;
         Ok(())
     }
 

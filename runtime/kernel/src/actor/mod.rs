@@ -5,7 +5,7 @@
 //! hears a bell when the mailbox is no longer empty. So a crash loses nothing, an entity may sleep
 //! at any time, and a sender that finds no room waits or is told.
 //!
-//! - The [`Directory`] finds the slot of an address and wakes it.
+//! - The [`Directory`] finds the slot of an address and wakes it; a [`Handle`] has found it already.
 //! - The [`Tree`] holds the supervisors: node, planes, platforms; below a platform its services and
 //!   its shards, and below a shard the entities that are awake.
 //! - A [`Behaviour`] is what runs at an address; the floor above makes one for each incarnation.

@@ -37,6 +37,10 @@ use crate::{
     telemetry::{ActorInfo, ActorKind, ActorState, KindMeter, Meter},
 };
 
+/// A message of so many costs its sender a part of tokio's budget: a loop that tells an actor which keeps
+/// up with it would never end its turn, and a look at the budget for each message is a tenth of its price.
+const TURN_EVERY: u64 = 16;
+
 /// One address: its mailbox, its state, its meter, what it publishes.
 ///
 /// It exists from the first message until the entity sleeps with an empty mailbox; a sleeping entity
@@ -103,6 +107,8 @@ pub(super) enum Wanted {
 pub(super) enum Pushed {
     /// Nothing: whoever drains the mailbox will see it.
     Queued,
+    /// The same, and it is time to let others have a turn.
+    Turn,
     /// Ring, after the lock was given back.
     Ring(Bell),
     /// Have it woken, not before this delay.
@@ -257,6 +263,7 @@ impl Slot {
                 inner.rung = true;
                 Pushed::Ring(bell)
             }
+            _ if inner.accepted.is_multiple_of(TURN_EVERY) => Pushed::Turn,
             _ => Pushed::Queued,
         }
     }
@@ -380,6 +387,9 @@ impl Slot {
     }
 
     pub(super) fn charge_memory(&self, bytes: usize) {
+        if self.size() == bytes {
+            return;
+        }
         let before = self.size.swap(bytes, Ordering::Relaxed);
         let live = &self.floor.live_bytes;
         if bytes >= before {

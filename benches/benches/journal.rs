@@ -214,7 +214,7 @@ fn request(journal: &dyn Journal, address: Address, version: u64) -> Append {
         epoch: journal.epoch(address.shard()),
         address,
         expected_version: version,
-        events: vec![event()],
+        events: vec![event().into()],
         key: None,
         wake: Wake::Idle,
     }

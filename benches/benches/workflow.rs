@@ -188,7 +188,7 @@ async fn level(in_flight: usize, time: Duration) {
         futures_util::future::join_all(fresh.iter().map(|id| submit(&mesh, &caller, &ten, id))).await;
         let followed = feed.next().await.expect("records");
         for record in followed.records {
-            if peek_type(&record.bytes) == Some("RunSucceeded")
+            if peek_type(record.event.bytes()) == Some("RunSucceeded")
                 && let Some(at) = begun.remove(record.address.id())
             {
                 ended.push(at.elapsed());

@@ -199,7 +199,11 @@ async fn says_what_it_said(journal: &dyn Journal, folder: &Path, context: &str) 
         let entity = address(name);
         let events = journal.read(&entity, 1).await.unwrap();
         let expected: Vec<Bytes> = (1..=8).map(|version| event(&entity, version, LEN)).collect();
-        assert_eq!(events.into_iter().map(|event| event.bytes).collect::<Vec<_>>(), expected, "{context}: {name}");
+        assert_eq!(
+            events.into_iter().map(|event| event.event.bytes().clone()).collect::<Vec<_>>(),
+            expected,
+            "{context}: {name}"
+        );
     }
     let mut unfinished = journal.unfinished().await.unwrap();
     unfinished.sort_by(|one, other| one.0.cmp(&other.0));

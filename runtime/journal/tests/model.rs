@@ -205,7 +205,7 @@ impl World {
         }
         let outcome = journal
             .append(Append {
-                events: vec![event(entity, 999, 10)],
+                events: vec![event(entity, 999, 10).into()],
                 ..request(journal.as_ref(), entity, before + off, 1, LEN)
             })
             .await;

@@ -63,7 +63,7 @@ fn check(records: &[Recorded], first: &HashMap<Address, u64>) {
         *version += 1;
         assert_eq!(record.version, *version, "{} has a gap or a repeat", record.address);
         let text = format!("{} {}", record.address, record.version);
-        assert_eq!(record.bytes, Bytes::from(text));
+        assert_eq!(*record.event.bytes(), Bytes::from(text));
         let before = positions.insert(record.address.shard(), record.position);
         assert!(before.is_none_or(|before| before < record.position), "positions do not grow");
     }

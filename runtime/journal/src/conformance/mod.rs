@@ -15,7 +15,7 @@ use bytes::Bytes;
 use mesh_kernel::{
     BoxFuture,
     envelope::{Address, IdempotencyKey, TenantId, TenantScope},
-    ports::{Append, AppendOutcome, Journal, Wake},
+    ports::{Append, AppendOutcome, Event, Journal, Wake},
 };
 
 /// How the suite reaches an engine.
@@ -62,8 +62,8 @@ fn key(text: &str) -> IdempotencyKey {
 }
 
 /// Events that can be told apart: `<address> <version>`.
-fn events(address: &Address, after: u64, count: u64) -> Vec<Bytes> {
-    (1..=count).map(|nth| Bytes::from(format!("{address} {}", after + nth))).collect()
+fn events(address: &Address, after: u64, count: u64) -> Vec<Event> {
+    (1..=count).map(|nth| Bytes::from(format!("{address} {}", after + nth)).into()).collect()
 }
 
 fn request(journal: &dyn Journal, address: &Address, after: u64, count: u64) -> Append {
@@ -87,18 +87,18 @@ async fn append(journal: &dyn Journal, address: &Address, after: u64, count: u64
 }
 
 /// The versions and bytes that a read answers, or a panic.
-async fn read(journal: &dyn Journal, address: &Address, from: u64) -> Vec<(u64, Bytes)> {
+async fn read(journal: &dyn Journal, address: &Address, from: u64) -> Vec<(u64, Event)> {
     match journal.read(address, from).await {
         Ok(events) => events
             .into_iter()
             .inspect(|event| assert_eq!(event.address, *address, "an event of another entity"))
-            .map(|event| (event.version, event.bytes))
+            .map(|event| (event.version, event.event))
             .collect(),
         Err(error) => unreachable!("{address} cannot be read: {error}"),
     }
 }
 
 /// What a read from version `from` must answer when there are `last` events.
-fn expected(address: &Address, from: u64, last: u64) -> Vec<(u64, Bytes)> {
+fn expected(address: &Address, from: u64, last: u64) -> Vec<(u64, Event)> {
     (from..=last).zip(events(address, from - 1, last + 1 - from)).collect()
 }

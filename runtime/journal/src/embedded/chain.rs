@@ -28,7 +28,7 @@ pub(super) fn read(shared: &Shared, address: &Address, from_version: u64) -> Res
             address: address.clone(),
             version: record.version,
             position,
-            bytes: Bytes::copy_from_slice(record.envelope),
+            event: Bytes::copy_from_slice(record.envelope).into(),
         });
     })
     .map(|is_whole| {

@@ -103,13 +103,12 @@ impl EmbeddedJournal {
     }
 
     async fn submit_events(&self, append: Append, repeat: Option<u64>) -> AppendOutcome {
-        let size = append.events.iter().map(|event| record::len_of(append.address.as_str(), event)).sum();
+        let size = append.events.iter().map(|event| record::len_of(append.address.as_str(), event.bytes())).sum();
         if let Some(refusal) = self.refuse(&append, size) {
             return refusal;
         }
         let entity = self.shared.keys.of(append.address.as_str());
-        let tenant = self.shared.keys.tenant_of(append.address.as_str());
-        self.submit(What::Append { append, entity, tenant, repeat }, size).await
+        self.submit(What::Append { append, entity, repeat }, size).await
     }
 
     async fn submit(&self, what: What, size: usize) -> AppendOutcome {
@@ -284,8 +283,7 @@ impl Journal for EmbeddedJournal {
             };
             let stone = Tombstone::new(self.shared.keys.of(address.as_str()), parts);
             let (key, size) = (stone.key, record::HEAD + stone.len());
-            let tenant = self.shared.keys.tenant_of(address.as_str());
-            let what = What::Retire { stone, tenant, shard: address.shard().number(), version: expected_version };
+            let what = What::Retire { stone, address, version: expected_version };
             let outcome = self.submit(what, size).await;
             if matches!(outcome, AppendOutcome::Appended { .. } | AppendOutcome::Retired) {
                 self.snapshots.forget(key);

@@ -1,37 +1,36 @@
 //! Feeds: the log in order, up to what is durable, then live.
 //!
 //! A feed that keeps up takes batches from memory; one that lags reads them from the disk. It waits
-//! without polling: the writer wakes all feeds once for each batch.
+//! without polling: the writer wakes a feed once for each batch that holds what it asked for.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{sync::Arc, time::Duration};
 
 use mesh_kernel::{
     BoxFuture,
-    envelope::Shard,
+    envelope::{Address, Shard},
     ports::{Cursor, Feed, Followed, JournalError, Recorded},
 };
-use tokio::sync::watch;
 
 use super::{
+    bells::Bell,
     cursor::{self, Stand},
     error::damaged,
-    index,
-    log::{
-        Place,
-        record::{Kind, Record},
-        segment,
-    },
+    log::{Place, record::Kind, segment},
     scan::{self, Batch},
     shared::{End, Shared, WriterState},
+    tail::Kept,
 };
 
 /// About how much one answer holds, at most; a single batch may hold more. **Units**: bytes.
 const ANSWER_BYTES: usize = 256 * 1024;
 
+/// How long a feed that is not rung for everything stays behind, at most.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// One follower.
 pub(super) struct LogFeed {
     shared: Arc<Shared>,
-    ends: watch::Receiver<End>,
+    bell: Arc<Bell>,
     shard: Option<Shard>,
     stand: Stand,
 }
@@ -45,24 +44,24 @@ impl LogFeed {
                 .ok_or(JournalError::BadCursor)?,
         };
         let stand = scan::nothing_missed(&shared, stand)?;
-        shared.feeds.fetch_add(1, Ordering::AcqRel);
-        Ok(Self { ends: shared.end.subscribe(), shared, shard, stand })
+        Ok(Self { bell: shared.bells.hang(), shared, shard, stand })
     }
 
     /// What there is from here on, perhaps nothing; moves on only when it can be answered.
     async fn fetch(&mut self) -> Result<Vec<Recorded>, JournalError> {
         loop {
-            let end = *self.ends.borrow_and_update();
+            let end = self.shared.end();
             if self.stand.next_batch >= end.next_batch {
                 self.stand.position = self.stand.position.max(end.last);
                 return Ok(Vec::new());
             }
-            let mut stand = self.stand;
-            let mut batches = self.kept_in_memory(end);
-            if batches.is_empty() {
-                (batches, stand) = self.left_on_disk(end).await?;
-            }
-            let (records, stand) = self.decode(&batches, stand)?;
+            let (records, stand) = match self.kept_in_memory(end) {
+                Some(kept) => kept,
+                None => {
+                    let (batches, stand) = self.left_on_disk(end).await?;
+                    self.decode(&batches, stand)?
+                }
+            };
             self.stand = stand;
             if !records.is_empty() {
                 return Ok(records);
@@ -70,18 +69,29 @@ impl LogFeed {
         }
     }
 
-    fn kept_in_memory(&self, end: End) -> Vec<Batch> {
-        let tail = self.shared.tail.lock();
-        let mut batches = Vec::new();
-        let mut bytes = 0;
-        for number in self.stand.next_batch..end.next_batch {
-            let Some(kept) = tail.get(number).filter(|_| bytes < ANSWER_BYTES) else {
-                break;
-            };
-            bytes += kept.frame.len();
-            batches.push(Batch::kept(kept.place, kept.frame));
+    /// The next batches, when the first of them is still in memory.
+    fn kept_in_memory(&self, end: End) -> Option<(Vec<Recorded>, Stand)> {
+        let batches = self.kept(end);
+        let mut stand = self.stand;
+        let mut records = Vec::with_capacity(batches.iter().map(|kept| kept.events.len()).sum());
+        for kept in &batches {
+            records.extend(kept.events.iter().filter(|record| self.wants(&record.address)).cloned());
+            let place = Place { offset: kept.place.offset + kept.len as u64, ..kept.place };
+            stand = Stand { place, next_batch: kept.batch + 1, position: kept.last.unwrap_or(stand.position), ..stand };
         }
-        batches
+        (!batches.is_empty()).then_some((records, stand))
+    }
+
+    fn kept(&self, end: End) -> Vec<Kept> {
+        let tail = self.shared.tail.lock();
+        let mut bytes = 0;
+        (self.stand.next_batch..end.next_batch)
+            .map_while(|number| {
+                let kept = tail.get(number).filter(|_| bytes < ANSWER_BYTES)?;
+                bytes += kept.len;
+                Some(kept)
+            })
+            .collect()
     }
 
     async fn left_on_disk(&self, end: End) -> Result<(Vec<Batch>, Stand), JournalError> {
@@ -108,13 +118,12 @@ impl LogFeed {
                 if found.offset < from {
                     return Ok(());
                 }
-                if self.wants(&found.record) {
-                    records.push(Recorded {
-                        address: found.record.address.parse().map_err(|_| "the address of a record is none")?,
-                        version: found.record.version,
-                        position,
-                        bytes: batch.frame.slice_ref(found.record.envelope),
-                    });
+                if found.record.kind == Kind::Event {
+                    let address = found.record.address.parse().map_err(|_| "the address of a record is none")?;
+                    if self.wants(&address) {
+                        let event = batch.frame.slice_ref(found.record.envelope).into();
+                        records.push(Recorded { address, version: found.record.version, position, event });
+                    }
                 }
                 if found.record.kind != Kind::Wake {
                     stand.position = position;
@@ -130,16 +139,14 @@ impl LogFeed {
         Ok((records, stand))
     }
 
-    fn wants(&self, record: &Record<'_>) -> bool {
-        record.kind == Kind::Event
-            && self.shard.is_none_or(|shard| shard.number() == record.shard)
-            && !self.is_erased(record.address)
+    fn wants(&self, address: &Address) -> bool {
+        self.shard.is_none_or(|shard| shard == address.shard()) && !self.is_erased(address)
     }
 
     /// What an erased tenant left is nobody's any more, although its bytes may still be there.
-    fn is_erased(&self, address: &str) -> bool {
+    fn is_erased(&self, address: &Address) -> bool {
         let index = self.shared.index.read();
-        !index.erased.is_empty() && index.erased.contains_key(&self.shared.keys.of(index::tenant(address)))
+        !index.erased.is_empty() && index.erased.contains_key(&self.shared.keys.tenant_of(address.as_str()))
     }
 
     fn followed(&self, records: Vec<Recorded>) -> Followed {
@@ -152,6 +159,10 @@ impl LogFeed {
 }
 
 impl Feed for LogFeed {
+    fn only(&mut self, types: &'static [&'static str]) {
+        self.bell.only(types);
+    }
+
     fn next(&mut self) -> BoxFuture<'_, Result<Followed, JournalError>> {
         Box::pin(async move {
             loop {
@@ -162,8 +173,10 @@ impl Feed for LogFeed {
                 if *self.shared.state.lock() == WriterState::Closed {
                     return Err(JournalError::Closed);
                 }
-                if self.ends.changed().await.is_err() {
-                    return Err(JournalError::Closed);
+                if self.bell.may_miss() {
+                    let _looks_now_and_then = tokio::time::timeout(LOOK_EVERY, self.bell.rung()).await;
+                } else {
+                    self.bell.rung().await;
                 }
             }
         })
@@ -179,6 +192,6 @@ impl Feed for LogFeed {
 
 impl Drop for LogFeed {
     fn drop(&mut self) {
-        self.shared.feeds.fetch_sub(1, Ordering::AcqRel);
+        self.shared.bells.take_down(&self.bell);
     }
 }

@@ -1,6 +1,7 @@
 //! The embedded engine: a segmented log in one folder.
 
 mod backup;
+mod bells;
 mod chain;
 mod checkpoint;
 mod cursor;

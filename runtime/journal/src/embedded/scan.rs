@@ -28,10 +28,6 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn kept(place: Place, frame: Bytes) -> Self {
-        Self { place, frame, is_sparse: false }
-    }
-
     pub(super) fn walk(&self) -> Result<Walk<'_>, JournalError> {
         let head = frame::peek(&self.frame)
             .map_err(|_| damaged(&segment::name(self.place.segment), self.place.offset, "no batch lies here"))?;

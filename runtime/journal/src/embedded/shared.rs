@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::{
     Options,
+    bells::Bells,
     figures::Counters,
     hints::Hints,
     index::{Index, Keys},
@@ -47,7 +48,7 @@ pub(super) struct Shared {
     pub(super) end: watch::Sender<End>,
     /// The newest batches, for followers that keep up.
     pub(super) tail: Mutex<Tail>,
-    pub(super) feeds: AtomicUsize,
+    pub(super) bells: Bells,
     pub(super) state: Mutex<WriterState>,
     pub(super) hints: Hints,
     /// When events of retired entities were freed last: a count that grows through the store.
@@ -88,7 +89,7 @@ impl Shared {
             index: RwLock::new(std::mem::take(&mut recovered.index)),
             segments: RwLock::new(segments),
             end: watch::Sender::new(End { next_batch: recovered.standing.next_batch, last: recovered.last }),
-            feeds: AtomicUsize::new(0),
+            bells: Bells::default(),
             state: Mutex::default(),
             hints: Hints::default(),
             freed: AtomicU32::new(freed),

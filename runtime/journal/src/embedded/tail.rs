@@ -1,17 +1,21 @@
 //! The newest batches in memory: followers that keep up read nothing from the disk.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
-use bytes::Bytes;
+use mesh_kernel::ports::{Position, Recorded};
 
 use super::log::Place;
 
-/// One batch as it was written.
+/// One batch as it was recorded: what followers are told of it, shared by all of them.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
     pub(super) batch: u64,
     pub(super) place: Place,
-    pub(super) frame: Bytes,
+    /// Of its frame. **Units**: bytes.
+    pub(super) len: usize,
+    pub(super) events: Arc<[Recorded]>,
+    /// Of its last record that is no hint.
+    pub(super) last: Option<Position>,
 }
 
 /// The newest batches, without a gap, bounded in bytes.
@@ -31,13 +35,13 @@ impl Tail {
         if self.kept.back().is_some_and(|last| last.batch + 1 != kept.batch) {
             self.clear();
         }
-        self.bytes += kept.frame.len();
+        self.bytes += kept.len;
         self.kept.push_back(kept);
         while self.bytes > self.bytes_max {
             let Some(oldest) = self.kept.pop_front() else {
                 break;
             };
-            self.bytes -= oldest.frame.len();
+            self.bytes -= oldest.len;
         }
     }
 
@@ -58,7 +62,7 @@ mod tests {
     use super::*;
 
     fn kept(batch: u64, len: usize) -> Kept {
-        Kept { batch, place: Place { segment: 1, offset: 0 }, frame: Bytes::from(vec![0; len]) }
+        Kept { batch, place: Place { segment: 1, offset: 0 }, len, events: Arc::default(), last: None }
     }
 
     #[test]

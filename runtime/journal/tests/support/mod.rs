@@ -46,7 +46,7 @@ pub(crate) fn request(journal: &dyn Journal, address: &Address, after: u64, coun
         address: address.clone(),
         expected_version: after,
         epoch: journal.epoch(address.shard()),
-        events: (1..=count).map(|nth| event(address, after + nth, len)).collect(),
+        events: (1..=count).map(|nth| event(address, after + nth, len).into()).collect(),
         key: None,
         wake: Wake::Idle,
     }
@@ -192,7 +192,7 @@ impl Known {
             );
             for (version, recorded) in (1..).zip(&found) {
                 assert_eq!(recorded.version, version, "{context}: {address}");
-                assert_eq!(recorded.bytes, event(&address, version, self.len), "{context}: {address}");
+                assert_eq!(*recorded.event.bytes(), event(&address, version, self.len), "{context}: {address}");
             }
             assert_eq!(journal.version(&address).await.unwrap(), last, "{context}");
             count += found.len();

@@ -1,15 +1,21 @@
 //! Projections: read models built from the journal, each at its own cursor.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio_util::sync::CancellationToken;
 
 use super::Seen;
 use crate::{
-    envelope::decode,
-    ports::{Cursor, Followed, Journal, JournalError},
+    BoxFuture,
+    ports::{Cursor, Feed, Followed, Journal, JournalError},
     telemetry::ServiceMeter,
 };
+
+/// About how many events a projection is given at once, at most.
+const BATCH_MAX: usize = 8192;
 
 /// Why a projection could not take a batch.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +58,12 @@ pub trait Projection: Send + 'static {
         reflects: crate::ports::Position,
     ) -> Result<(), ProjectionError>;
 
+    /// What to wait for before the next events are taken, after a batch that took so long. A model that
+    /// writes ten events as cheaply as one rests a while. Nothing, unless it says so.
+    fn rest(&self, _took: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// Forgets everything, cursor included; called when its cursor is not one of this journal.
     fn reset(&mut self);
 }
@@ -74,11 +86,13 @@ pub async fn run_projection(
         }
         other => other?,
     };
+    feed.only(projection.interests());
     loop {
         let followed = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            followed = feed.next() => followed?,
+            followed = all_there_is(feed.as_mut()) => followed?,
         };
+        let started = Instant::now();
         let batch = interesting(&followed, projection.interests())?;
         meter.holds(batch.len());
         let mut delay = Duration::from_millis(50);
@@ -92,20 +106,37 @@ pub async fn run_projection(
             delay = (delay * 2).min(Duration::from_secs(5));
         }
         meter.handled(batch.len());
+        let rest = projection.rest(started.elapsed());
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = rest => {}
+        }
     }
+}
+
+/// Waits for events, and then takes what else is there, within reason.
+///
+/// INVARIANT: dropping it may lose events for this feed, so it is dropped only together with the feed.
+async fn all_there_is(feed: &mut dyn Feed) -> Result<Followed, JournalError> {
+    let mut followed = feed.next().await?;
+    while followed.records.len() < BATCH_MAX {
+        let more = feed.poll().await?;
+        if more.records.is_empty() {
+            break;
+        }
+        followed.records.extend(more.records);
+        (followed.cursor, followed.position) = (more.cursor, more.position);
+    }
+    Ok(followed)
 }
 
 pub(super) fn interesting(followed: &Followed, interests: &[&str]) -> Result<Vec<Seen>, crate::envelope::WireError> {
     let mut batch = Vec::new();
     for record in &followed.records {
         let wanted = interests.is_empty()
-            || crate::envelope::peek_type(&record.bytes).is_none_or(|name| interests.contains(&name));
+            || crate::envelope::peek_type(record.event.bytes()).is_none_or(|name| interests.contains(&name));
         if wanted {
-            batch.push(Seen {
-                envelope: Arc::new(decode(&record.bytes)?),
-                version: record.version,
-                position: record.position,
-            });
+            batch.push(Seen { envelope: record.event.envelope()?, version: record.version, position: record.position });
         }
     }
     Ok(batch)

@@ -62,6 +62,7 @@ pub async fn run_reactor(
         Err(JournalError::BadCursor | JournalError::Freed) => journal.follow(None, None)?,
         other => other?,
     };
+    feed.only(reactor.interests());
     loop {
         let followed = tokio::select! {
             () = stop.cancelled() => return Ok(()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    envelope::{Envelope, ErrorKind, Refusal, TenantScope, decode},
+    envelope::{Envelope, ErrorKind, Refusal, TenantScope},
     path::{Caller, Mesh},
     ports::{Cursor, Feed, Followed, JournalError, Position},
 };
@@ -87,10 +87,10 @@ impl Subscription {
         for record in followed.records {
             if self.scope.covers(record.address.tenant()) {
                 seen.push(Seen {
-                    envelope: Arc::new(
-                        decode(&record.bytes)
-                            .map_err(|error| Refusal::new("KER-0010", ErrorKind::Internal, error.to_string()))?,
-                    ),
+                    envelope: record
+                        .event
+                        .envelope()
+                        .map_err(|error| Refusal::new("KER-0010", ErrorKind::Internal, error.to_string()))?,
                     version: record.version,
                     position: record.position,
                 });

@@ -144,8 +144,8 @@ impl Entity {
         answered.version = span.last;
         for record in records.into_iter().take_while(|record| record.version <= span.last) {
             answered.position = record.position;
-            if let Ok(envelope) = crate::envelope::decode(&record.bytes) {
-                answered.events.push(Arc::new(envelope));
+            if let Ok(envelope) = record.event.envelope() {
+                answered.events.push(envelope);
             }
         }
         Ok(answered)

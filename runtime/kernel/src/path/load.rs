@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Services;
 use crate::{
     entity::{AnyState, ErasedDecider, KeyWindow, LoadError, restore},
-    envelope::{Address, Envelope, Timestamp, decode},
+    envelope::{Address, Envelope, Timestamp},
     ports::Position,
 };
 
@@ -46,7 +46,7 @@ pub(super) async fn load(
     let records = services.journal.read(address, loaded.version.max(1)).await?;
     for record in records {
         let (version, position) = (record.version, record.position);
-        let envelope = decode(&record.bytes).map_err(|source| LoadError::Wire { version, position, source })?;
+        let envelope = record.event.envelope().map_err(|source| LoadError::Wire { version, position, source })?;
         let expected = loaded.version + 1;
         if version > expected || version < loaded.version {
             return Err(LoadError::Gap { expected, found: version, position });
@@ -63,7 +63,7 @@ pub(super) async fn load(
         }
         loaded.position = position;
         loaded.last_at = envelope.occurred_at;
-        loaded.last = Some(Arc::new(envelope));
+        loaded.last = Some(envelope);
     }
     Ok(loaded)
 }

@@ -12,7 +12,7 @@ use super::{
     load,
 };
 use crate::{
-    envelope::{Address, Envelope, ErrorKind, Refusal, decode},
+    envelope::{Address, Envelope, ErrorKind, Refusal},
     ports::{JournalError, Position},
 };
 
@@ -60,10 +60,10 @@ impl Mesh {
         records
             .into_iter()
             .map(|record| {
-                let envelope = decode(&record.bytes).map_err(|error| {
+                let envelope = record.event.envelope().map_err(|error| {
                     Refusal::new("KER-0072", ErrorKind::Internal, format!("event {}: {error}", record.version))
                 })?;
-                Ok(Past { version: record.version, envelope: Arc::new(envelope) })
+                Ok(Past { version: record.version, envelope })
             })
             .collect()
     }
@@ -99,7 +99,7 @@ impl Mesh {
         let journal = &self.0.services.journal;
         let version = journal.version(address).await?;
         let records = journal.read(address, version.max(1)).await?;
-        Ok(records.last().and_then(|record| decode(&record.bytes).ok()).map(Arc::new))
+        Ok(records.last().and_then(|record| record.event.envelope().ok()))
     }
 
     fn published(&self, address: &Address) -> Option<Arc<Published>> {

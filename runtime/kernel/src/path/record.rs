@@ -10,8 +10,8 @@ use tracing::Instrument;
 use super::{entity::Entity, span::step};
 use crate::{
     actor::Crash,
-    envelope::{Envelope, ErrorKind, Refusal, encode},
-    ports::{Append, AppendOutcome, Position, Wake},
+    envelope::{Envelope, ErrorKind, Refusal},
+    ports::{Append, AppendOutcome, Event, Position, Wake},
 };
 
 /// What became of an append.
@@ -32,7 +32,7 @@ impl Entity {
             address: self.address.clone(),
             expected_version: self.version,
             epoch: self.services.journal.epoch(self.address.shard()),
-            events: events.iter().map(|event| encode(event)).collect(),
+            events: events.iter().map(Event::of).collect(),
             key: command.headers.idempotency_key.clone(),
             // A guess that errs towards waking; `apply` says what is true, see `Journal::settle`.
             wake: Wake::Now,

@@ -5,13 +5,17 @@
 //! ([`Journal::retire`]) or a whole tenant ([`Journal::erase`]); [`Journal::reclaim`] then frees the
 //! room. The embedded log and JetStream pass one conformance suite for this port.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 
 use crate::{
     BoxFuture,
-    envelope::{Address, IdempotencyKey, Shard, TenantScope, Timestamp},
+    envelope::{Address, Envelope, IdempotencyKey, Shard, TenantScope, Timestamp, WireError, decode, encode},
 };
 
 /// Where a record lies. Ordered within a shard only; opaque outside the engine.
@@ -44,6 +48,61 @@ pub enum Wake {
     At(Timestamp),
 }
 
+/// An event as the journal holds it: an envelope's bytes, decoded at most once by all who share it.
+///
+/// The engine looks at the bytes alone.
+#[derive(Clone)]
+pub struct Event {
+    bytes: Bytes,
+    decoded: Arc<OnceLock<Arc<Envelope>>>,
+}
+
+impl Event {
+    /// The event of this envelope.
+    pub fn of(envelope: &Arc<Envelope>) -> Self {
+        Self { bytes: encode(envelope), decoded: Arc::new(OnceLock::from(envelope.clone())) }
+    }
+
+    /// The envelope in wire form.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The envelope.
+    ///
+    /// **Cost**: a decode for the first who asks, nothing for whoever recorded it or asks later.
+    ///
+    /// # Errors
+    /// [`WireError`] when the bytes are none.
+    pub fn envelope(&self) -> Result<Arc<Envelope>, WireError> {
+        if let Some(envelope) = self.decoded.get() {
+            return Ok(envelope.clone());
+        }
+        let envelope = Arc::new(decode(&self.bytes)?);
+        Ok(self.decoded.get_or_init(|| envelope).clone())
+    }
+}
+
+impl From<Bytes> for Event {
+    fn from(bytes: Bytes) -> Self {
+        Self { bytes, decoded: Arc::default() }
+    }
+}
+
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Event {}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.bytes.fmt(f)
+    }
+}
+
 /// Events of one entity, to be recorded all or none.
 #[derive(Debug, Clone)]
 pub struct Append {
@@ -53,8 +112,8 @@ pub struct Append {
     pub expected_version: u64,
     /// The epoch of the lease under which the sender works.
     pub epoch: Epoch,
-    /// Envelopes in wire form, oldest first; never empty.
-    pub events: Vec<Bytes>,
+    /// Oldest first; never empty.
+    pub events: Vec<Event>,
     /// The key of the command that caused them, for telling a repeat from a conflict.
     pub key: Option<IdempotencyKey>,
     /// What the entity waits for afterwards.
@@ -147,8 +206,8 @@ pub struct Recorded {
     pub version: u64,
     /// Where it lies.
     pub position: Position,
-    /// The envelope in wire form.
-    pub bytes: Bytes,
+    /// The event itself.
+    pub event: Event,
 }
 
 /// A batch of records for a follower, and the cursor that stands behind them.
@@ -164,6 +223,10 @@ pub struct Followed {
 
 /// A follower's feed. Dropping it ends it.
 pub trait Feed: Send {
+    /// From now on only events of these types are awaited. A hint, given once and before the first
+    /// answer: others are still among the records, but may come late.
+    fn only(&mut self, _types: &'static [&'static str]) {}
+
     /// The next records: at least one, waiting for them when there is none.
     ///
     /// **Cancel safety**: a dropped future loses nothing; the next call answers the same records.

@@ -16,7 +16,7 @@ pub use cursors::Cursors;
 pub use effects::{Concurrency, EffectCall, Effects, Outcome};
 pub use identity::{Authenticator, Credential, Identity};
 pub use journal::{
-    Append, AppendOutcome, Cursor, Epoch, Feed, Followed, Health, Journal, JournalError, Position, Reclaim, Reclaimed,
-    Recorded, Retire, Snapshot, Wake,
+    Append, AppendOutcome, Cursor, Epoch, Event, Feed, Followed, Health, Journal, JournalError, Position, Reclaim,
+    Reclaimed, Recorded, Retire, Snapshot, Wake,
 };
 pub use policy::{Approvals, Approved, Decision, NoApprovals, Policy, Request};

@@ -1,8 +1,7 @@
 //! Group commit: check, encode, write, flush, publish, answer; in this order.
 
-use std::{io, sync::atomic::Ordering, time::Instant};
+use std::{io, time::Instant};
 
-use bytes::Bytes;
 use mesh_kernel::ports::{AppendOutcome, Position};
 
 use super::{Request, Writer};
@@ -60,14 +59,17 @@ impl Writer {
 
     /// Moves everything that others see. Only ever called after a flush that succeeded.
     fn publish(&mut self) {
-        self.keep_for_followers();
+        let kept = self.kept();
         self.advance();
         self.unmarked = true;
         let last = self.publish_index();
+        let (events, len) = (kept.events.clone(), kept.len as u64);
+        self.keep(Kept { last: Some(last), ..kept });
         self.shared.end.send_modify(|end| {
             end.next_batch = self.next_batch;
             end.last = end.last.max(last);
         });
+        self.shared.bells.ring(&events, len);
     }
 
     /// Moves the index to what the buffer says, and answers the newest position in it.
@@ -102,15 +104,21 @@ impl Writer {
         }
     }
 
-    pub(super) fn keep_for_followers(&self) {
-        if self.shared.feeds.load(Ordering::Acquire) == 0 {
-            return;
-        }
-        self.shared.tail.lock().push(Kept {
+    /// The batch in the buffer, as followers are told of it.
+    pub(super) fn kept(&mut self) -> Kept {
+        Kept {
             batch: self.next_batch,
             place: Place { segment: self.active.number, offset: self.offset },
-            frame: Bytes::copy_from_slice(&self.buffer),
-        });
+            len: self.buffer.len(),
+            events: self.told.drain(..).collect(),
+            last: None,
+        }
+    }
+
+    pub(super) fn keep(&self, kept: Kept) {
+        if !self.shared.bells.is_empty() {
+            self.shared.tail.lock().push(kept);
+        }
     }
 
     /// Takes the frame in the buffer as written.

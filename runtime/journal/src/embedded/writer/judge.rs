@@ -1,6 +1,9 @@
 //! What of a batch may be recorded, and its bytes.
 
-use mesh_kernel::ports::{Append, AppendOutcome, Position};
+use mesh_kernel::{
+    envelope::Address,
+    ports::{Append, AppendOutcome, Position, Recorded},
+};
 
 use super::{Request, What, Writer};
 use crate::embedded::{
@@ -21,6 +24,7 @@ impl Writer {
         self.stones.clear();
         self.ends.clear();
         self.verdicts.clear();
+        self.told.clear();
         self.event_bytes = 0;
         let start = frame::begin(&mut self.buffer);
         let mut count = 0;
@@ -40,14 +44,14 @@ impl Writer {
     /// the order in which they become durable.
     fn judge(&mut self, request: &Request) -> (AppendOutcome, u32) {
         match &request.what {
-            What::Append { append, entity, tenant, repeat } => self.judge_append(append, *entity, *tenant, *repeat),
-            What::Retire { stone, tenant, shard, version } => self.judge_retire(stone, *tenant, *shard, *version),
+            What::Append { append, entity, repeat } => self.judge_append(append, *entity, *repeat),
+            What::Retire { stone, address, version } => self.judge_retire(stone, address, *version),
             What::Erase { tenant } => self.judge_erase(*tenant),
         }
     }
 
-    fn judge_append(&mut self, append: &Append, entity: Key, tenant: Key, repeat: Option<u64>) -> (AppendOutcome, u32) {
-        let before = match self.standing(entity, tenant) {
+    fn judge_append(&mut self, append: &Append, entity: Key, repeat: Option<u64>) -> (AppendOutcome, u32) {
+        let before = match self.standing(entity, &append.address) {
             Ok(before) => before,
             Err(over) => return (over, 0),
         };
@@ -58,7 +62,7 @@ impl Writer {
         if version == 0 && self.pool.is_low() {
             return (self.pool.only_reserve_left(), 0);
         }
-        let tenant = before.map_or_else(|| self.tenant(tenant), |entry| entry.tenant);
+        let tenant = before.map_or_else(|| self.tenant(&append.address), |entry| entry.tenant);
         let (entry, bytes) = self.encode_events(append, before, tenant, repeat);
         self.event_bytes += bytes;
         self.pending.insert(entity, entry);
@@ -75,9 +79,15 @@ impl Writer {
     ) -> (Entry, u64) {
         let from = self.buffer.len();
         let (mut version, mut last) = before.map_or((0, Position(0)), |entry| (entry.version(), entry.last));
-        for (nth, envelope) in append.events.iter().enumerate() {
+        for (nth, event) in append.events.iter().enumerate() {
             let place = self.here();
             version += 1;
+            self.told.push(Recorded {
+                address: append.address.clone(),
+                version,
+                position: place,
+                event: event.clone(),
+            });
             let record = record::Record {
                 kind: Kind::Event,
                 address: append.address.as_str(),
@@ -87,7 +97,7 @@ impl Writer {
                 nth: nth as u16,
                 wake: append.wake,
                 key: repeat,
-                envelope,
+                envelope: event.bytes(),
             };
             record::push(&mut self.buffer, self.active.seed, &record);
             last = place;
@@ -95,8 +105,8 @@ impl Writer {
         (Entry::new(version, tenant, last, append.wake), (self.buffer.len() - from) as u64)
     }
 
-    fn judge_retire(&mut self, stone: &Tombstone, tenant: Key, shard: u8, expected: u64) -> (AppendOutcome, u32) {
-        let before = match self.standing(stone.key, tenant) {
+    fn judge_retire(&mut self, stone: &Tombstone, address: &Address, expected: u64) -> (AppendOutcome, u32) {
+        let before = match self.standing(stone.key, address) {
             Ok(before) => before,
             Err(over) => return (over, 0),
         };
@@ -105,7 +115,7 @@ impl Writer {
             return (AppendOutcome::WrongVersion { actual: version }, 0);
         }
         let position = self.here();
-        let len = self.encode_end(Kind::Retire, shard, version, &stone.encode());
+        let len = self.encode_end(Kind::Retire, address.shard().number(), version, &stone.encode());
         self.pending.remove(&stone.key);
         self.stones.push((stone.clone(), position, len));
         (AppendOutcome::Appended { version, position }, 1)
@@ -140,8 +150,10 @@ impl Writer {
     }
 
     /// The entity as it stands behind the buffer, unless it or its tenant has ended.
-    fn standing(&self, entity: Key, tenant: Key) -> Result<Option<Entry>, AppendOutcome> {
-        let ended = self.ends.iter().any(|(end, _)| *end == tenant)
+    fn standing(&self, entity: Key, address: &Address) -> Result<Option<Entry>, AppendOutcome> {
+        // Digests of tenants are made only where they are needed: most appends are of the living.
+        let tenant = || self.shared.keys.tenant_of(address.as_str());
+        let ended = !self.ends.is_empty() && self.ends.iter().any(|(end, _)| *end == tenant())
             || self.stones.iter().any(|(stone, ..)| stone.key == entity);
         if ended {
             return Err(AppendOutcome::Retired);
@@ -152,12 +164,13 @@ impl Writer {
         let index = self.shared.index.read();
         match index.entries.get(&entity) {
             Some(entry) => Ok(Some(*entry)),
-            None if index.is_over(entity, tenant) => Err(AppendOutcome::Retired),
+            None if index.is_over(entity, tenant()) => Err(AppendOutcome::Retired),
             None => Ok(None),
         }
     }
 
-    fn tenant(&self, key: Key) -> u32 {
+    fn tenant(&self, address: &Address) -> u32 {
+        let key = self.shared.keys.tenant_of(address.as_str());
         if let Some(number) = self.shared.index.read().known_tenant(key) {
             return number;
         }

@@ -40,6 +40,7 @@ impl Writer {
         self.pending.clear();
         self.stones.clear();
         self.ends.clear();
+        self.told.clear();
         self.event_bytes = 0;
         let start = frame::begin(&mut self.buffer);
         let count = self.encode_hints();
@@ -60,7 +61,8 @@ impl Writer {
     }
 
     fn publish_mark(&mut self) {
-        self.keep_for_followers();
+        let kept = self.kept();
+        self.keep(kept);
         self.advance();
         self.unmarked = false;
         self.publish_index();

@@ -18,7 +18,7 @@ use std::{
 
 use mesh_kernel::{
     envelope::Address,
-    ports::{AppendOutcome, JournalError, Position},
+    ports::{AppendOutcome, JournalError, Position, Recorded},
 };
 
 pub(super) use self::queue::{Queue, Request, What};
@@ -63,6 +63,8 @@ pub(super) struct Writer {
     ends: Vec<(Key, Position)>,
     /// Bytes of events in the buffer.
     event_bytes: u64,
+    /// The events in the buffer, for followers.
+    told: Vec<Recorded>,
     verdicts: Vec<AppendOutcome>,
     /// Taken and not known to be durable; and how many of them are in the buffer.
     hints: Vec<(Address, Hint)>,
@@ -87,6 +89,7 @@ impl Writer {
             stones: Vec::new(),
             ends: Vec::new(),
             event_bytes: 0,
+            told: Vec::new(),
             verdicts: Vec::new(),
             hints: Vec::new(),
             hints_encoded: 0,
@@ -154,5 +157,6 @@ impl Drop for CloseAtEnd {
         *self.shared.state.lock() = WriterState::Closed;
         // Feeds that wait hear that there will be nothing more.
         self.shared.end.send_modify(|_| {});
+        self.shared.bells.ring_all();
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use mesh_kernel::ports::{Append, AppendOutcome};
+use mesh_kernel::{
+    envelope::Address,
+    ports::{Append, AppendOutcome},
+};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -24,14 +27,13 @@ pub(in crate::embedded) enum What {
     /// Events of an entity.
     Append {
         append: Append,
-        /// The entity's key in the index, and its tenant's.
+        /// The entity's key in the index.
         entity: Key,
-        tenant: Key,
         /// A digest of the command's key.
         repeat: Option<u64>,
     },
     /// The end of an entity.
-    Retire { stone: Tombstone, tenant: Key, shard: u8, version: u64 },
+    Retire { stone: Tombstone, address: Address, version: u64 },
     /// The end of a tenant.
     Erase { tenant: Key },
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use mesh_kernel::{
-    envelope::{Address, Envelope, decode, peek_type},
+    envelope::{Address, Envelope, peek_type},
     ports::{Cursor, Cursors, Feed, Journal, JournalError, Recorded},
 };
 use mesh_proto::otlp::trace::v1::Span;
@@ -64,7 +64,7 @@ async fn tell_all(
         };
         for record in followed.records.iter().filter(|record| is_end(record)) {
             let history = history(journal.as_ref(), &record.address, record.version).await?;
-            let spans = spans(&history, sampler);
+            let spans = spans(history.iter().map(Arc::as_ref), sampler);
             if !spans.is_empty() {
                 sink.send(spans).await;
             }
@@ -83,15 +83,15 @@ fn begin(journal: &dyn Journal, from: Option<Cursor>, now: Option<Cursor>) -> Re
 
 fn is_end(record: &Recorded) -> bool {
     (record.address.platform(), record.address.kind()) == ("control-plane", "run")
-        && peek_type(&record.bytes).is_some_and(|name| ENDS.contains(&name))
+        && peek_type(record.event.bytes()).is_some_and(|name| ENDS.contains(&name))
 }
 
 /// The run's events up to this one; those that cannot be read are told of when they are read for a
 /// better reason.
-async fn history(journal: &dyn Journal, run: &Address, until: u64) -> Result<Vec<Envelope>, JournalError> {
+async fn history(journal: &dyn Journal, run: &Address, until: u64) -> Result<Vec<Arc<Envelope>>, JournalError> {
     let records = journal.read(run, 1).await?;
     let until = records.into_iter().take_while(|record| record.version <= until);
-    Ok(until.filter_map(|record| decode(&record.bytes).ok()).collect())
+    Ok(until.filter_map(|record| record.event.envelope().ok()).collect())
 }
 
 /// Sends the path's spans every now and then, and what is left when the node stops. What the collector

@@ -42,11 +42,18 @@ struct Inner {
     idle: Mutex<Vec<Connection>>,
     moved: watch::Sender<Standing>,
     ring: Arc<KeyRing>,
+    /// How many wait for the lists to come further.
+    waiting: watch::Sender<usize>,
 }
 
 impl ReadModel {
-    pub(super) fn new(path: PathBuf, moved: watch::Sender<Standing>, ring: Arc<KeyRing>) -> Self {
-        Self(Arc::new(Inner { path, idle: Mutex::new(Vec::new()), moved, ring }))
+    pub(super) fn new(
+        path: PathBuf,
+        moved: watch::Sender<Standing>,
+        ring: Arc<KeyRing>,
+        waiting: watch::Sender<usize>,
+    ) -> Self {
+        Self(Arc::new(Inner { path, idle: Mutex::new(Vec::new()), moved, ring, waiting }))
     }
 
     /// The keys that are accepted now, for [`Keys`](super::Keys).
@@ -189,12 +196,29 @@ impl Lists for ReadModel {
     fn wait_for<'a>(&'a self, position: Position, timeout: Duration) -> BoxFuture<'a, Result<Position, Refusal>> {
         let mut moved = self.0.moved.subscribe();
         Box::pin(async move {
+            let _waiting = Waiting::new(&self.0.waiting);
             let reached = moved.wait_for(|standing| standing.position >= position);
             match tokio::time::timeout(timeout, reached).await {
                 Ok(Ok(standing)) => Ok(standing.position),
                 Ok(Err(_)) | Err(_) => Err(late(position)),
             }
         })
+    }
+}
+
+/// Somebody who waits, until it is dropped.
+struct Waiting<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a watch::Sender<usize>) -> Self {
+        waiting.send_modify(|waiting| *waiting += 1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|waiting| *waiting = waiting.saturating_sub(1));
     }
 }
 

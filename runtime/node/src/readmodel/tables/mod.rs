@@ -3,9 +3,9 @@
 pub(super) mod approvals;
 pub(super) mod blueprints;
 pub(super) mod definitions;
+mod fold;
 pub(super) mod products;
 pub(super) mod runs;
-mod steps;
 pub(super) mod tenants;
 
 use mesh_kernel::{entity::decode_tagged, envelope::Envelope, follow::Seen};
@@ -19,13 +19,13 @@ use super::keys::KeyChange;
 pub(super) struct Batch {
     /// Changes of the key ring, to be made once the transaction stands.
     pub(super) keys: Vec<KeyChange>,
-    steps: steps::Moves,
+    runs: fold::Runs,
 }
 
 impl Batch {
     /// Writes what was held back; the last thing before the transaction stands.
     pub(super) fn finish(&mut self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
-        self.steps.write_all(tx)
+        self.runs.write(tx)
     }
 }
 
@@ -33,7 +33,7 @@ impl Batch {
 pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen, batch: &mut Batch) -> rusqlite::Result<()> {
     let subject = &seen.envelope.headers.subject;
     match (subject.platform(), subject.kind()) {
-        ("control-plane", "run") => runs::apply(tx, seen, &mut batch.steps),
+        ("control-plane", "run") => runs::apply(tx, seen, &mut batch.runs),
         ("control-plane", "definition") => definitions::apply(tx, seen),
         ("control-plane", "blueprint") => blueprints::apply(tx, seen),
         ("control-plane", "tenant") => tenants::apply(tx, seen, batch),

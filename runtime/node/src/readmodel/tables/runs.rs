@@ -1,15 +1,18 @@
 //! The list of runs, with how many of their steps are in which phase.
 
-use mesh_kernel::{envelope::TenantScope, follow::Seen};
+use mesh_kernel::{
+    envelope::{TenantScope, Timestamp},
+    follow::Seen,
+};
 use mesh_proto::v1::RunState;
 use mesh_skills::contract::Failure;
-use mesh_workflows::run::{Event, SubmitRun};
-use rusqlite::{Connection, Row, Transaction, named_params};
+use mesh_workflows::run::Event;
+use rusqlite::{Connection, Row, Transaction};
 use serde::Deserialize;
 
 use super::{
-    decoded, steps,
-    steps::{Moves, Phase},
+    decoded,
+    fold::{Moving, Phase, Runs},
     unreadable,
 };
 use crate::{
@@ -17,37 +20,36 @@ use crate::{
     readmodel::query::{Query, QueryError, Rows, instant, instant_if, state, unsigned},
 };
 
-pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen, steps: &mut Moves) -> rusqlite::Result<()> {
+pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen, runs: &mut Runs) -> rusqlite::Result<()> {
     if let Some(to) = phase(&seen.envelope.event_type) {
-        step(seen, to, steps);
-        return Ok(());
+        return step(tx, seen, to, runs);
     }
     let Some(event) = decoded::<Event>(&seen.envelope) else { return Ok(()) };
-    if let Event::StepsSkipped { steps: skipped, .. } = &event {
-        skipped.iter().for_each(|step| steps.step(seen, step, Phase::Done));
-        return Ok(());
+    if let Event::RunSubmitted(submit) = &event {
+        runs.submitted(seen, submit);
+    } else if let Some(run) = runs.of(tx, seen)? {
+        moved(run, event, seen.envelope.occurred_at);
     }
-    steps.write_run(tx, seen)?;
+    Ok(())
+}
+
+fn moved(run: &mut Moving, event: Event, at: Timestamp) {
     match event {
-        Event::RunSubmitted(submit) => submitted(tx, seen, &submit),
-        Event::RunStarted {} => started(tx, seen),
-        Event::RunPaused { .. } => stands(tx, seen, RunState::Paused),
-        Event::RunResumed { .. } => resumed(tx, seen),
-        Event::CompensationStarted { .. } => stands(tx, seen, RunState::Compensating),
-        Event::RunSucceeded { .. } => ended(tx, seen, RunState::Succeeded, None),
+        Event::RunStarted {} => run.started(at),
+        Event::RunPaused { .. } => run.state = RunState::Paused,
+        Event::RunResumed { .. } => run.resumed(),
+        Event::CompensationStarted { .. } => run.state = RunState::Compensating,
+        Event::StepsSkipped { steps, .. } => steps.iter().for_each(|step| run.step(step, Phase::Done)),
+        Event::RunSucceeded { .. } => run.ended(RunState::Succeeded, at, None),
         Event::RunFailed { failure, step, .. } => {
-            ended(tx, seen, RunState::Failed, Some(failure_row(&failure, step.as_deref())))
+            run.ended(RunState::Failed, at, Some(failure_row(&failure, step.as_deref())));
         }
-        Event::RunCancelled { reason, .. } => ended(tx, seen, RunState::Cancelled, Some(cancelled_row(reason))),
+        Event::RunCancelled { reason, .. } => run.ended(RunState::Cancelled, at, Some(cancelled_row(reason))),
         Event::RunRetried { reset, .. } => {
-            reset.iter().for_each(|step| steps.step(seen, step, Phase::Pending));
-            steps.write_run(tx, seen)?;
-            retried(tx, seen)
+            reset.iter().for_each(|step| run.step(step, Phase::Pending));
+            run.retried();
         }
-        _ => {
-            steps.run_moved(seen);
-            Ok(())
-        }
+        _ => {}
     }
 }
 
@@ -63,7 +65,7 @@ fn phase(event: &str) -> Option<Phase> {
 }
 
 /// An event that moves a step and not the run. An item moves nothing: its step does.
-fn step(seen: &Seen, to: Phase, steps: &mut Moves) {
+fn step(tx: &Transaction<'_>, seen: &Seen, to: Phase, runs: &mut Runs) -> rusqlite::Result<()> {
     /// Which step; what the event carries beside it is not read.
     #[derive(Deserialize)]
     struct Of {
@@ -71,94 +73,19 @@ fn step(seen: &Seen, to: Phase, steps: &mut Moves) {
         #[serde(default)]
         item: Option<u32>,
     }
-    match serde_json::from_slice(&seen.envelope.payload) {
-        Ok(Of { step, item: None }) => steps.step(seen, &step, to),
-        Ok(_) => steps.run_moved(seen),
-        Err(error) => unreadable(&seen.envelope, &error),
+    let of: Of = match serde_json::from_slice(&seen.envelope.payload) {
+        Ok(of) => of,
+        Err(error) => {
+            unreadable(&seen.envelope, &error);
+            return Ok(());
+        }
+    };
+    if let Some(run) = runs.of(tx, seen)?
+        && of.item.is_none()
+    {
+        run.step(&of.step, to);
     }
-}
-
-fn submitted(tx: &Transaction<'_>, seen: &Seen, submit: &SubmitRun) -> rusqlite::Result<()> {
-    let subject = &seen.envelope.headers.subject;
-    let parent = submit.parent.as_ref();
-    tx.prepare_cached(
-        "INSERT OR REPLACE INTO runs (tenant, id, definition, number, digest, project, state, created, trace,
-            submitted_by, parent_run, parent_step, total, version)
-         VALUES (:tenant, :id, :definition, :number, :digest, :project, :state, :created, :trace,
-            :submitted_by, :parent_run, :parent_step, :total, :version)",
-    )?
-    .execute(named_params! {
-        ":tenant": subject.tenant().as_str(),
-        ":id": subject.id(),
-        ":definition": submit.definition.name,
-        ":number": submit.definition.version,
-        ":digest": submit.definition.digest.to_string(),
-        ":project": submit.project,
-        ":state": RunState::Created as i32,
-        ":created": seen.envelope.occurred_at.unix_nanos(),
-        ":trace": seen.envelope.trace_id.as_str(),
-        ":submitted_by": submit.submitted_by.as_deref().unwrap_or_default(),
-        ":parent_run": parent.map(|parent| parent.run.id()),
-        ":parent_step": parent.map(|parent| parent.step.as_ref()),
-        ":total": submit.workflow.steps_len(),
-        ":version": seen.version,
-    })
-    .map(drop)
-}
-
-fn started(tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {
-    let subject = &seen.envelope.headers.subject;
-    tx.prepare_cached("UPDATE runs SET started = coalesce(started, ?3) WHERE tenant = ?1 AND id = ?2")?.execute((
-        subject.tenant().as_str(),
-        subject.id(),
-        seen.envelope.occurred_at.unix_nanos(),
-    ))?;
-    stands(tx, seen, RunState::Running)
-}
-
-/// A run that was paused before its first step is as if only submitted.
-fn resumed(tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {
-    let subject = &seen.envelope.headers.subject;
-    tx.prepare_cached(
-        "UPDATE runs SET state = iif(started IS NULL, ?4, ?5), version = ?3 WHERE tenant = ?1 AND id = ?2",
-    )?
-    .execute((
-        subject.tenant().as_str(),
-        subject.id(),
-        seen.version,
-        RunState::Created as i32,
-        RunState::Running as i32,
-    ))
-    .map(drop)
-}
-
-fn stands(tx: &Transaction<'_>, seen: &Seen, state: RunState) -> rusqlite::Result<()> {
-    let subject = &seen.envelope.headers.subject;
-    tx.prepare_cached("UPDATE runs SET state = ?4, version = ?3 WHERE tenant = ?1 AND id = ?2")?
-        .execute((subject.tenant().as_str(), subject.id(), seen.version, state as i32))
-        .map(drop)
-}
-
-fn ended(tx: &Transaction<'_>, seen: &Seen, state: RunState, failure: Option<FailureRow>) -> rusqlite::Result<()> {
-    let subject = &seen.envelope.headers.subject;
-    // What was under way when the run ended was cut short: nothing of it runs or waits any more.
-    tx.prepare_cached(
-        "UPDATE runs SET state = :state, ended = :ended, failed_step = :step, failed_class = :class,
-            failed_code = :code, failed_text = :text, running = 0, waiting = 0, version = :version
-         WHERE tenant = :tenant AND id = :id",
-    )?
-    .execute(named_params! {
-        ":tenant": subject.tenant().as_str(),
-        ":id": subject.id(),
-        ":state": state as i32,
-        ":ended": seen.envelope.occurred_at.unix_nanos(),
-        ":step": failure.as_ref().map(|failure| failure.step_id.as_str()),
-        ":class": failure.as_ref().map(|failure| failure.class.as_str()),
-        ":code": failure.as_ref().map(|failure| failure.code.as_str()),
-        ":text": failure.as_ref().map(|failure| failure.message.as_str()),
-        ":version": seen.version,
-    })?;
-    steps::run_ended(tx, seen, state == RunState::Failed)
+    Ok(())
 }
 
 fn failure_row(failure: &Failure, step: Option<&str>) -> FailureRow {
@@ -172,16 +99,6 @@ fn failure_row(failure: &Failure, step: Option<&str>) -> FailureRow {
 
 fn cancelled_row(reason: String) -> FailureRow {
     FailureRow { class: "cancelled".to_owned(), message: reason, ..FailureRow::default() }
-}
-
-fn retried(tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {
-    let subject = &seen.envelope.headers.subject;
-    tx.prepare_cached(
-        "UPDATE runs SET ended = NULL, failed_step = NULL, failed_class = NULL, failed_code = NULL,
-            failed_text = NULL WHERE tenant = ?1 AND id = ?2",
-    )?
-    .execute((subject.tenant().as_str(), subject.id()))?;
-    stands(tx, seen, RunState::Running)
 }
 
 /// What a row of the list shows: all but the phases of steps, which may be long.

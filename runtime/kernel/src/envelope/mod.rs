@@ -13,6 +13,7 @@ mod refusal;
 mod scope;
 mod time;
 mod wire;
+mod writer;
 
 pub use address::{Address, AddressError, Kind, Shard};
 pub use ids::{CorrelationId, EventId, IdError, IdempotencyKey, ModuleId, ProjectId, TenantId, TraceId};

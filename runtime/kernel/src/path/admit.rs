@@ -9,7 +9,7 @@ use tracing::Instrument;
 use super::{Caller, Mesh, span::step};
 use crate::{
     envelope::{Address, Envelope, ErrorKind, Refusal},
-    ports::{Approved, Decision, Request},
+    ports::{Decision, Request},
     tenant::StreamPermit,
 };
 
@@ -20,24 +20,24 @@ pub(super) enum Entry {
 }
 
 impl Mesh {
-    /// Step 2: asks quota and policy, and answers the command that may be sent.
+    /// Step 2: asks quota and policy. The command then says by which policy it came in.
     ///
     /// # Errors
     /// `NotFound` for another tenant's address, `ResourceExhausted` over the quota,
     /// `PermissionDenied` from the policy, `FailedPrecondition` while it waits for an approval.
-    pub(super) async fn admit(&self, caller: &Caller, mut command: Envelope) -> Result<Envelope, Refusal> {
+    pub(super) async fn admit(&self, caller: &Caller, command: &mut Envelope) -> Result<(), Refusal> {
         let span = step!("admit", self.0.services, &command.trace_id, command.headers.subject);
         let entry = span.in_scope(|| self.enter(caller, &command.event_type, Some(&command.headers.subject)))?;
         match entry {
             Entry::Free(policy) => {
                 command.headers.admitted_by = policy;
-                Ok(command)
             }
             Entry::Held(policy) => {
-                let asked = self.0.approvals.ask(caller.scope(), command, policy).instrument(span);
-                asked.await.map(Approved::admitted)
+                let asked = self.0.approvals.ask(caller.scope(), command.clone(), policy).instrument(span);
+                *command = asked.await?.admitted();
             }
         }
+        Ok(())
     }
 
     /// Step 2 for what reads no single entity: lists, and what only checks its input.

@@ -116,22 +116,27 @@ impl Mesh {
         key: IdempotencyKey,
     ) -> Result<(), Refusal> {
         let caller = self.on_behalf(part, &TenantScope::proven(cause.tenant_id.clone()), cause);
-        let envelope = self.caused(part, cause, to, command, key);
-        let kept = envelope.clone();
-        match self.pass(&caller, envelope).await {
+        let mut envelope = self.caused(part, cause, to, command, key);
+        let admitted = self.admit(&caller, &mut envelope).await;
+        let envelope = Arc::new(envelope);
+        let answer = match admitted {
+            Ok(()) => self.forward(envelope.clone()).await,
+            Err(refusal) => Err(refusal),
+        };
+        match answer {
             // It waits at the approval, which sends it.
             Err(refusal) if refusal.code == Approved::WAITS => Ok(()),
             answer => answer.map(drop).inspect_err(|refusal| {
                 if refusal.retry == Retry::Never {
-                    self.bury(kept, refusal);
+                    self.bury(envelope, refusal);
                 }
             }),
         }
     }
 
-    fn bury(&self, envelope: Envelope, refusal: &Refusal) {
+    fn bury(&self, envelope: Arc<Envelope>, refusal: &Refusal) {
         self.0.dead_letters.put(DeadLetter {
-            envelope: Arc::new(envelope),
+            envelope,
             reason: DeadReason::Refused,
             attempts: 1,
             at: self.0.services.clock.now(),
@@ -148,7 +153,7 @@ impl Mesh {
         self.admit_query(caller, "ReplayDeadLetter", Some(&letter.headers.subject))?;
         let mut envelope = letter.clone();
         envelope.headers.deadline = None;
-        self.forward(envelope).await
+        self.forward(Arc::new(envelope)).await
     }
 
     /// Sends a command that has waited for its approval, under the principal that sent it. It is done
@@ -160,19 +165,19 @@ impl Mesh {
         let Headers { principal, subject, .. } = &approved.command.headers;
         let caller = Caller::inside(scope.clone(), principal.clone());
         self.enter(&caller, &approved.command.event_type, Some(subject))?;
-        self.forward(approved.admitted()).await
+        self.forward(Arc::new(approved.admitted())).await
     }
 
     /// Steps 2 to 4; the entity does 5 to 8.
-    async fn pass(&self, caller: &Caller, envelope: Envelope) -> Result<Answered, Refusal> {
-        let admitted = self.admit(caller, envelope).await?;
-        self.forward(admitted).await
+    async fn pass(&self, caller: &Caller, mut envelope: Envelope) -> Result<Answered, Refusal> {
+        self.admit(caller, &mut envelope).await?;
+        self.forward(Arc::new(envelope)).await
     }
 
     /// Steps 3 and 4, for what is admitted.
-    async fn forward(&self, envelope: Envelope) -> Result<Answered, Refusal> {
+    async fn forward(&self, envelope: Arc<Envelope>) -> Result<Answered, Refusal> {
         let lane = self.route(&envelope)?;
-        self.deliver(Arc::new(envelope), lane).await
+        self.deliver(envelope, lane).await
     }
 }
 

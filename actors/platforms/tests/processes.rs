@@ -62,6 +62,7 @@ fn call(work: &Work, cancelled: &CancellationToken) -> EffectCall {
             input: serde_json::to_vec(work).unwrap().into(),
             timeout: None,
         },
+        asked_before: false,
         cause: Arc::new(Envelope {
             event_id: event_id.clone(),
             event_type: "WorkloadRequested".into(),

@@ -192,6 +192,18 @@ async fn idle_entities_sleep_when_memory_is_short_and_none_is_refused_for_ever()
 }
 
 #[tokio::test]
+async fn of_two_idle_entities_the_one_that_is_done_sleeps_first() {
+    let stage = stage(patient()).await;
+    for address in [STUCK, OTHER] {
+        stage.call(address, "ok 1 1").await.unwrap();
+    }
+    let slot = |address: &str| stage.directory.slot(&address.parse().unwrap());
+    slot(OTHER).unwrap().done(true);
+    until("it sleeps", || slot(OTHER).is_none()).await;
+    assert_eq!(slot(STUCK).unwrap().state(), ActorState::Live);
+}
+
+#[tokio::test]
 async fn an_entity_that_is_kept_awake_is_not_put_to_sleep() {
     let mut config = patient();
     config.idle_after = Duration::ZERO;

@@ -75,6 +75,8 @@ pub struct Manifest {
     pub effect: Effect,
     /// How long it may take when the step does not say.
     pub timeout: Duration,
+    /// It answers at once and waits for nothing: it is called without a task and a clock of its own.
+    pub is_instant: bool,
     /// How it may fail, beside cancelled and internal, which every skill may.
     pub failures: Vec<FailureClass>,
     /// What it must be allowed to do.
@@ -95,6 +97,7 @@ impl Manifest {
             output: Value::Bool(true),
             effect: Effect::Pure,
             timeout: Duration::from_secs(60),
+            is_instant: false,
             failures: Vec::new(),
             permissions: Vec::new(),
             examples: Vec::new(),
@@ -126,6 +129,13 @@ impl Manifest {
     #[must_use]
     pub fn within(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// It answers at once: it must never wait, nor compute for longer than a few microseconds.
+    #[must_use]
+    pub fn at_once(mut self) -> Self {
+        self.is_instant = true;
         self
     }
 

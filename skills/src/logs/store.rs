@@ -57,7 +57,7 @@ pub struct LogEntry {
 
 /// All logs of a node, below one folder: `tenant/run/step/item-attempt.ndjson`.
 pub struct LogStore {
-    folder: PathBuf,
+    folder: Arc<Path>,
     clock: Arc<dyn Clock>,
     topics: Arc<Topics>,
 }
@@ -68,9 +68,16 @@ impl LogStore {
     /// # Errors
     /// [`LogError::Io`] when it cannot be made.
     pub fn open(folder: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Result<Arc<Self>, LogError> {
-        let folder = folder.into();
+        let folder: PathBuf = folder.into();
         fs::create_dir_all(&folder).map_err(|source| LogError::Io { path: folder.display().to_string(), source })?;
-        Ok(Arc::new(Self { folder, clock, topics: Arc::default() }))
+        Ok(Arc::new(Self { folder: folder.into(), clock, topics: Arc::default() }))
+    }
+
+    /// A log to write, of an attempt that nobody has begun.
+    ///
+    /// **Cost**: nothing on the disk; the file is made with the first line.
+    pub fn first_writer(&self, scope: &TenantScope, id: LogId) -> LogWriter {
+        LogWriter::new(self.place(scope, id), self.clock.clone())
     }
 
     /// A log to write. One that is there already goes on at its end: the attempt was asked for
@@ -81,9 +88,8 @@ impl LogStore {
     /// # Errors
     /// [`LogError::Id`] when the id names no file.
     pub fn writer(&self, scope: &TenantScope, id: &LogId) -> Result<LogWriter, LogError> {
-        let path = self.path(scope, id)?;
-        let written = fs::metadata(&path).is_ok_and(|file| file.len() > 0);
-        let place = Place { tenant: scope.tenant().clone(), id: id.clone(), path, topics: self.topics.clone() };
+        let place = self.place(scope, id.clone());
+        let written = fs::metadata(place.path()?).is_ok_and(|file| file.len() > 0);
         let writer = LogWriter::new(place, self.clock.clone());
         if written {
             writer.note("asked for again: the outcome of the lines above was never recorded");
@@ -132,8 +138,12 @@ impl LogStore {
         self.topics.of(scope.tenant(), run)
     }
 
+    fn place(&self, scope: &TenantScope, id: LogId) -> Place {
+        Place { folder: self.folder.clone(), tenant: scope.tenant().clone(), id, topics: self.topics.clone() }
+    }
+
     fn path(&self, scope: &TenantScope, id: &LogId) -> Result<PathBuf, LogError> {
-        Ok(self.folder.join(scope.tenant().as_str()).join(id.path()?))
+        Ok(self.place(scope, id.clone()).path()?)
     }
 
     fn run_folder(&self, scope: &TenantScope, run: &str) -> Result<PathBuf, LogError> {

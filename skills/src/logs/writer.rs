@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    LineKind, LogId, LogLine, Progress,
+    LineKind, LogId, LogIdError, LogLine, Progress,
     store::open_to_append,
     topic::{Topic, Topics},
 };
@@ -62,10 +62,18 @@ struct Open {
 
 /// Where a log lies, and who must be told of it.
 pub(super) struct Place {
+    /// Of all logs.
+    pub(super) folder: Arc<Path>,
     pub(super) tenant: TenantId,
     pub(super) id: LogId,
-    pub(super) path: PathBuf,
     pub(super) topics: Arc<Topics>,
+}
+
+impl Place {
+    /// Its file.
+    pub(super) fn path(&self) -> Result<PathBuf, LogIdError> {
+        Ok(self.folder.join(self.tenant.as_str()).join(self.id.path()?))
+    }
 }
 
 struct State {
@@ -145,7 +153,7 @@ impl State {
             return None;
         }
         self.write(place, line).unwrap_or_else(|error| {
-            tracing::warn!(log = %place.path.display(), %error, "a log cannot be written and is given up; free some space");
+            tracing::warn!(log = ?place.id, %error, "a log cannot be written and is given up; free some space");
             self.file = None;
             self.given_up = true;
             self.so_far.truncated = true;
@@ -156,7 +164,7 @@ impl State {
     /// Writes the line, or the note that lines are missing from here on.
     fn write(&mut self, place: &Place, line: &LogLine) -> io::Result<Option<Arc<Topic>>> {
         if self.file.is_none() {
-            let (file, so_far) = open_to_append(&place.path)?;
+            let (file, so_far) = open_to_append(&place.path().map_err(io::Error::other)?)?;
             self.so_far = so_far;
             self.file = Some((file, place.topics.of(&place.tenant, &place.id.run)));
         }

@@ -12,6 +12,7 @@ impl Default for ValuePass {
     fn default() -> Self {
         Self(
             Manifest::new("value.pass", "Gives back the value that it got, whatever it is, and writes nothing.")
+                .at_once()
                 .takes(json!({
                     "type": "object",
                     "required": ["value"],

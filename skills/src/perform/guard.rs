@@ -1,7 +1,8 @@
 //! One call of a skill, bounded in time, with its panics caught.
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::task::{JoinError, JoinHandle};
 
@@ -11,11 +12,19 @@ use crate::contract::{Call, Failure, Skill};
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// Calls the skill in a task of its own, so that neither a panic nor a skill that never yields
-/// takes anything else with it.
+/// takes anything else with it. One that says that it answers at once needs none.
 pub(super) async fn call(skill: Arc<dyn Skill>, call: Call, timeout: Duration) -> Result<Value, Failure> {
     let token = call.cancelled.clone();
-    let name = skill.manifest().name.clone();
-    let mut task = Guarded(mesh_kernel::task::spawn("skill", async move { skill.call(call).await }));
+    let (name, is_instant) = (skill.manifest().name.clone(), skill.manifest().is_instant);
+    let mut calling = Box::pin(async move { skill.call(call).await });
+    if is_instant {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| calling.as_mut().now_or_never())) {
+            Ok(Some(answer)) => return answer,
+            Ok(None) => {}
+            Err(panic) => return Err(panicked(panic.as_ref())),
+        }
+    }
+    let mut task = Guarded(mesh_kernel::task::spawn("skill", calling));
     let late = tokio::select! {
         ended = &mut task.0 => return flat(ended),
         () = tokio::time::sleep(timeout) => true,
@@ -48,9 +57,12 @@ fn flat(ended: Result<Result<Value, Failure>, JoinError>) -> Result<Value, Failu
         if error.is_cancelled() {
             return Err(Failure::cancelled());
         }
-        let said = said(error.into_panic().as_ref());
-        Err(Failure::internal("skill.panic", format!("the skill panicked: {said}")))
+        Err(panicked(error.into_panic().as_ref()))
     })
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    Failure::internal("skill.panic", format!("the skill panicked: {}", said(panic)))
 }
 
 fn said(panic: &(dyn Any + Send)) -> String {

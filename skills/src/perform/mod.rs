@@ -84,6 +84,9 @@ impl SkillEffects {
             item: request.item,
             attempt: request.attempt,
         };
+        if !effect.asked_before {
+            return self.logs.first_writer(&effect.scope, id);
+        }
         self.logs.writer(&effect.scope, &id).unwrap_or_else(|error| {
             tracing::warn!(%error, "a step runs without a log");
             LogWriter::silent()

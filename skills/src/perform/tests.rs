@@ -80,13 +80,17 @@ struct Bench {
 }
 
 fn bench() -> Bench {
+    bench_of(|manifest| manifest)
+}
+
+fn bench_of(say: fn(Manifest) -> Manifest) -> Bench {
     let manifest = Manifest::new("test.obedient", "does what its input says")
         .takes(json!({"type": "object", "properties": {"do": {"type": "string"}}}))
         .gives(json!({"type": "object", "required": ["value"]}))
         .within(Duration::from_secs(30));
     let folder = tempfile::tempdir().unwrap();
     let logs = LogStore::open(folder.path(), Arc::new(testing::Still)).unwrap();
-    let registry = Registry::new([Arc::new(Obedient(manifest)) as Arc<dyn Skill>]).unwrap();
+    let registry = Registry::new([Arc::new(Obedient(say(manifest))) as Arc<dyn Skill>]).unwrap();
     let content = Arc::new(Memory::default());
     let effects = SkillEffects::new(registry, content.clone(), logs.clone());
     Bench { effects, content, logs, _folder: folder }
@@ -113,6 +117,7 @@ fn effect(input: Value) -> EffectCall {
             timeout: None,
         },
         cause: testing::cause("acme", "run-1"),
+        asked_before: true,
         cancelled: CancellationToken::new(),
     }
 }
@@ -146,7 +151,12 @@ async fn an_outcome_carries_key_attempt_echo_and_log() {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_a_skill_does_the_entity_hears_of_it() {
-    let bench = bench();
+    hears_of_it(bench()).await;
+    // One that does not answer at once although it says so is bounded like any other.
+    hears_of_it(bench_of(Manifest::at_once)).await;
+}
+
+async fn hears_of_it(bench: Bench) {
     for (what, class, code) in [
         (json!({"do": "panic"}), FailureClass::Internal, "skill.panic"),
         (json!({"do": "hang"}), FailureClass::Timeout, "skill.timeout"),
@@ -165,12 +175,26 @@ async fn whatever_a_skill_does_the_entity_hears_of_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_call_has_nothing_to_tell_unless_it_was_done() {
-    let bench = bench();
-    for (what, told) in [("hang", false), ("wait", false), ("finish late", true)] {
-        let effect = effect(json!({"do": what}));
-        effect.cancelled.cancel();
-        assert_eq!(bench.effects.perform(effect).await.is_some(), told, "{what}");
+    for bench in [bench(), bench_of(Manifest::at_once)] {
+        for (what, told) in [("hang", false), ("wait", false), ("finish late", true)] {
+            let effect = effect(json!({"do": what}));
+            effect.cancelled.cancel();
+            assert_eq!(bench.effects.perform(effect).await.is_some(), told, "{what}");
+        }
     }
+}
+
+#[tokio::test]
+async fn the_log_of_an_attempt_that_is_asked_for_again_says_so() {
+    let bench = bench();
+    for asked_before in [false, true] {
+        let effect = EffectCall { asked_before, ..effect(json!({"value": 1})) };
+        assert!(bench.effects.perform(effect).await.is_some());
+    }
+    let id = LogId { run: "run-1".into(), step: "s".into(), item: None, attempt: 2 };
+    let lines = bench.logs.read(&testing::scope("acme"), &id, 0, 1000).unwrap().lines;
+    let texts: Vec<_> = lines.iter().map(|line| line.text.as_str()).collect();
+    assert!(matches!(texts[..], ["called", again, "called"] if again.contains("asked for again")), "{texts:?}");
 }
 
 #[tokio::test]

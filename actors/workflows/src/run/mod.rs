@@ -102,6 +102,10 @@ impl Decider for RunDecider {
         view::view(run, self.plan(run).as_deref(), what)
     }
 
+    fn is_done(&self, run: &Run) -> bool {
+        run.status.is_final()
+    }
+
     fn size_hint(&self, run: &Run) -> usize {
         2048 + run.steps.len() * 512 + run.signals.len() * 256
     }

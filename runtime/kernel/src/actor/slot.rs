@@ -51,6 +51,8 @@ pub struct Slot {
     pub(super) inner: Mutex<Inner>,
     pub(super) published: RwLock<Option<Arc<dyn Any + Send + Sync>>>,
     pub(super) keep_awake: AtomicU32,
+    /// Nothing more is expected of it: it sleeps sooner.
+    is_done: AtomicBool,
     /// What the entity said it holds, and the flat cost of being awake; 0 while it is not.
     size: AtomicUsize,
     /// A control message came while a batch is under way: it wants to end.
@@ -168,6 +170,7 @@ impl Slot {
             }),
             published: RwLock::new(None),
             keep_awake: AtomicU32::new(0),
+            is_done: AtomicBool::new(false),
             size: AtomicUsize::new(0),
             control_waits: AtomicBool::new(false),
             meter,
@@ -202,6 +205,16 @@ impl Slot {
     /// What the live incarnation last published.
     pub fn published(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         self.published.read().clone()
+    }
+
+    /// Says whether anything more is expected of the entity: one that is done sleeps sooner.
+    pub fn done(&self, is_done: bool) {
+        self.is_done.store(is_done, Ordering::Relaxed);
+    }
+
+    /// Whether nothing more is expected of it.
+    pub(crate) fn is_done(&self) -> bool {
+        self.is_done.load(Ordering::Relaxed)
     }
 
     /// Keeps the entity awake until the guard is dropped: for an effect in flight, a lease.

@@ -11,10 +11,14 @@ use crate::{task, telemetry::ActorState};
 /// Between two sweeps for memory, so that one that frees nothing does not spin.
 const SHORTEST: Duration = Duration::from_millis(10);
 
+/// An entity of which nothing more is expected sleeps after this long, when others may stay longer: who
+/// heard of its end looks at it now.
+const DONE_AFTER: Duration = Duration::from_secs(1);
+
 /// Starts the sweep. It ends with the directory.
 pub(super) fn start(directory: &Arc<Directory>) {
     let (weak, floor) = (directory.weak(), directory.floor.clone());
-    let every = (floor.config.idle_after / 4).clamp(SHORTEST, Duration::from_secs(15));
+    let every = (floor.config.idle_after / 4).clamp(SHORTEST, DONE_AFTER);
     task::spawn("actor sweep", async move {
         loop {
             let tight = tokio::time::timeout(every, floor.tight.notified()).await.is_ok();
@@ -40,6 +44,7 @@ impl Directory {
     pub fn sweep(&self) {
         let (now, idle_after) = (self.floor.now(), self.floor.config.idle_after);
         for slot in self.slots() {
+            let idle_after = if slot.is_done() { idle_after.min(DONE_AFTER) } else { idle_after };
             if now.saturating_sub(slot.meter.last_at()) >= idle_after {
                 self.put_to_sleep(&slot);
             }

@@ -100,6 +100,11 @@ pub trait Decider: Send + Sync + 'static {
         serde_json::to_value(state).unwrap_or_default()
     }
 
+    /// Whether nothing more is expected of the entity: it sleeps soon, and its snapshot can wait.
+    fn is_done(&self, _state: &Self::State) -> bool {
+        false
+    }
+
     /// Bytes that the state takes in memory, roughly.
     fn size_hint(&self, _state: &Self::State) -> usize {
         1024

@@ -59,6 +59,8 @@ pub trait ErasedDecider: Send + Sync + 'static {
     fn snapshot(&self, state: &AnyState) -> Option<Bytes>;
     /// The state of a snapshot, or none when it is of another version.
     fn restore(&self, snapshot: &[u8]) -> Option<AnyState>;
+    /// Whether nothing more is expected of the entity.
+    fn is_done(&self, state: &AnyState) -> bool;
     /// Bytes that the state takes in memory, roughly.
     fn size_hint(&self, state: &AnyState) -> usize;
 }
@@ -166,6 +168,10 @@ impl<D: Decider> ErasedDecider for Erased<D> {
         }
         let state: D::State = serde_json::from_slice(json).ok()?;
         Some(Box::new(state))
+    }
+
+    fn is_done(&self, state: &AnyState) -> bool {
+        state.downcast_ref::<D::State>().is_some_and(|state| self.0.is_done(state))
     }
 
     fn size_hint(&self, state: &AnyState) -> usize {

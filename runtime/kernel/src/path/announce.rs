@@ -18,13 +18,13 @@ impl Entity {
         let happened = answer.as_ref().is_ok_and(|answered| !answered.repeated && !answered.events.is_empty());
         item.answer(answer);
         if happened {
-            self.want();
+            self.want(false);
             self.snapshot_behind();
         }
     }
 
-    /// Tells workers, timers and the journal what the state wants now.
-    pub(super) fn want(&mut self) {
+    /// Tells workers, timers and the journal what the state wants now, and perhaps wanted before.
+    pub(super) fn want(&mut self, asked_before: bool) {
         let (wants, cause) = {
             let published = self.published.inner.read();
             (self.decider.wants(&published.state), published.last.clone())
@@ -41,7 +41,7 @@ impl Entity {
             self.services.workers.cancel(&self.address, key);
         }
         let fresh = wants.effects.into_iter().filter(|effect| !self.asked.contains(&effect.key)).collect();
-        let away = self.services.workers.ask(&self.address, &cause, fresh);
+        let away = self.services.workers.ask(&self.address, &cause, fresh, asked_before);
         self.asked = wanted;
         self.asked.retain(|key| !away.contains(key));
     }

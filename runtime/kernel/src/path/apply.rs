@@ -33,6 +33,7 @@ impl Entity {
             self.since_snapshot += 1;
             self.last_at = event.occurred_at;
         }
+        self.slot.done(self.decider.is_done(&published.state));
         published.version = self.version;
         published.position = position;
         published.last = events.last().cloned();

@@ -156,10 +156,11 @@ impl Behaviour for Entity {
     fn start(&mut self) -> BoxFuture<'_, Result<(), Crash>> {
         Box::pin(async move {
             self.reload().await?;
+            self.slot.done(self.decider.is_done(&self.published.inner.read().state));
             self.slot.publish(self.published.clone());
             // What the journal believes is not read back: say it again, it costs no flush.
             self.recorded_wake = Wake::Now;
-            self.want();
+            self.want(true);
             Ok(())
         })
     }
@@ -169,7 +170,7 @@ impl Behaviour for Entity {
     }
 
     fn again(&mut self) {
-        self.want();
+        self.want(true);
     }
 
     fn may_park(&self) -> bool {
@@ -178,7 +179,9 @@ impl Behaviour for Entity {
 
     fn park(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            if self.since_snapshot > 16 {
+            // Who is done may never be woken.
+            let few = if self.slot.is_done() { self.services.settings.snapshot_every } else { 16 };
+            if self.since_snapshot > few {
                 self.write_snapshot().await;
             }
         })

@@ -23,6 +23,8 @@ pub struct EffectCall {
     pub request: EffectRequest,
     /// The last event of the entity when it asked: trace, correlation, principal.
     pub cause: std::sync::Arc<Envelope>,
+    /// It may have been asked for before, and begun: by an earlier life of the entity, or of the node.
+    pub asked_before: bool,
     /// Fires when nobody wants the outcome any more: cancelled, timed out, shutting down.
     pub cancelled: CancellationToken,
 }

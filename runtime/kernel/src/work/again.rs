@@ -127,7 +127,7 @@ mod tests {
     impl World {
         fn ask(&self, address: &Address) {
             let wanted = self.wanted.lock().get(address).cloned().unwrap_or_default();
-            self.workers.ask(address, &self.cause, wanted);
+            self.workers.ask(address, &self.cause, wanted, false);
             let load = self.workers.0.lines[0].lock().load();
             let mut most = self.most.lock();
             *most = (most.0.max(load.0), most.1.max(load.1), most.2.max(load.2));

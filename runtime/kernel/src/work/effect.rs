@@ -18,6 +18,8 @@ pub struct EffectTask {
     pub request: EffectRequest,
     /// The event because of which it was asked: trace, correlation, principal.
     pub cause: Arc<Envelope>,
+    /// It may have been asked for before: by an earlier life of the entity, or of the node.
+    pub asked_before: bool,
 }
 
 /// The way back from the workers to the entities.

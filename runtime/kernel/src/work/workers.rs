@@ -83,8 +83,15 @@ impl Workers {
     /// Starts or queues what an entity wants; what is in flight already stays as it is. Answers the
     /// keys that found no room: the entity is told to ask again when there is some.
     ///
-    /// To be called with every change of what an entity wants, also when that is nothing.
-    pub fn ask(&self, address: &Address, cause: &Arc<Envelope>, wanted: Vec<EffectRequest>) -> HashSet<IdempotencyKey> {
+    /// To be called with every change of what an entity wants, also when that is nothing. `asked_before` when it
+    /// may have wanted them already, before it was rebuilt or told to ask again.
+    pub fn ask(
+        &self,
+        address: &Address,
+        cause: &Arc<Envelope>,
+        wanted: Vec<EffectRequest>,
+        asked_before: bool,
+    ) -> HashSet<IdempotencyKey> {
         for line in &self.0.lines {
             line.lock().has_asked(address);
         }
@@ -94,7 +101,7 @@ impl Workers {
         }
         for request in wanted {
             let key = request.key.clone();
-            if !self.submit(EffectTask { address: address.clone(), request, cause: cause.clone() }) {
+            if !self.submit(EffectTask { address: address.clone(), request, cause: cause.clone(), asked_before }) {
                 away.insert(key);
             }
         }
@@ -205,6 +212,7 @@ impl Workers {
             scope: TenantScope::proven(task.address.tenant().clone()),
             request: task.request.clone(),
             cause: task.cause.clone(),
+            asked_before: task.asked_before,
             cancelled: token.clone(),
         };
         let performed = AssertUnwindSafe(effects.perform(call)).catch_unwind();

@@ -429,6 +429,17 @@ fn other_cases(alpha: &Alpha) -> Vec<Case> {
             not_found,
         ),
         case(
+            "/mesh.v1.TenantService/DeleteTenant",
+            v1::DeleteTenantRequest { tenant_id: tenant_id(), ..Default::default() },
+            not_found,
+        ),
+        // Its own neither: that is an operator's business.
+        case(
+            "/mesh.v1.TenantService/DeleteTenant",
+            v1::DeleteTenantRequest { tenant_id: "beta".to_owned(), ..Default::default() },
+            denied,
+        ),
+        case(
             "/mesh.v1.TenantService/CreateApiKey",
             v1::CreateApiKeyRequest {
                 tenant_id: tenant_id(),

@@ -139,6 +139,29 @@ fn holds(files: &SimFiles, what: &str) -> Vec<String> {
     files.list().unwrap().into_iter().filter(has).collect()
 }
 
+/// An erasure that dies anywhere is said again, and then nothing is left.
+#[tokio::test]
+async fn an_erasure_may_die_anywhere_and_be_said_again() {
+    let theirs: Address = "globex/suite/thing/secret".parse().unwrap();
+    for nth in 1..40 {
+        let files = SimFiles::new();
+        let mut known = known();
+        let journal = open(&files).unwrap();
+        fill(journal.as_ref(), &mut known, &crowd(3), 1).await;
+        assert!(recorded(&journal.append(request(journal.as_ref(), &theirs, 0, 2, LEN)).await));
+        files.power_off_at(nth);
+        let _died = journal.erase(&globex()).await;
+        let _died = journal.reclaim(Reclaim::default()).await;
+        drop(journal);
+        files.crash(nth);
+        let journal = open(&files).unwrap();
+        assert!(recorded(&journal.erase(&globex()).await), "{nth}");
+        assert_eq!(journal.reclaim(Reclaim::default()).await.unwrap().erasing, 0, "{nth}");
+        assert_eq!(holds(&files, "globex"), Vec::<String>::new(), "{nth}");
+        known.check(journal.as_ref(), "erased").await;
+    }
+}
+
 #[tokio::test]
 async fn of_an_erased_tenant_no_byte_is_left() {
     let files = SimFiles::new();

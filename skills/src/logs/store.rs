@@ -134,6 +134,18 @@ impl LogStore {
         }
     }
 
+    /// Removes all logs of a tenant. None there is no error.
+    ///
+    /// # Errors
+    /// [`LogError`] when the disk refuses.
+    pub fn erase(&self, scope: &TenantScope) -> Result<(), LogError> {
+        let folder = self.folder.join(scope.tenant().as_str());
+        match fs::remove_dir_all(&folder) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(self.io(&folder, source)),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn topic(&self, scope: &TenantScope, run: &str) -> Arc<Topic> {
         self.topics.of(scope.tenant(), run)
     }

@@ -36,6 +36,20 @@ pub enum TenantError {
         /// The slug.
         tenant: String,
     },
+    /// The tenant is being deleted.
+    #[error("the tenant `{tenant}` is being deleted: nothing of it can be kept")]
+    Deleting {
+        /// The slug.
+        tenant: String,
+    },
+    /// Whoever runs the node gets in through this tenant.
+    #[error("the tenant `{tenant}` holds the operator's key `{key}`: revoke it first")]
+    RunsTheNode {
+        /// The slug.
+        tenant: String,
+        /// The key's name.
+        key: String,
+    },
     /// A key without roles.
     #[error("a key without roles can do nothing: name at least one of admin, developer, approver, viewer")]
     NoRoles,
@@ -92,6 +106,8 @@ impl Refuse for TenantError {
             Self::KeyUnknown { .. } => "CTL-0009",
             Self::LastKey { .. } => "CTL-0010",
             Self::TooManyKeys { .. } => "CTL-0011",
+            Self::Deleting { .. } => "CTL-0012",
+            Self::RunsTheNode { .. } => "CTL-0013",
         }
     }
 
@@ -101,7 +117,11 @@ impl Refuse for TenantError {
             Self::Exists { .. } | Self::KeyExists { .. } => ErrorKind::AlreadyExists,
             Self::Name { .. } | Self::NoRoles => ErrorKind::InvalidArgument,
             Self::Role { .. } => ErrorKind::PermissionDenied,
-            Self::Disabled { .. } | Self::KeySpent | Self::LastKey { .. } => ErrorKind::FailedPrecondition,
+            Self::Disabled { .. }
+            | Self::KeySpent
+            | Self::LastKey { .. }
+            | Self::Deleting { .. }
+            | Self::RunsTheNode { .. } => ErrorKind::FailedPrecondition,
             Self::TooManyKeys { .. } => ErrorKind::ResourceExhausted,
         }
     }

@@ -48,6 +48,8 @@ pub enum TenantCommand {
     },
     /// Takes a disabled tenant back.
     EnableTenant {},
+    /// Removes it and everything that it has, for good.
+    DeleteTenant {},
     /// Adds a key; the caller keeps the secret and sends its hash.
     IssueKey {
         /// Who holds it: becomes the principal `key:<name>`.
@@ -80,6 +82,8 @@ pub enum TenantEvent {
     },
     /// Its keys are accepted again.
     TenantEnabled {},
+    /// None of its keys is accepted any more, and everything that it has goes: this event too.
+    TenantDeleted {},
     /// A key is accepted from now on.
     KeyIssued {
         /// Its id.

@@ -21,7 +21,7 @@ use super::{
     slot::{NotPushed, Pushed, Wanted},
 };
 use crate::{
-    envelope::{Address, Shard},
+    envelope::{Address, Shard, TenantId},
     telemetry::{ActorInfo, Meters, Signals},
 };
 
@@ -189,6 +189,13 @@ impl Directory {
     pub fn kill(&self, address: &Address) -> bool {
         let slot = self.slot(address);
         slot.as_ref().inspect(|slot| slot.kill(super::Cause::Killed)).is_some()
+    }
+
+    /// Kills every incarnation of a tenant: the next one believes what the journal says by then.
+    pub fn kill_all(&self, tenant: &TenantId) {
+        for slot in self.slots().iter().filter(|slot| slot.address().tenant() == tenant) {
+            slot.kill(super::Cause::Killed);
+        }
     }
 
     /// Every actor there is, supervisors first, each after its parent.

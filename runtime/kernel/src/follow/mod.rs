@@ -4,6 +4,7 @@
 //! slow, dead or new changes nothing for anybody else, and catches up from where it stood.
 
 mod denials;
+mod ending;
 mod projection;
 mod reactor;
 mod resume;
@@ -11,6 +12,7 @@ mod subscription;
 mod timers;
 
 pub use denials::{DenialAudit, record_denials, run_denials};
+pub use ending::end_tenant;
 pub use projection::{Projection, ProjectionError, run_projection};
 pub use reactor::{Reaction, Reactor, run_reactor};
 pub use resume::{Resumed, resume};

@@ -5,6 +5,7 @@
 
 mod again;
 mod effect;
+mod ending;
 mod line;
 mod timers;
 mod workers;

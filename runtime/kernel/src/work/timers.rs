@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::{
     entity::TimerRequest,
-    envelope::{Address, Timestamp},
+    envelope::{Address, TenantId, Timestamp},
     ports::Clock,
 };
 
@@ -59,6 +59,13 @@ impl Timers {
     /// Wakes an entity at an instant, unless it arms timers before.
     pub fn wake_at(&self, address: &Address, due: Timestamp) {
         self.replace(address, vec![(due, None)]);
+    }
+
+    /// Drops everything of a tenant.
+    pub fn forget(&self, tenant: &TenantId) {
+        let mut own: Vec<Address> = self.queue.lock().by_entity.keys().cloned().collect();
+        own.retain(|address| address.tenant() == tenant);
+        own.iter().for_each(|address| self.replace(address, Vec::new()));
     }
 
     /// How many timers wait.
@@ -160,6 +167,19 @@ mod tests {
         let names: Vec<String> = timers.take_due(9).into_iter().filter_map(|due| due.timer).map(|t| t.name).collect();
         assert_eq!(names, ["early", "middle"]);
         assert_eq!(timers.len(), 1);
+    }
+
+    #[test]
+    fn a_tenant_that_ends_takes_its_timers_along_and_no_others() {
+        let hand = Arc::new(Hand::default());
+        let timers = Timers::new(hand.clone());
+        let (a, b): (Address, Address) = ("t/p/k/a".parse().unwrap(), "u/p/k/a".parse().unwrap());
+        timers.arm(&a, &[timer(10, "one"), timer(20, "two")]);
+        timers.arm(&b, &[timer(10, "other")]);
+        timers.forget(a.tenant());
+        hand.0.store(100, Ordering::Relaxed);
+        let due: Vec<Address> = timers.take_due(9).into_iter().map(|due| due.address).collect();
+        assert_eq!(due, [b]);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) struct Inner {
     /// One for each performer, and each handler name's place among them.
     pub(super) lines: Vec<Mutex<Line>>,
     handlers: HashMap<&'static str, usize>,
-    in_flight: Mutex<InFlight>,
+    pub(super) in_flight: Mutex<InFlight>,
     pub(super) outbox: OnceLock<Arc<dyn Outbox>>,
     pub(super) stop: CancellationToken,
     tasks: TaskTracker,

@@ -104,7 +104,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: blueprints::Blueprints,
     },
-    /// Make and disable tenants
+    /// Make, disable and delete tenants
     Tenants {
         #[command(subcommand)]
         command: tenants::Tenants,

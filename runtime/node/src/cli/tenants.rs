@@ -1,5 +1,7 @@
 //! `mesh tenants`: an operator's business.
 
+use std::{io::IsTerminal as _, time::Duration};
+
 use clap::{Args, Subcommand};
 use mesh_proto::v1;
 
@@ -24,6 +26,8 @@ pub(crate) enum Tenants {
     Disable(Disable),
     /// Let a disabled tenant's keys be accepted again
     Enable(Named),
+    /// Delete a tenant and everything that it has, for good
+    Delete(Delete),
 }
 
 /// What `mesh tenants create` takes.
@@ -63,6 +67,22 @@ pub(crate) struct Disable {
     reason: String,
 }
 
+/// What `mesh tenants delete` takes.
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    named: Named,
+    /// Do not ask whether it is meant
+    #[arg(long)]
+    yes: bool,
+    /// Only while the tenant is as it was seen
+    #[arg(long, value_name = "ETAG", default_value = "", hide_default_value = true)]
+    etag: String,
+    /// Do not wait until its last byte is gone
+    #[arg(long)]
+    no_wait: bool,
+}
+
 pub(super) async fn dispatch(command: Tenants, context: Context) -> Result<(), Failure> {
     match command {
         Tenants::Create(args) => create(args, context).await,
@@ -70,6 +90,7 @@ pub(super) async fn dispatch(command: Tenants, context: Context) -> Result<(), F
         Tenants::Get(args) => get(args, context).await,
         Tenants::Disable(args) => disable(args, context).await,
         Tenants::Enable(args) => enable(args, context).await,
+        Tenants::Delete(args) => delete(args, context).await,
     }
 }
 
@@ -116,6 +137,51 @@ async fn enable(args: Named, context: Context) -> Result<(), Failure> {
         v1::EnableTenantRequest { tenant_id: args.tenant, request_id: fresh_request_id(), etag: String::new() };
     let answer = clients::tenants(context.link().await?).enable_tenant(request).await?.into_inner();
     shown(answer.tenant, &context)
+}
+
+/// How often it is looked whether a deletion has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+async fn delete(args: Delete, context: Context) -> Result<(), Failure> {
+    let tenant_id = args.named.tenant;
+    if !args.yes && !is_meant(&tenant_id)? {
+        return Err(Failure::Failed("nothing was deleted".to_owned()));
+    }
+    let request =
+        v1::DeleteTenantRequest { tenant_id: tenant_id.clone(), request_id: fresh_request_id(), etag: args.etag };
+    let mut client = clients::tenants(context.link().await?);
+    let answer = client.delete_tenant(request).await?.into_inner();
+    shown(answer.tenant, &context)?;
+    if args.no_wait {
+        return Ok(());
+    }
+    loop {
+        let request = v1::ListTenantsRequest {
+            page_size: 500,
+            filter: "state = DELETING".to_owned(),
+            min_position: answer.position,
+            ..Default::default()
+        };
+        let left = client.list_tenants(request).await?.into_inner().tenants;
+        if !left.iter().any(|tenant| tenant.tenant_id == tenant_id) {
+            return context
+                .note(format!("`{tenant_id}` and everything that it had is gone; backups keep what they hold"));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Whoever types the name means it.
+fn is_meant(tenant: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        let why =
+            format!("`{tenant}` and everything that it has would be gone for good: say `--yes` when that is meant");
+        return Err(Failure::Usage(why));
+    }
+    eprint!("`{tenant}` and everything that it has will be gone for good. Type its name to go on: ");
+    let mut typed = String::new();
+    std::io::stdin().read_line(&mut typed)?;
+    Ok(typed.trim() == tenant)
 }
 
 fn shown(tenant: Option<v1::Tenant>, context: &Context) -> Result<(), Failure> {

@@ -37,7 +37,7 @@ fn the_help_of_the_whole() {
       approvals     Decide what waits for a person
       definitions   Check and publish workflow definitions
       blueprints    Check and apply blueprints
-      tenants       Make and disable tenants
+      tenants       Make, disable and delete tenants
       keys          Make and revoke API keys
       dead-letters  Look at messages that could not be delivered, and send them again
       config        Show the settings
@@ -136,7 +136,7 @@ fn every_noun_has_its_verbs() {
     approvals list get decide
     definitions validate publish get list schema test
     blueprints validate plan apply get list
-    tenants create list get disable enable
+    tenants create list get disable enable delete
     keys create list revoke
     dead-letters list get replay
     config show default

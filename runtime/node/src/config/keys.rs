@@ -99,7 +99,7 @@ pub const KEYS: &[Key] = &[
     key(
         "journal.segment_bytes",
         "64 MiB",
-        mebibytes(1, 1_024),
+        mebibytes(16, 1_024),
         "The size of a segment file; it is filled with zeroes ahead of use.",
     ),
     key(

@@ -100,6 +100,28 @@ impl GatewayState {
         command: &C,
         terms: Terms,
     ) -> Result<Reply, Refusal> {
+        self.send(caller, to, command, terms, Some(String::new())).await
+    }
+
+    /// Sends a command after which there may be nothing to view.
+    async fn order<C: serde::Serialize>(
+        &self,
+        caller: &Caller,
+        to: Address,
+        command: &C,
+        terms: Terms,
+    ) -> Result<Reply, Refusal> {
+        self.send(caller, to, command, terms, None).await
+    }
+
+    async fn send<C: serde::Serialize>(
+        &self,
+        caller: &Caller,
+        to: Address,
+        command: &C,
+        terms: Terms,
+        what: Option<String>,
+    ) -> Result<Reply, Refusal> {
         let payload = encode_tagged(command, 1)
             .map_err(|error| Refusal::new("GTW-0005", ErrorKind::Internal, error.to_string()))?;
         let mut command = Command::new(to, payload);
@@ -109,6 +131,7 @@ impl GatewayState {
         command.project = terms.project;
         command.correlation = terms.correlation;
         command.trace = terms.trace;
+        command.what = what;
         self.mesh.send(caller, command).await
     }
 

@@ -68,6 +68,14 @@ impl TenantService for Tenants {
         answer(self.enable(&caller, request.into_inner()).await)
     }
 
+    async fn delete_tenant(
+        &self,
+        request: Request<v1::DeleteTenantRequest>,
+    ) -> Result<Response<v1::DeleteTenantResponse>, Status> {
+        let caller = caller(&request)?;
+        answer(self.delete(&caller, request.into_inner()).await)
+    }
+
     async fn create_api_key(
         &self,
         request: Request<v1::CreateApiKeyRequest>,
@@ -160,6 +168,24 @@ impl Tenants {
         let (caller, address) = reach_tenant(caller, &request.tenant_id)?;
         let reply = self.0.tell(&caller, address, &TenantCommand::EnableTenant {}, terms).await?;
         Ok(v1::EnableTenantResponse { position: reply.position.0, tenant: Some(shown(&reply)) })
+    }
+
+    async fn delete(
+        &self,
+        caller: &Caller,
+        request: v1::DeleteTenantRequest,
+    ) -> Result<v1::DeleteTenantResponse, Refusal> {
+        if request.tenant_id.is_empty() {
+            return Err(refused_field("tenant_id", "name the tenant that is to be deleted".to_owned()));
+        }
+        let terms = Terms::of("DeleteTenant", &request, &request.request_id, &request.etag)?;
+        let (caller, address) = reach_tenant(caller, &request.tenant_id)?;
+        // Before it: afterwards there is nothing to look at.
+        let seen = self.0.mesh.query(&caller, &address, "GetTenant", "").await?;
+        let reply = self.0.order(&caller, address, &TenantCommand::DeleteTenant {}, terms).await?;
+        let mut tenant = read::<TenantView>(&seen.view)?.message(reply.version);
+        tenant.set_state(v1::TenantState::Deleting);
+        Ok(v1::DeleteTenantResponse { position: reply.position.0, tenant: Some(tenant) })
     }
 
     async fn create_key(

@@ -33,6 +33,7 @@ use super::{
     clock::{SystemClock, SystemIds, secret},
     cursors::FolderCursors,
     dead_letters::FolderDeadLetters,
+    deletions::Deletions,
     held::HeldCommands,
     policy::RolePolicy,
     skills::native_skills,
@@ -47,6 +48,10 @@ use crate::{
     readmodel::{self, Keys, LoginTokens, ReadModel},
     telemetry::otlp::{self, Sink, Traces},
 };
+
+/// How long the read models may take at a start to see what is durable.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Everything that a node is made of. Taken apart without `..` where it is used, so that a part
 /// that was forgotten does not compile.
@@ -163,6 +168,16 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
         }
         serve_timers(&tree, &mesh, cursors.clone());
         serve_denials(&tree, &mesh, config.policy.denials_every)?;
+        let deletions = Deletions {
+            mesh: mesh.clone(),
+            own: own.clone(),
+            data: config.data.clone(),
+            lists: lists.clone(),
+            content: content.clone(),
+            logs: logs.clone(),
+            dead_letters: dead_letters.clone(),
+        };
+        serve_deletions(&tree, deletions);
         sink = serve_traces(&tree, traces, &journal, &cursors, lists.cursor())?;
     }
 
@@ -300,6 +315,18 @@ fn serve_denials(tree: &Tree, mesh: &Mesh, every: Duration) -> Result<()> {
     Ok(tree.serve("governance", service)?)
 }
 
+/// Tenants whose deletion was asked for go, with everything that they have.
+fn serve_deletions(tree: &Tree, deletions: Deletions) {
+    let deletions = Arc::new(deletions);
+    tree.serve_node(ServiceSpec::new("deletions", move |stop| {
+        let deletions = deletions.clone();
+        async move {
+            deletions.run(stop).await;
+            Ok(())
+        }
+    }));
+}
+
 /// Traces for a collector.
 fn serve_traces(
     tree: &Tree,
@@ -349,6 +376,15 @@ pub fn data_folder(data: &Path) -> Result<()> {
 /// When they do not come so far within a minute.
 pub async fn caught_up(whole: &Whole) -> Result<()> {
     let durable = whole.mesh.durable();
-    whole.lists.wait_for(durable, std::time::Duration::from_secs(60)).await?;
+    let until = whole.clock.monotonic() + CAUGHT_UP_WITHIN;
+    while whole.lists.wait_for(durable, LOOK_AGAIN).await.is_err() {
+        // The ends of entities and tenants are durable, and no follower hears of them.
+        if whole.mesh.journal().follow(None, whole.lists.cursor())?.poll().await?.records.is_empty() {
+            return Ok(());
+        }
+        if whole.clock.monotonic() > until {
+            whole.lists.wait_for(durable, Duration::ZERO).await?;
+        }
+    }
     Ok(())
 }

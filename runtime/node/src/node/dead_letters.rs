@@ -4,7 +4,7 @@
 //! should stand between a person and what is there.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     fs, io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
@@ -16,7 +16,7 @@ use mesh_kernel::{
     envelope::{ErrorKind, EventId, Refusal, TenantId, TenantScope, Timestamp, decode, encode, hex, json},
     ports::Position,
 };
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::{
@@ -51,6 +51,8 @@ pub struct FolderDeadLetters {
     next: AtomicU64,
     /// The messages of the last letters.
     last: Mutex<VecDeque<EventId>>,
+    /// Tenants that are gone: of them none is kept. Held while a letter is written.
+    gone: RwLock<HashSet<TenantId>>,
 }
 
 impl FolderDeadLetters {
@@ -65,6 +67,7 @@ impl FolderDeadLetters {
             count: AtomicU64::new(0),
             next: AtomicU64::new(0),
             last: Mutex::default(),
+            gone: RwLock::default(),
         };
         let count = letters.tenants()?.iter().map(|tenant| letters.ids(tenant).len() as u64).sum();
         letters.count.store(count, Ordering::Relaxed);
@@ -131,6 +134,22 @@ impl FolderDeadLetters {
         false
     }
 
+    /// Removes all letters of a tenant, and keeps no more of it.
+    ///
+    /// # Errors
+    /// When its folder cannot be removed.
+    pub fn erase(&self, tenant: &TenantId) -> io::Result<()> {
+        self.gone.write().insert(tenant.clone());
+        let count = self.ids(tenant).len() as u64;
+        match fs::remove_dir_all(self.folder.join(tenant.as_str())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let before = self.count.load(Ordering::Relaxed);
+        self.count.store(before.saturating_sub(count), Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Removes the oldest letter of the tenant that was replayed; false when there is none.
     fn make_room(&self, tenant: &TenantId) -> bool {
         let replayed = |id: &String| self.read(tenant, id).is_some_and(|row| row.replayed_at.is_some());
@@ -148,7 +167,8 @@ impl FolderDeadLetters {
 impl DeadLetterSink for FolderDeadLetters {
     fn put(&self, dead: DeadLetter) {
         let tenant = dead.envelope.tenant_id.clone();
-        if self.is_kept(&dead.envelope.event_id) {
+        let gone = self.gone.read();
+        if gone.contains(&tenant) || self.is_kept(&dead.envelope.event_id) {
             return;
         }
         if self.count.load(Ordering::Relaxed) >= KEPT_MAX && !self.make_room(&tenant) {

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod compose;
 pub mod cursors;
 pub mod dead_letters;
+mod deletions;
 pub mod held;
 pub mod policy;
 pub mod skills;

@@ -35,7 +35,7 @@ fn may(action: &str) -> &'static [Role] {
     }
     match action {
         "DecideApproval" => &[Approver, Admin],
-        "CreateTenant" | "DisableTenant" | "EnableTenant" => &[Operator],
+        "CreateTenant" | "DisableTenant" | "EnableTenant" | "DeleteTenant" => &[Operator],
         "IssueKey" | "RevokeKey" => &[Admin, Operator],
         "ReplayDeadLetter" => &[Admin, Operator],
         "SubmitRun" | "SignalRun" | "PauseRun" | "ResumeRun" | "CancelRun" | "RetryRun" | "PublishDefinition"
@@ -105,6 +105,8 @@ mod tests {
             (Role::Admin, "IssueKey", true),
             (Role::Admin, "CreateTenant", false),
             (Role::Operator, "CreateTenant", true),
+            (Role::Operator, "DeleteTenant", true),
+            (Role::Admin, "DeleteTenant", false),
             (Role::Operator, "SubmitRun", false),
             (Role::Admin, "RecordOutcome", false),
             (Role::Operator, "FireTimer", false),

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::{
+    erase::Gone,
     keys::KeyRing,
     lists::{ReadModel, Standing},
     store::{StoreError, empty, open_writer},
@@ -38,8 +39,9 @@ pub fn open(path: &Path) -> Result<(Index, ReadModel), StoreError> {
     ring.change(tenants::ring(&connection).map_err(failed)?);
     let (moved, _) = watch::channel(standing);
     let (wait, waiting) = watch::channel(0);
-    let read = ReadModel::new(path.to_owned(), moved.clone(), ring.clone(), wait);
-    Ok((Index { connection, moved, ring, waiting }, read))
+    let gone = Arc::new(Gone::default());
+    let read = ReadModel::new(path.to_owned(), moved.clone(), (ring.clone(), gone.clone()), wait);
+    Ok((Index { connection, moved, ring, gone, waiting }, read))
 }
 
 fn standing(connection: &Connection) -> rusqlite::Result<Standing> {
@@ -60,13 +62,16 @@ pub struct Index {
     ring: Arc<KeyRing>,
     /// How many wait for the lists to come further.
     waiting: watch::Receiver<usize>,
+    gone: Arc<Gone>,
 }
 
 impl Index {
     fn write(&mut self, batch: &[Seen], standing: &Standing) -> rusqlite::Result<Batch> {
         let mut beside = Batch::default();
+        // Until the end of the transaction: then no row of a tenant comes to be after its rows were removed.
+        let gone = self.gone.read();
         let transaction = self.connection.transaction()?;
-        for seen in batch {
+        for seen in batch.iter().filter(|seen| !gone.contains(&seen.envelope.tenant_id)) {
             apply(&transaction, seen, &mut beside)?;
         }
         beside.finish(&transaction)?;

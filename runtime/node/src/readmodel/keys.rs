@@ -5,7 +5,7 @@
 //! that the projection needs to see the revocation.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -14,6 +14,7 @@ use mesh_kernel::{
     ports::{Authenticator, Credential, Digest, Identity},
 };
 use parking_lot::RwLock;
+use tokio::sync::Notify;
 
 use super::login::LoginTokens;
 
@@ -30,13 +31,14 @@ pub struct Held {
 
 /// Every key that is accepted now. Shared between the projection, which feeds it, and [`Keys`].
 #[derive(Debug, Default)]
-pub struct KeyRing(RwLock<Ring>);
+pub struct KeyRing(RwLock<Ring>, Notify);
 
 #[derive(Debug, Default)]
 struct Ring {
     by_hash: HashMap<Digest, Held>,
     names: HashSet<(TenantId, String)>,
     disabled: HashSet<TenantId>,
+    deleting: BTreeSet<TenantId>,
 }
 
 /// A change of the ring, made after the transaction that stored it.
@@ -46,6 +48,7 @@ pub(super) enum KeyChange {
     Revoked(Digest),
     Disabled(TenantId),
     Enabled(TenantId),
+    Deleted(TenantId),
 }
 
 impl KeyRing {
@@ -55,12 +58,29 @@ impl KeyRing {
         }
         let mut ring = self.0.write();
         for change in changes {
+            if matches!(change, KeyChange::Deleted(_)) {
+                self.1.notify_one();
+            }
             ring.change(change);
         }
     }
 
     pub(super) fn clear(&self) {
         *self.0.write() = Ring::default();
+    }
+
+    /// Tenants whose deletion was asked for.
+    pub(super) fn deleting(&self) -> BTreeSet<TenantId> {
+        self.0.read().deleting.clone()
+    }
+
+    /// Waits until one more deletion was asked for.
+    pub(super) async fn deletion(&self) {
+        self.1.notified().await;
+    }
+
+    pub(super) fn is_deleted(&self, tenant: &TenantId) {
+        self.0.write().deleting.remove(tenant);
     }
 
     fn by_hash(&self, hash: &Digest) -> Option<Identity> {
@@ -97,6 +117,12 @@ impl Ring {
             }
             KeyChange::Enabled(tenant) => {
                 self.disabled.remove(&tenant);
+            }
+            KeyChange::Deleted(tenant) => {
+                self.by_hash.retain(|_, held| held.tenant != tenant);
+                self.names.retain(|(of, _)| *of != tenant);
+                self.disabled.remove(&tenant);
+                self.deleting.insert(tenant);
             }
         }
     }
@@ -200,6 +226,21 @@ mod tests {
         assert!(keys.authenticate(&api_key("b")).is_ok());
         ring.change(vec![KeyChange::Enabled(tenant("acme"))]);
         assert!(keys.authenticate(&api_key("a")).is_ok());
+    }
+
+    #[test]
+    fn a_deleted_tenant_takes_its_keys_along_for_good_and_no_others() {
+        let (ring, logins, keys, _) = keys();
+        ring.change(vec![
+            KeyChange::Issued(Digest::of(b"a"), held("acme", "ci")),
+            KeyChange::Issued(Digest::of(b"b"), held("beta", "ci")),
+        ]);
+        let token = logins.issue(keys.authenticate(&api_key("a")).unwrap());
+        let (session, _) = logins.redeem(&token).unwrap();
+        ring.change(vec![KeyChange::Deleted(tenant("acme")), KeyChange::Enabled(tenant("acme"))]);
+        assert!(keys.authenticate(&api_key("a")).is_err() && keys.authenticate(&Credential::Session(session)).is_err());
+        assert!(keys.authenticate(&api_key("b")).is_ok());
+        assert_eq!(ring.deleting().into_iter().collect::<Vec<_>>(), [tenant("acme")]);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The lists as the gateway reads them.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use mesh_kernel::{
     BoxFuture,
-    envelope::{ErrorKind, Refusal, TenantScope},
+    envelope::{ErrorKind, Refusal, TenantId, TenantScope},
     ports::{Cursor, Position},
 };
 use parking_lot::Mutex;
@@ -12,9 +12,10 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::{
+    erase::{self, Erase, Gone},
     keys::KeyRing,
     query::{QueryError, Rows},
-    store::open_reader,
+    store::{StoreError, open_reader},
     tables::{approvals, blueprints, definitions, products, runs, tenants},
     tally::{self, Tally},
 };
@@ -44,16 +45,55 @@ struct Inner {
     ring: Arc<KeyRing>,
     /// How many wait for the lists to come further.
     waiting: watch::Sender<usize>,
+    gone: Arc<Gone>,
 }
 
 impl ReadModel {
     pub(super) fn new(
         path: PathBuf,
         moved: watch::Sender<Standing>,
-        ring: Arc<KeyRing>,
+        (ring, gone): (Arc<KeyRing>, Arc<Gone>),
         waiting: watch::Sender<usize>,
     ) -> Self {
-        Self(Arc::new(Inner { path, idle: Mutex::new(Vec::new()), moved, ring, waiting }))
+        Self(Arc::new(Inner { path, idle: Mutex::new(Vec::new()), moved, ring, waiting, gone }))
+    }
+
+    /// Tenants whose deletion was asked for and has not ended.
+    pub fn deleting(&self) -> BTreeSet<TenantId> {
+        self.0.ring.deleting()
+    }
+
+    /// Waits until one more deletion of a tenant was asked for. For one waiter.
+    ///
+    /// **Cancel safety**: a dropped future loses nothing.
+    pub async fn deletion(&self) {
+        self.0.ring.deletion().await;
+    }
+
+    /// Removes all rows of a tenant but its own in the list of tenants, and takes no more of it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be written; it may be repeated.
+    pub async fn erase(&self, tenant: &TenantId) -> Result<(), StoreError> {
+        self.erasing(tenant, Erase::Rows).await
+    }
+
+    /// Removes the last row of a tenant, and what the file has left of it where no row is any more.
+    ///
+    /// **Cost**: the file is written anew.
+    ///
+    /// # Errors
+    /// As [`ReadModel::erase`].
+    pub async fn forget(&self, tenant: &TenantId) -> Result<(), StoreError> {
+        self.erasing(tenant, Erase::Traces).await?;
+        self.0.ring.is_deleted(tenant);
+        Ok(())
+    }
+
+    async fn erasing(&self, tenant: &TenantId, what: Erase) -> Result<(), StoreError> {
+        let (inner, tenant) = (self.0.clone(), tenant.clone());
+        let erasing = move || erase::erase(&inner.path, &inner.gone, &tenant, what);
+        tokio::task::spawn_blocking(erasing).await.unwrap_or(Err(StoreError::Stopping))
     }
 
     /// The keys that are accepted now, for [`Keys`](super::Keys).

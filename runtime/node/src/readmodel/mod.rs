@@ -10,6 +10,7 @@
 //!
 //! [`TenantScope`]: mesh_kernel::envelope::TenantScope
 
+mod erase;
 mod index;
 mod keys;
 mod lists;

@@ -23,6 +23,12 @@ pub enum StoreError {
         #[source]
         source: rusqlite::Error,
     },
+    /// Somebody still reads what is to be removed.
+    #[error("the read model `{}` is still read by somebody: it is tried again", .0.display())]
+    Busy(PathBuf),
+    /// The node stops.
+    #[error("the node is stopping: it goes on at the next start")]
+    Stopping,
     /// A file that is no good cannot be deleted.
     #[error("the old read model `{}` cannot be deleted: {source}; delete it by hand: it is made anew", path.display())]
     Delete {
@@ -74,7 +80,7 @@ fn usable(path: &Path) -> rusqlite::Result<Option<Connection>> {
     Ok((health == "ok" && stands).then_some(connection))
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;

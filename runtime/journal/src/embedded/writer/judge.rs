@@ -124,7 +124,10 @@ impl Writer {
     fn judge_erase(&mut self, tenant: Key) -> (AppendOutcome, u32) {
         let known = self.shared.index.read().erased.get(&tenant).copied();
         let in_batch = self.ends.iter().find(|(end, _)| *end == tenant).map(|(_, position)| *position);
-        if let Some(position) = known.or(in_batch) {
+        // Said in a segment that is still written to, it was not followed by that segment's end, for the
+        // process died or there was no room: only what is written to no more can be cleaned, so again.
+        let is_open = |position: &Position| Place::from(*position).segment == self.active.number;
+        if let Some(position) = in_batch.or(known.filter(|position| !is_open(position))) {
             return (AppendOutcome::Appended { version: 0, position }, 0);
         }
         let position = self.here();

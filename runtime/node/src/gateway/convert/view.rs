@@ -52,6 +52,7 @@ impl TenantView {
     pub(in crate::gateway) fn message(&self, version: u64) -> v1::Tenant {
         let state = match self.state.as_str() {
             "Disabled" => v1::TenantState::Disabled,
+            "Deleting" => v1::TenantState::Deleting,
             _ => v1::TenantState::Active,
         };
         v1::Tenant {

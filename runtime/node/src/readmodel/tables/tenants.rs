@@ -31,6 +31,10 @@ pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen, batch: &mut Batch) -> rus
             stands(tx, seen, TenantState::Active)?;
             batch.keys.push(KeyChange::Enabled(tenant.clone()));
         }
+        TenantEvent::TenantDeleted {} => {
+            stands(tx, seen, TenantState::Deleting)?;
+            batch.keys.push(KeyChange::Deleted(tenant.clone()));
+        }
         TenantEvent::KeyIssued { key, name, hash, roles } => {
             issued(tx, seen, &key, &name, &hash, &roles)?;
             batch.keys.push(KeyChange::Issued(hash, Held { tenant: tenant.clone(), name, roles }));
@@ -116,10 +120,14 @@ pub(in crate::readmodel) fn ring(connection: &Connection) -> rusqlite::Result<Ve
         let hash = hash.parse::<Digest>().map_err(|error| unreadable(row, "hash", error))?;
         changes.push(KeyChange::Issued(hash, held));
     }
-    let mut disabled = connection.prepare("SELECT tenant FROM tenants WHERE state = ?")?;
-    let mut rows = disabled.query([TenantState::Disabled as i32])?;
-    while let Some(row) = rows.next()? {
-        changes.push(KeyChange::Disabled(tenant_of(row)?));
+    let mut tenants = connection.prepare("SELECT tenant FROM tenants WHERE state = ?")?;
+    for state in [TenantState::Disabled, TenantState::Deleting] {
+        let mut rows = tenants.query([state as i32])?;
+        while let Some(row) = rows.next()? {
+            let tenant = tenant_of(row)?;
+            let is_disabled = state == TenantState::Disabled;
+            changes.push(if is_disabled { KeyChange::Disabled(tenant) } else { KeyChange::Deleted(tenant) });
+        }
     }
     Ok(changes)
 }

@@ -32,6 +32,8 @@ pub struct State {
     name: String,
     created_at: Timestamp,
     disabled: Option<Disabled>,
+    #[serde(default)]
+    is_deleted: bool,
     keys: BTreeMap<KeyId, Key>,
 }
 
@@ -70,6 +72,9 @@ impl Decider for TenantMachine {
         if cause.address.tenant().as_str() != state.tenant {
             return Err(Error::Unknown { tenant: state.tenant.clone() });
         }
+        if state.is_deleted && !matches!(command, Command::DeleteTenant {}) {
+            return Err(Error::Deleting { tenant: state.tenant.clone() });
+        }
         if let Command::CreateTenant { name } = command {
             return create(state, name);
         }
@@ -78,6 +83,7 @@ impl Decider for TenantMachine {
         }
         match command {
             Command::CreateTenant { .. } => Ok(Vec::new()),
+            Command::DeleteTenant {} => delete(state),
             Command::DisableTenant { reason } => Ok(disable(state, reason)),
             Command::EnableTenant {} => Ok(enable(state)),
             Command::IssueKey { name, hash, roles } => issue(state, name, hash, roles, cause),
@@ -95,6 +101,7 @@ impl Decider for TenantMachine {
                 state.disabled = Some(Disabled { at: recorded.at, reason });
             }
             Event::TenantEnabled {} => state.disabled = None,
+            Event::TenantDeleted {} => state.is_deleted = true,
             Event::KeyIssued { key, name, hash, roles } => {
                 let issued_by = recorded.principal.answerable().to_owned();
                 let issued_at = recorded.at;
@@ -115,7 +122,11 @@ impl Decider for TenantMachine {
         serde_json::json!({
             "tenant": state.tenant,
             "name": state.name,
-            "state": if state.disabled.is_some() { "Disabled" } else { "Active" },
+            "state": match state.disabled {
+                _ if state.is_deleted => "Deleting",
+                Some(_) => "Disabled",
+                None => "Active",
+            },
             "createdAt": state.created_at,
             "disabled": state.disabled,
             "keys": keys,
@@ -154,6 +165,14 @@ fn enable(state: &State) -> Vec<Event> {
         Some(_) => vec![Event::TenantEnabled {}],
         None => Vec::new(),
     }
+}
+
+/// A tenant with a key by which the node is run stays: nobody could get in afterwards.
+fn delete(state: &State) -> Result<Vec<Event>, Error> {
+    if let Some(key) = living(state).find(|key| key.roles.contains(&Role::Operator)) {
+        return Err(Error::RunsTheNode { tenant: state.tenant.clone(), key: key.name.clone() });
+    }
+    Ok(if state.is_deleted { Vec::new() } else { vec![Event::TenantDeleted {}] })
 }
 
 fn issue(state: &State, name: String, hash: Digest, mut roles: Vec<Role>, cause: &Cause) -> Result<Vec<Event>, Error> {

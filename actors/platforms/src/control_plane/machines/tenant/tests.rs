@@ -26,7 +26,8 @@ fn first_start() -> Table<TenantMachine> {
 
 #[test]
 fn nothing_can_be_asked_of_a_tenant_that_is_not_there() {
-    let rows: [Row<Command>; 5] = [
+    let rows: [Row<Command>; 6] = [
+        ("delete", Command::DeleteTenant {}, Err("CTL-0001")),
         ("disable", Command::DisableTenant { reason: String::new() }, Err("CTL-0001")),
         ("enable", Command::EnableTenant {}, Err("CTL-0001")),
         ("issue", issue("ci", "s", &[Role::Viewer]), Err("CTL-0001")),
@@ -36,6 +37,32 @@ fn nothing_can_be_asked_of_a_tenant_that_is_not_there() {
     for (what, command, expected) in rows {
         let mut table = Table::new(TenantMachine, "acme/control-plane/tenant/acme");
         check(what, table.by_system().send(command), expected);
+    }
+}
+
+#[test]
+fn a_tenant_by_which_the_node_is_run_cannot_be_deleted() {
+    let mut table = first_start();
+    check("delete", table.send(Command::DeleteTenant {}), Err("CTL-0013"));
+}
+
+#[test]
+fn of_a_deleted_tenant_nothing_can_be_asked_any_more() {
+    let rows: [Row<Command>; 6] = [
+        ("delete again", Command::DeleteTenant {}, Ok(&[])),
+        ("create", create(), Err("CTL-0012")),
+        ("disable", Command::DisableTenant { reason: String::new() }, Err("CTL-0012")),
+        ("enable", Command::EnableTenant {}, Err("CTL-0012")),
+        ("issue", issue("ci", "s2", &[Role::Viewer]), Err("CTL-0012")),
+        ("revoke", revoke("first"), Err("CTL-0012")),
+    ];
+    for (what, command, expected) in rows {
+        let mut table = Table::new(TenantMachine, "acme/control-plane/tenant/acme");
+        table.by_system();
+        table.send(create()).unwrap();
+        table.send(issue("first", "s1", &[Role::Admin])).unwrap();
+        check("delete", table.send(Command::DeleteTenant {}), Ok(&["TenantDeleted"]));
+        check(what, table.send(command), expected);
     }
 }
 

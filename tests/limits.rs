@@ -183,7 +183,7 @@ async fn a_flood_is_told_to_wait_and_every_message_that_was_taken_is_accounted_f
         ("MESH_ACTORS_MAILBOX_ITEMS_MAX", "8"),
         ("MESH_ACTORS_SLEEP_AFTER", "1s"),
         ("MESH_TENANTS_COMMANDS_BURST", "50"),
-        ("MESH_TENANTS_COMMANDS_PER_SECOND", "100"),
+        ("MESH_TENANTS_COMMANDS_PER_SECOND", "30"),
     ];
     let (node, mut client) = node_within(data.path(), &settings).await?;
     // One run whose record is damaged while it sleeps: what it is sent becomes dead letters.

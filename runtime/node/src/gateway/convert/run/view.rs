@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mesh_kernel::envelope::{Refusal, Timestamp};
+use mesh_kernel::envelope::{ErrorKind, Refusal, Timestamp};
 use mesh_proto::v1::{self, RunState, StepState};
 use serde::Deserialize;
 use serde_json::Value;
@@ -118,8 +118,13 @@ struct Waiting {
 /// The message of a run's view, whole or short.
 ///
 /// # Errors
-/// `Internal` when the entity gives another view than this version expects.
+/// `NotFound` when it was cancelled before it was submitted; `Internal` when the entity gives another view
+/// than this version expects.
 pub(in crate::gateway) fn message(view: &Value, version: u64) -> Result<v1::Run, Refusal> {
+    if view.is_null() {
+        let message = "this run was cancelled before it was submitted: there is nothing of it to see";
+        return Err(Refusal::new("GTW-0060", ErrorKind::NotFound, message));
+    }
     let view: RunView = read(view)?;
     let progress = progress(&view);
     let state = state(&view.state);
@@ -289,6 +294,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_run_that_was_cancelled_before_it_was_submitted_is_not_found() {
+        assert_eq!(message(&Value::Null, 1).unwrap_err().kind, ErrorKind::NotFound);
+    }
 
     #[test]
     fn a_waiting_run_says_what_for_since_when_and_who_will_wake_it() {

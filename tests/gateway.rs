@@ -145,7 +145,7 @@ async fn every_cursor_goes_on_where_it_stood_even_after_a_kill() -> Result<()> {
     }
     for run in &runs {
         decide(&mut client, &mut approver, run).await?;
-        client.wait_for_end(run, Duration::from_secs(60)).await?;
+        client.wait_for_end(run, std::time::Duration::from_secs(60)).await?;
     }
 
     let filter = "definition = \"watched\"";

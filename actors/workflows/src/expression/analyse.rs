@@ -28,6 +28,9 @@ pub struct Reads {
 /// Comprehensions within comprehensions: more would let a short text run for hours.
 const NESTED_MAX: usize = 2;
 
+/// Parts within parts, such as the terms of one sum: each costs stack wherever the expression is evaluated.
+const DEPTH_MAX: usize = 250;
+
 const VARIABLES: [&str; 6] = ["input", "steps", "item", "index", "output", "run"];
 const STEP_FIELDS: [&str; 2] = ["output", "state"];
 const TYPES: [&str; 10] = ["bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type"];
@@ -96,11 +99,25 @@ struct Walk<'e> {
     reads: Reads,
     bound: Vec<&'e str>,
     nested: usize,
+    depth: usize,
     errors: Vec<ExpressionError>,
 }
 
 impl<'e> Walk<'e> {
     fn expr(&mut self, expr: &'e IdedExpr) {
+        self.depth += 1;
+        if self.depth <= DEPTH_MAX {
+            self.parts(expr);
+        } else if self.depth == DEPTH_MAX + 1 {
+            self.errors.push(ExpressionError::Reads {
+                message: format!("more than {DEPTH_MAX} parts within one another"),
+                help: Some("compute it in a skill".to_owned()),
+            });
+        }
+        self.depth -= 1;
+    }
+
+    fn parts(&mut self, expr: &'e IdedExpr) {
         match &expr.expr {
             Expr::Ident(name) => self.ident(name),
             Expr::Select(select) => self.select(select),

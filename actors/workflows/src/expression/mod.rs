@@ -22,6 +22,12 @@ use cel::{Env, Program, extensions};
 /// Longest text of one expression. **Units**: bytes.
 pub const EXPRESSION_LEN_MAX: usize = 4096;
 
+/// Brackets within brackets, and conditions within conditions, at most.
+///
+/// INVARIANT: the parser's stack bounds it. A level takes some 130 KB of it in a build without
+/// optimisation, and the node's threads have 8 MiB.
+const BRACKETS_MAX: u16 = 24;
+
 /// A compiled expression.
 #[derive(Debug)]
 pub struct Expression {
@@ -88,6 +94,7 @@ impl Expression {
                 help: Some("write what it should be, such as `input.name`".to_owned()),
             }]);
         }
+        shallow(source)?;
         let program = environment().compile(source).map_err(|errors| syntax(source, &errors))?;
         let reads = analyse::reads(program.expression())?;
         let path = evaluate::path(program.expression());
@@ -117,6 +124,16 @@ fn environment() -> &'static Arc<Env> {
         }
         Arc::new(env)
     })
+}
+
+/// Refuses what is nested so deep that the parser would run out of stack, which nothing survives.
+fn shallow(source: &str) -> Result<(), Vec<ExpressionError>> {
+    // Those within texts are counted as well: the parser has the last word, at the price of a second reading.
+    if source.matches(['(', '[', '{', '?']).count() <= usize::from(BRACKETS_MAX) {
+        return Ok(());
+    }
+    let parsed = environment().parser().max_recursion_depth(BRACKETS_MAX).parse(source);
+    parsed.map(drop).map_err(|errors| syntax(source, &errors))
 }
 
 fn syntax(source: &str, errors: &cel::ParseErrors) -> Vec<ExpressionError> {
@@ -164,6 +181,33 @@ mod tests {
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?
             .evaluate(&scope)
             .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_nested_deeper_than_the_stack_is_refused() {
+        let shapes: [(&str, fn(usize) -> String); 9] = [
+            ("brackets", |n| format!("{}1{}", "(".repeat(n), ")".repeat(n))),
+            ("open brackets", |n| "[".repeat(n)),
+            ("brackets in texts", |n| format!("'{}' + {}1{}", ")".repeat(n), "(".repeat(n), ")".repeat(n))),
+            ("calls", |n| format!("{}1{}", "int(".repeat(n), ")".repeat(n))),
+            ("maps", |n| format!("{}1{}", "{1:".repeat(n), "}".repeat(n))),
+            ("conditions", |n| format!("{}1", "true?1:".repeat(n))),
+            ("sums", |n| vec!["1"; n].join("+")),
+            ("fields", |n| format!("input{}", ".a".repeat(n))),
+            ("places", |n| format!("input.list{}", "[0]".repeat(n))),
+        ];
+        // As the node's threads have.
+        let compiling = std::thread::Builder::new().stack_size(8 << 20).spawn(move || {
+            for (what, shape) in shapes {
+                for n in [25, 300, 500, 1_000, 2_000] {
+                    let source: String = shape(n).chars().take(EXPRESSION_LEN_MAX).collect();
+                    let refused = Expression::compile(&source).is_err();
+                    assert!(refused || n == 25, "{n} {what} were taken");
+                }
+                assert!(Expression::compile(&shape(20)).is_ok() || what.starts_with("open"), "20 {what} were refused");
+            }
+        });
+        compiling.unwrap().join().unwrap();
     }
 
     #[test]

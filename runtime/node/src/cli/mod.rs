@@ -58,9 +58,14 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Stack of each thread: address space, of which only what is used takes memory. The bounds of what is
+/// nested in what callers send are set by it.
+const THREAD_STACK_BYTES: usize = 8 << 20;
+
 fn start(cli: Cli) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_stack_size(THREAD_STACK_BYTES)
         .build()
         .map_err(|error| Failure::Node(anyhow::Error::new(error).context("the runtime cannot be started")))?;
     let context = Context::new(cli.global);

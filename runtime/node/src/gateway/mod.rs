@@ -23,6 +23,7 @@ mod page;
 mod status;
 mod telemetry;
 mod tenants;
+mod unreadable;
 mod workflows;
 
 use std::{sync::Arc, time::Duration};
@@ -136,7 +137,16 @@ impl GatewayState {
     }
 
     /// Waits until the lists know a position that a request names; 0 names none.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the journal has not come so far; `Unavailable` when the lists do not in time.
     async fn reach(&self, min_position: u64) -> Result<(), Refusal> {
+        // Nobody was ever told a position that nothing stands at: to wait for it is in vain.
+        if min_position > self.mesh.durable().0 {
+            let known = self.mesh.durable().0;
+            let what = format!("the journal is at {known}: send back a position that an answer told");
+            return Err(status::refused_field("min_position", what));
+        }
         if min_position > self.lists.position().0 {
             self.lists.wait_for(Position(min_position), WAIT_MAX).await?;
         }

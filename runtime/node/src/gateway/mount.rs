@@ -16,7 +16,8 @@ use tonic_reflection::server::Builder;
 
 use super::{
     GatewayState, approvals::Approvals, auth::Authenticate, blueprints::Blueprints, dead_letters::Letters,
-    telemetry::Telemetry, tenants::Tenants, workflows::Workflows,
+    telemetry::Telemetry, tenants::Tenants, unreadable,
+    workflows::Workflows,
 };
 
 /// Bytes of one request or answer: a run may be given 8 MB, which protobuf makes somewhat more of.
@@ -59,7 +60,8 @@ pub async fn routes(state: GatewayState) -> Result<(Routes, HealthReporter), Mou
         DeadLetterServiceServer(Letters),
     );
     reporter.set_service_status("", ServingStatus::Serving).await;
-    Ok((routes.routes(), reporter))
+    let routes = routes.routes().into_axum_router().layer(axum::middleware::map_response(unreadable::blamed));
+    Ok((Routes::from(routes), reporter))
 }
 
 fn reflection() -> Builder<'static> {

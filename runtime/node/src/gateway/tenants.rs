@@ -216,8 +216,12 @@ impl Tenants {
         caller: &Caller,
         request: v1::ListApiKeysRequest,
     ) -> Result<v1::ListApiKeysResponse, Refusal> {
-        let (caller, _) = reach_tenant(caller, &request.tenant_id)?;
+        let (caller, address) = reach_tenant(caller, &request.tenant_id)?;
         self.0.mesh.admit_read(&caller, "ListKeys")?;
+        if !request.tenant_id.is_empty() {
+            // To an operator who mistypes a name, no keys and no such tenant must not look alike.
+            self.0.mesh.query(&caller, &address, "GetTenant", "").await?;
+        }
         let binding = Binding::new(caller.scope(), "keys", &request.include_revoked.to_string());
         let page = binding.request(request.page_size, &request.page_token)?;
         self.0.reach(request.min_position).await?;

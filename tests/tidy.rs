@@ -40,7 +40,7 @@ const DOORS: &[(&str, &[&str])] = &[
 
 /// The rooms of the kernel, lowest floor first. A room uses rooms of its own floor or below.
 const FLOORS: &[&[&str]] = &[
-    &["envelope", "task", "fair"],
+    &["envelope", "task", "fair", "failpoint"],
     &["ports", "entity"],
     &["work", "tenant", "telemetry"],
     &["actor"],
@@ -390,6 +390,50 @@ fn files_and_functions_stay_small() {
     assert!(*longest <= 600, "{at} has {longest} lines without its tests; 600 are allowed");
     let share = long.len() * 100;
     assert!(share <= functions * 2, "{} of {functions} functions have over 60 lines:\n{}", long.len(), long.join("\n"));
+}
+
+/// What the process may do when it dies, row by row: the failure table. Each has its test by this name.
+const FAILURES: &[&str] = &[
+    "a_request_lost_before_admission_leaves_no_trace",
+    "a_reserved_quota_is_free_again_after_a_crash",
+    "waking_is_invisible",
+    "a_command_in_a_mailbox_is_delivered_again_by_its_source",
+    "a_decision_that_was_not_recorded_never_happened",
+    "crash_before_write",
+    "an_unacknowledged_append_is_whole_or_absent",
+    "a_repeated_request_gets_the_first_answer",
+    "replay_equals_live",
+    "an_acknowledged_event_reaches_every_follower",
+    "a_projection_counts_each_event_once",
+    "a_reactor_that_died_after_sending_repeats_nothing",
+    "an_effect_that_never_ran_runs",
+    "an_unknown_outcome_is_asked_again_with_the_same_key",
+    "a_recorded_outcome_is_never_executed_again",
+    "a_late_outcome_is_refused",
+    "a_timer_fires_once_in_the_journal",
+    "recovery_may_die_anywhere",
+    "an_event_never_names_a_missing_body",
+    "a_bad_snapshot_costs_only_time",
+    "a_failed_flush_acknowledges_nothing",
+    "a_full_disk_refuses_and_recovers",
+    "two_owners_never_fork_an_entity",
+    "a_frozen_owner_wakes_harmless",
+];
+
+#[test]
+fn every_row_of_the_failure_table_has_its_test() {
+    let folders = ["runtime/kernel/tests", "runtime/journal/tests", "actors/workflows/src/tests", "tests"];
+    let tests: Vec<String> = folders
+        .iter()
+        .flat_map(|folder| files(&root().join(folder), ".rs"))
+        .filter(|path| !path.ends_with("tidy.rs"))
+        .map(|path| fs::read_to_string(path).unwrap_or_default())
+        .collect();
+    for row in FAILURES {
+        let (function, of_the_table) = (format!("fn {row}("), format!("    {row}: Row::at("));
+        let has_it = tests.iter().any(|text| text.contains(&function) || text.contains(&of_the_table));
+        assert!(has_it, "`{row}` has no test of its name");
+    }
 }
 
 #[test]

@@ -3,18 +3,24 @@
 //!
 //! Nothing here knows the inside of the node: a test sees what a user sees.
 
+mod chance;
 mod client;
 mod damage;
 mod doomed;
 mod follower;
+mod malformed;
 mod node;
 mod outside;
 mod recorder;
+mod storm;
 
+pub use chance::Chance;
 pub use client::{Client, json, object};
 pub use damage::{Damage, flip};
 pub use doomed::Doomed;
 pub use follower::Follower;
+pub use malformed::{Judged, Malformed};
 pub use node::{Node, NodeOptions};
 pub use outside::{get, post};
 pub use recorder::{Recorded, Recorder};
+pub use storm::{Storm, Work};

@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -124,14 +124,38 @@ impl Node {
         Ok(())
     }
 
+    /// Waits until it ends by itself; a watchdog, not a measure.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn wait_for_end(&mut self, at_most: Duration) -> Result<ExitStatus> {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            ensure!(began.elapsed() < at_most, "the node has not ended within {at_most:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Sends a signal by its name, such as `STOP`.
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status()?;
+        ensure!(sent.success(), "SIG{name} could not be sent");
+        Ok(())
+    }
+
     /// SIGTERM, and waits for the drain; answers how long it took.
     ///
     /// # Errors
     /// When it does not end within a minute, or ends with another status than 0.
     pub fn terminate(&mut self) -> Result<Duration> {
         let began = Instant::now();
-        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
-        ensure!(status.success(), "SIGTERM could not be sent");
+        self.signal("TERM")?;
         while began.elapsed() < Duration::from_secs(60) {
             if let Some(status) = self.child.try_wait()? {
                 ensure!(status.success(), "the node ended with {status}");

@@ -16,6 +16,7 @@ use std::{
 use anyhow::Result;
 use axum::{Router, extract::State, http::HeaderMap, routing::post};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 /// One request that reached the recorder.
 #[derive(Debug, Clone)]
@@ -36,6 +37,7 @@ struct Shared {
     open: AtomicUsize,
     delay: Mutex<Duration>,
     failures: Mutex<HashMap<String, u32>>,
+    held: watch::Sender<bool>,
 }
 
 /// The running recorder.
@@ -86,6 +88,16 @@ impl Recorder {
         by_key
     }
 
+    /// Answers nobody until [`Recorder::release`].
+    pub fn hold(&self) {
+        self.shared.held.send_replace(true);
+    }
+
+    /// Answers everybody who was held back, and whoever comes.
+    pub fn release(&self) {
+        self.shared.held.send_replace(false);
+    }
+
     /// Answers 503 to the next `times` requests whose body says `"name": name`.
     pub fn fail(&self, name: &str, times: u32) {
         self.shared.failures.lock().insert(name.to_owned(), times);
@@ -116,6 +128,8 @@ async fn effect(
     let _open = Open(shared.clone());
     let delay = *shared.delay.lock();
     tokio::time::sleep(delay).await;
+    // The sender is in what this task holds: it cannot be gone.
+    let _ = shared.held.subscribe().wait_for(|held| !held).await;
     if let Some(record) = shared.records.lock().get_mut(index) {
         record.answered = Some(now());
     }

@@ -9,13 +9,14 @@
 //! | 4 | [`actor`] | mailboxes, fairness, supervision, dead letters |
 //! | 3 | [`entity`] [`work`] [`tenant`] [`telemetry`] | deciders; effects and timers; quota; meters |
 //! | 2 | [`ports`] | journal, clock, policy, content store: needed here, implemented elsewhere |
-//! | 1 | [`envelope`] [`fair`] | ids, addresses, tenant scope, the envelope, its wire forms; the queue in turn |
+//! | 1 | [`envelope`] [`fair`] [`failpoint`] | ids, addresses, tenant scope, the envelope, its wire forms; the queue in turn |
 //!
 //! INVARIANT: nothing in this crate opens a file, a socket or a listener, or reads configuration.
 
 pub mod actor;
 pub mod entity;
 pub mod envelope;
+pub mod failpoint;
 pub mod fair;
 pub mod follow;
 pub mod path;

@@ -8,5 +8,10 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    if let Some(Err(wrong)) = std::env::var("MESH_FAILPOINT").ok().map(|text| mesh_kernel::failpoint::arm(&text)) {
+        eprintln!("error: {wrong}");
+        return ExitCode::from(2);
+    }
     mesh::cli::main()
 }

@@ -160,7 +160,7 @@ fn the_other_sides_wish_to_wait_is_heard() {
 }
 
 #[test]
-fn a_late_outcome_of_an_old_attempt_is_refused() {
+fn a_late_outcome_is_refused() {
     let source = "
 name: late
 steps:

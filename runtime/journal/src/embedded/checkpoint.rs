@@ -44,6 +44,7 @@ pub(super) fn save(files: &dyn Files, store: &StoreId, point: Point, index: &Ind
     let file = files.create(TMP)?;
     write_all(file.as_ref(), &bytes, 0)?;
     file.fdatasync()?;
+    mesh_kernel::failpoint::pass("journal.index");
     files.rename(TMP, NAME)?;
     files.sync_dir()
 }

@@ -401,6 +401,7 @@ impl Scan {
             let frame = window.bytes(active, offset, len)?;
             write_all(active.file.as_ref(), frame, offset).map_err(io)?;
         }
+        mesh_kernel::failpoint::pass("recover");
         active.file.fdatasync().map_err(io)
     }
 }

@@ -132,6 +132,7 @@ impl Snapshots {
         book.file = Some(file.clone());
         let bytes = encode(address, snapshot, self.seed);
         write_all(file.as_ref(), &bytes, book.end)?;
+        mesh_kernel::failpoint::pass("snapshot");
         let at = At {
             offset: book.end,
             address_len: address.as_str().len() as u32,

@@ -80,6 +80,9 @@ pub async fn run_reactor(
             }
         }
         meter.handled(seen.len());
+        if !seen.is_empty() {
+            crate::failpoint::pass("reactor");
+        }
         cursors.store(reactor.name(), &followed.cursor);
         cursors.reached(reactor.name(), followed.position);
     }

@@ -24,6 +24,7 @@ pub struct Resumed {
 pub async fn resume(mesh: &Mesh) -> Result<Resumed, JournalError> {
     let mut resumed = Resumed::default();
     for (address, wake) in mesh.journal().unfinished().await? {
+        crate::failpoint::pass("resume");
         match wake {
             Wake::Idle => {}
             Wake::Now => {

@@ -43,6 +43,7 @@ async fn fire(mesh: &Mesh, address: Address, timer: Option<TimerRequest>) {
         Payload { name: "FireTimer".into(), schema_version: 1, bytes: bytes::Bytes::from(payload.to_string()) };
     let key = IdempotencyKey::parse(&format!("timer:{}:{}", timer.due.unix_nanos(), plain(&timer.name)));
     let (Ok(Some(cause)), Ok(key)) = (mesh.last_event(&address).await, key) else { return };
+    crate::failpoint::pass("timer");
     if let Err(refusal) = mesh.react("timers", &cause, address.clone(), command, key).await
         && refusal.retry != Retry::Never
     {

@@ -17,6 +17,7 @@ impl Entity {
         let _span = step!("announce", self.services, &command.trace_id, self.address).entered();
         let happened = answer.as_ref().is_ok_and(|answered| !answered.repeated && !answered.events.is_empty());
         item.answer(answer);
+        crate::failpoint::pass("announce");
         if happened {
             self.want(false);
             self.snapshot_behind();

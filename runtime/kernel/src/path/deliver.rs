@@ -37,6 +37,7 @@ impl Mesh {
             .instrument(span)
             .await
             .map_err(|undelivered| undelivered.refusal)?;
+        crate::failpoint::pass("deliver");
         match tokio::time::timeout_at(until, answer).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(_dropped)) => Err(Refusal {

@@ -81,6 +81,7 @@ impl Entity {
     /// what this incarnation believes is not what the journal holds.
     pub(super) async fn reload(&mut self) -> Result<(), Crash> {
         let loaded = load::load(&self.services, self.decider.as_ref(), &self.address).await.map_err(crash)?;
+        crate::failpoint::pass("wake");
         self.version = loaded.version;
         self.last_at = loaded.last_at;
         self.keys = loaded.keys;
@@ -109,6 +110,7 @@ impl Entity {
                 super::decide::Verdict::Happened(events, fresh) => match self.record(&envelope, &events).await? {
                     super::record::Record::Done(position) => {
                         self.apply(&envelope, &events, fresh, position)?;
+                        crate::failpoint::pass("apply");
                         Ok(answered(self.version, position, events))
                     }
                     super::record::Record::Conflict => {

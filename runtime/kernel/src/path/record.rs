@@ -37,7 +37,9 @@ impl Entity {
             // A guess that errs towards waking; `apply` says what is true, see `Journal::settle`.
             wake: Wake::Now,
         };
+        crate::failpoint::pass("decide");
         let outcome = self.services.journal.append(append).instrument(span).await;
+        crate::failpoint::pass("record");
         Ok(match outcome {
             AppendOutcome::Appended { position, .. } => Record::Done(position),
             AppendOutcome::WrongVersion { .. } | AppendOutcome::Duplicate { .. } => Record::Conflict,

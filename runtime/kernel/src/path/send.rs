@@ -87,6 +87,7 @@ impl Mesh {
         let what = command.what.clone();
         let envelope = self.accepted(caller, &command);
         let (address, trace_id) = (command.to, envelope.trace_id.clone());
+        crate::failpoint::pass("accept");
         let answered = self.pass(caller, envelope).await?;
         let view = match what {
             Some(what) => self.view_of(&address, &what).await?.view,
@@ -171,12 +172,14 @@ impl Mesh {
     /// Steps 2 to 4; the entity does 5 to 8.
     async fn pass(&self, caller: &Caller, mut envelope: Envelope) -> Result<Answered, Refusal> {
         self.admit(caller, &mut envelope).await?;
+        crate::failpoint::pass("admit");
         self.forward(Arc::new(envelope)).await
     }
 
     /// Steps 3 and 4, for what is admitted.
     async fn forward(&self, envelope: Arc<Envelope>) -> Result<Answered, Refusal> {
         let lane = self.route(&envelope)?;
+        crate::failpoint::pass("route");
         self.deliver(envelope, lane).await
     }
 }

@@ -215,6 +215,7 @@ impl Workers {
             asked_before: task.asked_before,
             cancelled: token.clone(),
         };
+        crate::failpoint::pass("effect.asked");
         let performed = AssertUnwindSafe(effects.perform(call)).catch_unwind();
         let outcome = tokio::select! {
             performed = performed => performed,
@@ -235,7 +236,10 @@ impl Workers {
             Err(panic) => failed(&format!("the performer panicked: {}", panic_text(panic.as_ref()))),
         };
         let Some(outcome) = outcome else { return };
-        if let Err(refusal) = self.tell(task, token, outcome).await {
+        crate::failpoint::pass("effect.done");
+        let told = self.tell(task, token, outcome).await;
+        crate::failpoint::pass("effect.told");
+        if let Err(refusal) = told {
             tracing::warn!(address = %task.address, key = %task.request.key, %refusal, "an outcome was refused");
         }
     }

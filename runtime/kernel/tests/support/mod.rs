@@ -262,7 +262,27 @@ impl Kernel {
     }
 
     async fn start_whole(folder: &Path, settings: Settings, waiting: Bounds, approvals: Arc<dyn Approvals>) -> Self {
-        let journal = EmbeddedJournal::open(folder, Options { segment_bytes: 16 << 20, ..Options::default() }).unwrap();
+        Self::start_on(open(folder), settings, waiting, approvals, Quota::default()).await
+    }
+
+    /// With this quota for each tenant.
+    pub async fn start_metered(folder: &Path, quota: Quota) -> Self {
+        Self::start_on(open(folder), Settings::default(), WAITING, Arc::new(NoApprovals), quota).await
+    }
+
+    /// A second kernel on the same journal, as if another node believed that the shard is its own.
+    pub async fn beside(&self) -> Self {
+        let journal = self.journal.clone();
+        Self::start_on(journal, Settings::default(), WAITING, Arc::new(NoApprovals), Quota::default()).await
+    }
+
+    async fn start_on(
+        journal: Arc<EmbeddedJournal>,
+        settings: Settings,
+        waiting: Bounds,
+        approvals: Arc<dyn Approvals>,
+        quota: Quota,
+    ) -> Self {
         let hand = Arc::new(Hand(AtomicI64::new(1_700_000_000_000_000_000)));
         let (morgue, worker) = (Arc::new(Morgue::default()), Arc::new(Worker::default()));
         let clock: Arc<dyn Clock> = hand.clone();
@@ -275,7 +295,7 @@ impl Kernel {
             policy: Arc::new(Everything),
             approvals,
             authenticator: Arc::new(ByName),
-            quotas: Quotas::new(Quota::default(), clock),
+            quotas: Quotas::new(quota, clock),
             workers: Workers::bounded(vec![worker.clone()], waiting),
             dead_letters: morgue.clone(),
             tree: tree.clone(),
@@ -294,6 +314,10 @@ impl Kernel {
         self.mesh.workers().stop(Duration::ZERO).await;
         self.journal.close().await;
     }
+}
+
+fn open(folder: &Path) -> Arc<EmbeddedJournal> {
+    EmbeddedJournal::open(folder, Options { segment_bytes: 16 << 20, ..Options::default() }).unwrap()
 }
 
 async fn support_tree(clock: Arc<dyn Clock>) -> Arc<Tree> {

@@ -78,7 +78,9 @@ impl Index {
         let cursor = standing.cursor.as_ref().map(|cursor| cursor.0.as_ref());
         let position = i64::try_from(standing.position.0).unwrap_or(i64::MAX);
         transaction.prepare_cached("UPDATE standing SET cursor = ?1, position = ?2")?.execute((cursor, position))?;
+        mesh_kernel::failpoint::pass("projection");
         transaction.commit()?;
+        mesh_kernel::failpoint::pass("projection.kept");
         Ok(beside)
     }
 }

@@ -49,8 +49,10 @@ impl Writer {
 
     /// Writes the buffer and flushes it.
     pub(super) fn write(&mut self) -> Result<(), WriteError> {
+        mesh_kernel::failpoint::pass("journal.write");
         write_all(self.active.file.as_ref(), &self.buffer, self.offset)
             .map_err(|error| if is_full(&error) { WriteError::NoRoom } else { WriteError::InDoubt(error) })?;
+        mesh_kernel::failpoint::pass("journal.flush");
         let started = Instant::now();
         self.active.file.fdatasync().map_err(WriteError::InDoubt)?;
         self.shared.flush_took(started.elapsed());

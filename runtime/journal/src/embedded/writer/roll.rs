@@ -58,8 +58,10 @@ impl Writer {
         // From here on the name may be on the disk, whatever is answered: the segment before it
         // would be voided from this batch on.
         self.must_roll = true;
+        mesh_kernel::failpoint::pass("journal.roll");
         files.rename(&zeros, &next.name)?;
         files.sync_dir()?;
+        mesh_kernel::failpoint::pass("journal.rolled");
         self.shared.segments.write().push(next.clone());
         self.active = next;
         self.offset = segment::HEAD;

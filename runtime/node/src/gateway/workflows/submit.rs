@@ -50,7 +50,11 @@ pub(super) async fn submit(
     if request.validate_only {
         return Ok(v1::SubmitRunResponse::default());
     }
+    let large = !bodies.is_empty();
     store(state.content.as_ref(), caller.scope(), bodies).await?;
+    if large {
+        mesh_kernel::failpoint::pass("content");
+    }
     let id = run_id(caller.tenant(), given.as_deref().unwrap_or(state.mesh.fresh_id().as_str()));
     let to = run_address(caller, &id)?;
     let command = Command::SubmitRun(Box::new(SubmitRun {

@@ -7,7 +7,7 @@ use crate::{
     BoxFuture,
     actor::{Answered, DeadLetter, DeadReason},
     envelope::{
-        Address, CorrelationId, Envelope, EventId, Headers, IdempotencyKey, Payload, ProjectId, Refusal, Retry,
+        Address, CorrelationId, Envelope, ErrorKind, EventId, Headers, IdempotencyKey, Payload, ProjectId, Refusal, Retry,
         TenantScope, TraceId,
     },
     ports::{Approved, Digest, Outcome, Position},
@@ -127,6 +127,9 @@ impl Mesh {
         match answer {
             // It waits at the approval, which sends it.
             Err(refusal) if refusal.code == Approved::WAITS => Ok(()),
+            // Nobody waited for it in vain, and its key makes it safe to be sent again: a node that stood
+            // still for a while must not lose what it was about to say.
+            Err(late) if late.kind == ErrorKind::DeadlineExceeded => Err(Refusal { retry: Retry::Now, ..late }),
             answer => answer.map(drop).inspect_err(|refusal| {
                 if refusal.retry == Retry::Never {
                     self.bury(envelope, refusal);

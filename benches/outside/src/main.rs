@@ -5,8 +5,11 @@
 //! standard output is one JSON object; the table before it is for people.
 
 mod durable;
+mod fairness;
 mod growth;
+mod k6;
 mod limit;
+mod load;
 mod measure;
 mod options;
 mod ours;
@@ -26,7 +29,9 @@ use crate::options::{Command, Options};
 async fn main() -> anyhow::Result<()> {
     match Options::parse().command {
         Command::Durable(options) => durable::run(&options).await,
+        Command::Fairness(options) => fairness::run(&options).await,
         Command::Growth(options) => growth::run(&options).await,
+        Command::Load(options) => load::run(&options).await,
         Command::Ready(options) => ready::run(&options).await,
     }
 }

@@ -19,8 +19,67 @@ pub(crate) enum Command {
     Durable(Durable),
     /// Steps per second, memory, disk and start time against the runs that have finished.
     Growth(Growth),
+    /// A hundred thousand runs that wait for a place.
+    Load(Load),
+    /// What one tenant notices of another's flood, and a node of tenants that do nothing.
+    Fairness(Fairness),
     /// How soon a node is ready, and how soon it has resumed what was unfinished.
     Ready(Ready),
+}
+
+/// Options of `load`.
+#[derive(Debug, Args)]
+pub(crate) struct Load {
+    /// How many runs are queued.
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) runs: usize,
+    /// For how long k6 submits them; what is missing then comes from the driver itself.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u64,
+    /// How much memory the node may take. **Units**: MiB.
+    #[arg(long, default_value_t = 1024)]
+    pub(crate) mib: u64,
+    /// The binary `mesh`.
+    #[arg(long)]
+    pub(crate) mesh: PathBuf,
+    /// A folder on the disk that is measured.
+    #[arg(long)]
+    pub(crate) work: PathBuf,
+    /// The binary `k6`.
+    #[arg(long, default_value = "k6")]
+    pub(crate) k6: PathBuf,
+    /// What k6 does.
+    #[arg(long, default_value = "benches/peers/submit.js")]
+    pub(crate) script: PathBuf,
+}
+
+/// Options of `fairness`.
+#[derive(Debug, Args)]
+pub(crate) struct Fairness {
+    /// Length of each quiet and of each flooded measurement.
+    #[arg(long, default_value_t = 15)]
+    pub(crate) seconds: u64,
+    /// How often they take turns.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) rounds: usize,
+    /// What the flooding tenant submits. **Units**: runs of ten steps per second.
+    #[arg(long, default_value_t = 4_000)]
+    pub(crate) rate: u32,
+    /// How many tenants do nothing.
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) idle: usize,
+    /// The binary `mesh`.
+    #[arg(long)]
+    pub(crate) mesh: PathBuf,
+    /// A folder on the disk that is measured.
+    #[arg(long)]
+    pub(crate) work: PathBuf,
+    /// The binary `k6`.
+    #[arg(long, default_value = "k6")]
+    pub(crate) k6: PathBuf,
+    /// What k6 does.
+    #[arg(long, default_value = "benches/peers/submit.js")]
+    pub(crate) script: PathBuf,
 }
 
 /// Options of `growth`.

@@ -105,10 +105,35 @@ pub(crate) struct Ours {
     client: Client,
     /// The last run of a list that was read.
     last: Option<String>,
+    seat: Seat,
+}
+
+/// A tenant who submits and hears of ends.
+pub(crate) struct Seat {
     caller: Caller,
     ends: Arc<Ends>,
     /// Holds the task that reads the stream.
     _stream: JoinSet<()>,
+}
+
+impl Seat {
+    /// Takes it with a key of the tenant.
+    async fn take(url: &str, key: &str) -> Result<Self> {
+        let key: MetadataValue<Ascii> = format!("Bearer {key}").parse()?;
+        let caller = Caller { channel: Grpc::new(Endpoint::new(url.to_owned())?.connect().await?), key };
+        let ends = Arc::new(Ends::default());
+        let stream = follow(url, &caller, ends.clone()).await?;
+        Ok(Self { caller, ends, _stream: stream })
+    }
+
+    /// Submits a run of ten steps and waits for its end.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub(crate) async fn run_once(&self) -> Result<()> {
+        let run = self.caller.submit(DEFINITION, json!({"text": TEXT})).await?;
+        self.ends.of(run).await
+    }
 }
 
 #[derive(Clone)]
@@ -144,28 +169,72 @@ impl Ours {
     /// # Errors
     /// When it does not start, or refuses the definition.
     pub(crate) async fn start(mesh: &Path, data: PathBuf) -> Result<Self> {
-        let mut options = NodeOptions::new(&mesh.display().to_string(), &data);
         // One tenant does all the work; its share of a node for many would be the limit.
-        for name in ["MESH_TENANTS_COMMANDS_PER_SECOND", "MESH_TENANTS_COMMANDS_BURST"] {
-            options.settings.push((name.to_owned(), "10000000".to_owned()));
-        }
+        let unbounded = ["MESH_TENANTS_COMMANDS_PER_SECOND", "MESH_TENANTS_COMMANDS_BURST"];
+        Self::start_with(mesh, data, &unbounded.map(|name| (name, "10000000"))).await
+    }
+
+    /// The same with these settings, and everything else at its default.
+    ///
+    /// # Errors
+    /// As [`Ours::start`].
+    pub(crate) async fn start_with(mesh: &Path, data: PathBuf, settings: &[(&str, &str)]) -> Result<Self> {
+        let mut options = NodeOptions::new(&mesh.display().to_string(), &data);
+        options.settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let began = Instant::now();
         let node = Node::start(&options)?;
         let started = Started { time: began.elapsed(), resident: resident(&[node.pid()]) };
         let mut client = node.client().await?;
         client.publish(&definition()).await?;
-        let key: MetadataValue<Ascii> = format!("Bearer {}", node.key()?).parse()?;
-        let channel = Grpc::new(Endpoint::new(node.grpc.clone())?.connect().await?);
-        let caller = Caller { channel, key };
-        let ends = Arc::new(Ends::default());
-        let stream = follow(&node.grpc, &caller, ends.clone()).await?;
-        Ok(Self { node, data, started, client, last: None, caller, ends, _stream: stream })
+        let seat = Seat::take(&node.grpc, &node.key()?).await?;
+        Ok(Self { node, data, started, client, last: None, seat })
     }
 
-    /// Submits a run of ten steps and waits for its end.
-    async fn run_once(&self) -> Result<()> {
-        let run = self.caller.submit(DEFINITION, json!({"text": TEXT})).await?;
-        self.ends.of(run).await
+    /// Whether it has used more than a tenth of a processor in the last fifth of a second.
+    pub(crate) fn node_is_busy(&self) -> bool {
+        let used = || crate::process::cpu(self.node.pid());
+        let before = used();
+        std::thread::sleep(Duration::from_millis(200));
+        used() - before > 0.02
+    }
+
+    /// Where gRPC is served, and the first key.
+    ///
+    /// # Errors
+    /// When the key cannot be read.
+    pub(crate) fn door(&self) -> Result<(String, String)> {
+        Ok((self.node.grpc.clone(), self.node.key()?))
+    }
+
+    /// The secret of a new tenant that has the definition of ten steps.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub(crate) async fn tenant(&mut self, name: &str) -> Result<String> {
+        let tenants = &mut self.client.tenants;
+        let request = v1::CreateTenantRequest { tenant_id: name.to_owned(), ..Default::default() };
+        tenants.create_tenant(request).await?;
+        let roles = vec!["admin".to_owned()];
+        let request = v1::CreateApiKeyRequest {
+            tenant_id: name.to_owned(),
+            name: "admin".to_owned(),
+            roles,
+            ..Default::default()
+        };
+        let made = tenants.create_api_key(request).await?.into_inner();
+        let request =
+            v1::ListApiKeysRequest { tenant_id: name.to_owned(), min_position: made.position, ..Default::default() };
+        tenants.list_api_keys(request).await?;
+        Client::connect(&self.node.grpc, &made.secret).await?.publish(&definition()).await?;
+        Ok(made.secret)
+    }
+
+    /// The seat of whoever has this key.
+    ///
+    /// # Errors
+    /// When it is not taken.
+    pub(crate) async fn seat(&self, key: &str) -> Result<Seat> {
+        Seat::take(&self.node.grpc, key).await
     }
 
     /// Executes so many runs, so many at a time.
@@ -173,7 +242,7 @@ impl Ours {
     /// # Errors
     /// The first that fails.
     pub(crate) async fn execute(&self, runs: usize, in_flight: usize) -> Result<()> {
-        closed_count(runs, in_flight, || self.run_once()).await
+        closed_count(runs, in_flight, || self.seat.run_once()).await
     }
 
     /// Submits so many runs of a definition, so many at a time, and does not wait for their ends.
@@ -181,7 +250,7 @@ impl Ours {
     /// # Errors
     /// The first that is refused.
     pub(crate) async fn submit(&self, definition: &str, runs: usize, in_flight: usize) -> Result<()> {
-        let once = || async { self.caller.submit(definition, json!({"text": TEXT})).await.map(drop) };
+        let once = || async { self.seat.caller.submit(definition, json!({"text": TEXT})).await.map(drop) };
         closed_count(runs, in_flight, once).await
     }
 
@@ -283,7 +352,7 @@ impl Side for Ours {
     }
 
     fn measure(&mut self, in_flight: usize, length: Duration) -> LocalBoxFuture<'_, Result<Slot>> {
-        Box::pin(closed_loop(in_flight, length, || self.run_once()))
+        Box::pin(closed_loop(in_flight, length, || self.seat.run_once()))
     }
 
     fn finished(&mut self) -> LocalBoxFuture<'_, Result<u64>> {

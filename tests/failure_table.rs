@@ -127,7 +127,10 @@ impl Row {
                     }
                     doomed.signal("TERM")?;
                 }
-                doomed.wait_for_end(DIES_WITHIN).await.with_context(|| format!("waiting for death {death} at {point}"))?;
+                doomed
+                    .wait_for_end(DIES_WITHIN)
+                    .await
+                    .with_context(|| format!("waiting for death {death} at {point}"))?;
             }
             let seen = place.deaths(self.point)?;
             ensure!(seen == death, "death {death} at {point}: the log tells of {seen}");

@@ -177,7 +177,8 @@ impl Storm {
                 Err(status) => {
                     self.cut.fetch_add(1, Ordering::SeqCst);
                     use tonic::Code::{Cancelled, DeadlineExceeded, Internal, Unavailable, Unknown};
-                    let is_cut = matches!(status.code(), Unavailable | Unknown | Cancelled | Internal | DeadlineExceeded);
+                    let is_cut =
+                        matches!(status.code(), Unavailable | Unknown | Cancelled | Internal | DeadlineExceeded);
                     ensure!(is_cut, "a submission was refused: {status:?}");
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
@@ -222,7 +223,10 @@ impl Storm {
             repeated += requests.len() - 1;
             ensure!(one_clock || requests.len() == 1, "`{key}` was executed {} times", requests.len());
             for request in requests {
-                ensure!(!one_clock || request.came <= *outcome, "`{key}` was executed again after its outcome was recorded");
+                ensure!(
+                    !one_clock || request.came <= *outcome,
+                    "`{key}` was executed again after its outcome was recorded"
+                );
             }
         }
         ensure!(outcomes.len() == runs.len() * EFFECTS, "{} effects of {} runs", outcomes.len(), runs.len());
@@ -264,14 +268,14 @@ async fn of_run(client: &mut Client, run: &str) -> Result<HashMap<String, System
     Ok(outcomes)
 }
 
-/// The idempotency key of an effect, from the event that recorded its outcome.
+/// The idempotency key of an effect, from the event that recorded its outcome. The outside sees one key for
+/// all attempts at the same work: that of the first.
 fn effect_key(run: &str, payload: &serde_json::Value) -> Option<String> {
     let step = payload.get("step")?.as_str().filter(|step| STEPS.contains(step))?;
-    let attempt = payload.get("attempt")?.as_u64()?;
     match payload.get("item").and_then(serde_json::Value::as_u64) {
-        Some(item) => Some(format!("{run}.{step}.{item}.{attempt}")),
+        Some(item) => Some(format!("{run}.{step}.{item}.1")),
         // The step as a whole also succeeds, without an effect of its own.
         None if step == "fan" => None,
-        None => Some(format!("{run}.{step}.{attempt}")),
+        None => Some(format!("{run}.{step}.1")),
     }
 }

@@ -153,14 +153,8 @@ async fn two_owners_never_fork_an_entity() {
     };
     let (first, second) = tokio::join!(adds(&one), adds(&other));
     assert!(first > 0 && second > 0, "{first} and {second}");
-    let versions: Vec<u64> = one
-        .journal
-        .read(&address("acme", "c"), 1)
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|record| record.version)
-        .collect();
+    let versions: Vec<u64> =
+        one.journal.read(&address("acme", "c"), 1).await.unwrap().into_iter().map(|record| record.version).collect();
     assert_eq!(versions, (1..=first + second).collect::<Vec<u64>>());
 }
 

@@ -29,6 +29,10 @@ async fn main() -> Result<()> {
         println!("{count:>9}  {end}");
     }
     println!("resident memory of the node after each tenth, KiB: {:?}", judged.resident);
-    println!("{} inputs in {:.0} s: nothing was changed, nothing panicked", wanted.count, began.elapsed().as_secs_f32());
+    println!(
+        "{} inputs in {:.0} s: nothing was changed, nothing panicked",
+        wanted.count,
+        began.elapsed().as_secs_f32()
+    );
     Ok(())
 }

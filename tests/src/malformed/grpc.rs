@@ -21,14 +21,8 @@ use crate::Chance;
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
 /// What no malformed request may be answered with: they speak of bugs and of a node in trouble.
-const NEVER: &[Code] = &[
-    Code::Cancelled,
-    Code::Unknown,
-    Code::DeadlineExceeded,
-    Code::Internal,
-    Code::Unavailable,
-    Code::DataLoss,
-];
+const NEVER: &[Code] =
+    &[Code::Cancelled, Code::Unknown, Code::DeadlineExceeded, Code::Internal, Code::Unavailable, Code::DataLoss];
 
 /// One request.
 #[derive(Debug)]
@@ -96,7 +90,10 @@ fn spoil(sent: &mut Sent, seeds: &Seeds, chance: &mut Chance) {
         5 => header(sent, "authorization", seeds.words.word(chance)),
         6 => sent.path = format!("/{}", sent.path.split_at(chance.index(sent.path.len() - 1)).0),
         _ => {
-            sent.headers.push(("grpc-encoding", chance.one(&["br", "x", "gzip, gzip", ""]).map_or_else(word, |one| (*one).to_owned())));
+            sent.headers.push((
+                "grpc-encoding",
+                chance.one(&["br", "x", "gzip, gzip", ""]).map_or_else(word, |one| (*one).to_owned()),
+            ));
             sent.body.splice(..1, [1]).for_each(drop);
         }
     }

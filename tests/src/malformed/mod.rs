@@ -10,12 +10,7 @@ mod seeds;
 mod text;
 mod web;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    time::Instant,
-};
+use std::{collections::BTreeMap, fs, path::Path, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -95,6 +90,7 @@ impl Malformed {
             let sent = self.send(&seeds, &node, first..until, &mut judged).await;
             sent.with_context(|| format!("the node's log ends with: {}", end_of(&log)))?;
             judged.resident.push(resident(node.pid())?);
+            println!("{until}: {:?} KiB", judged.resident.last());
             let changed = everything(&mut client).await? != before;
             ensure!(!changed, "something was changed by the inputs {first} to {until} of seed {}", self.seed);
         }
@@ -164,7 +160,12 @@ async fn everything(client: &mut Client) -> Result<Vec<Vec<u8>>> {
         workflows.list_definitions(v1::ListDefinitionsRequest::default()).await?.into_inner().encode_to_vec(),
         client.approvals.list_approvals(v1::ListApprovalsRequest::default()).await?.into_inner().encode_to_vec(),
         client.blueprints.list_blueprints(v1::ListBlueprintsRequest::default()).await?.into_inner().encode_to_vec(),
-        client.dead_letters.list_dead_letters(v1::ListDeadLettersRequest::default()).await?.into_inner().encode_to_vec(),
+        client
+            .dead_letters
+            .list_dead_letters(v1::ListDeadLettersRequest::default())
+            .await?
+            .into_inner()
+            .encode_to_vec(),
         client.tenants.list_tenants(v1::ListTenantsRequest::default()).await?.into_inner().encode_to_vec(),
     ];
     let keys = v1::ListApiKeysRequest { include_revoked: true, ..Default::default() };

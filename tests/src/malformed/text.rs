@@ -124,7 +124,9 @@ impl Words {
     }
 
     fn operator(&self, chance: &mut Chance) -> &'static str {
-        chance.one(&["+", "-", "*", "/", "%", "==", "!=", "<", "in", "&&", "||", "?", ".", ",", "=", "="]).unwrap_or(&"+")
+        chance
+            .one(&["+", "-", "*", "/", "%", "==", "!=", "<", "in", "&&", "||", "?", ".", ",", "=", "="])
+            .unwrap_or(&"+")
     }
 }
 
@@ -142,9 +144,45 @@ fn nest(chance: &mut Chance) -> String {
 
 fn letter(chance: &mut Chance) -> char {
     const ODD: &[char] = &[
-        '\0', '\u{1}', '\t', '\r', '\n', '\u{7f}', '\u{85}', '\u{a0}', '\u{200b}', '\u{202e}', '\u{2028}', '\u{feff}',
-        '\u{fffd}', '\u{ffff}', '\u{1f600}', '\u{10ffff}', 'İ', 'ß', '\u{301}', '%', '\\', '"', '\'', '`', '$', '{',
-        '}', '[', ']', '&', '*', '!', '|', '>', '#', ':', '-', '~', '@',
+        '\0',
+        '\u{1}',
+        '\t',
+        '\r',
+        '\n',
+        '\u{7f}',
+        '\u{85}',
+        '\u{a0}',
+        '\u{200b}',
+        '\u{202e}',
+        '\u{2028}',
+        '\u{feff}',
+        '\u{fffd}',
+        '\u{ffff}',
+        '\u{1f600}',
+        '\u{10ffff}',
+        'İ',
+        'ß',
+        '\u{301}',
+        '%',
+        '\\',
+        '"',
+        '\'',
+        '`',
+        '$',
+        '{',
+        '}',
+        '[',
+        ']',
+        '&',
+        '*',
+        '!',
+        '|',
+        '>',
+        '#',
+        ':',
+        '-',
+        '~',
+        '@',
     ];
     let plain = char::from_u32(u32::try_from(chance.below(0xd800)).unwrap_or_default());
     if chance.once_in(4) { plain.unwrap_or(' ') } else { chance.one(ODD).copied().unwrap_or(' ') }

@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn what_is_nested_deeper_than_the_stack_is_refused() {
-        let shapes: [(&str, fn(usize) -> String); 9] = [
+        type Shape = fn(usize) -> String;
+        let shapes: [(&str, Shape); 9] = [
             ("brackets", |n| format!("{}1{}", "(".repeat(n), ")".repeat(n))),
             ("open brackets", |n| "[".repeat(n)),
             ("brackets in texts", |n| format!("'{}' + {}1{}", ")".repeat(n), "(".repeat(n), ")".repeat(n))),

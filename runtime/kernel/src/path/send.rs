@@ -7,8 +7,8 @@ use crate::{
     BoxFuture,
     actor::{Answered, DeadLetter, DeadReason},
     envelope::{
-        Address, CorrelationId, Envelope, ErrorKind, EventId, Headers, IdempotencyKey, Payload, ProjectId, Refusal, Retry,
-        TenantScope, TraceId,
+        Address, CorrelationId, Envelope, ErrorKind, EventId, Headers, IdempotencyKey, Payload, ProjectId, Refusal,
+        Retry, TenantScope, TraceId,
     },
     ports::{Approved, Digest, Outcome, Position},
     work::{EffectTask, Outbox},

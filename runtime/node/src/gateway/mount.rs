@@ -16,8 +16,7 @@ use tonic_reflection::server::Builder;
 
 use super::{
     GatewayState, approvals::Approvals, auth::Authenticate, blueprints::Blueprints, dead_letters::Letters,
-    telemetry::Telemetry, tenants::Tenants, unreadable,
-    workflows::Workflows,
+    telemetry::Telemetry, tenants::Tenants, unreadable, workflows::Workflows,
 };
 
 /// Bytes of one request or answer: a run may be given 8 MB, which protobuf makes somewhat more of.

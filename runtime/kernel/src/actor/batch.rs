@@ -5,12 +5,12 @@
 //! be to blame, and only for causes that can be a message's fault; the second time it goes to the
 //! dead letters.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
-use super::{Cause, DeadReason, Item, Lane, NotTaken, Slot, mailbox::Room};
+use super::{
+    Cause, DeadReason, Item, Lane, NotTaken, Slot,
+    mailbox::{Hand, Room},
+};
 use crate::envelope::{Refusal, Timestamp};
 
 /// After so many deaths a message is a dead letter.
@@ -23,7 +23,7 @@ const ATTEMPTS_MAX: u8 = 2;
 pub(super) struct Batch<'a> {
     slot: &'a Slot,
     /// The first one is in hand while `holds` says so.
-    rest: VecDeque<Item>,
+    rest: Hand,
     holds: bool,
     /// The wall clock, read once until [`Batch::time_passes`].
     wall: Option<Timestamp>,
@@ -37,11 +37,10 @@ pub(super) struct Batch<'a> {
 impl<'a> Batch<'a> {
     /// The next messages of the mailbox; none when it is empty, and then the bell may ring again.
     pub(super) fn take(slot: &'a Slot) -> Option<Self> {
-        let mut rest = VecDeque::new();
         let mut inner = slot.inner.lock();
         slot.control_waits.store(false, Ordering::Relaxed);
         slot.tell_accepted(&mut inner);
-        inner.mailbox.take(slot.floor.config.batch_items, &mut rest);
+        let rest = inner.mailbox.take(slot.floor.config.batch_items);
         if rest.is_empty() {
             inner.rung = false;
             return None;

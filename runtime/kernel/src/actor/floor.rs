@@ -74,7 +74,12 @@ impl Floor {
         self.live_bytes.load(Ordering::Relaxed) > self.config.memory_bytes / 100 * percent
     }
 
-    /// A message left the mailboxes for good.
+    /// A message is about to enter a mailbox. The bytes in all mailboxes, its own among them.
+    pub(super) fn charge(&self, bytes: usize) -> usize {
+        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes
+    }
+
+    /// A message left the mailboxes for good, or found no room.
     pub(super) fn uncharge(&self, bytes: usize) {
         self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }

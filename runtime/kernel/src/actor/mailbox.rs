@@ -50,6 +50,45 @@ impl Room {
     }
 }
 
+/// Messages that were taken out together. The first has a place of its own: one that comes alone, as an
+/// ask does, costs no allocation.
+#[derive(Debug, Default)]
+pub(super) struct Hand {
+    first: Option<Item>,
+    rest: VecDeque<Item>,
+}
+
+impl Hand {
+    fn add(&mut self, item: Item) {
+        match self.first {
+            None if self.rest.is_empty() => self.first = Some(item),
+            _ => self.rest.push_back(item),
+        }
+    }
+
+    /// The next one, which stays in the hand.
+    pub(super) fn front(&self) -> Option<&Item> {
+        self.first.as_ref().or_else(|| self.rest.front())
+    }
+
+    /// The next one, which stays in the hand.
+    pub(super) fn front_mut(&mut self) -> Option<&mut Item> {
+        self.first.as_mut().or_else(|| self.rest.front_mut())
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<Item> {
+        self.first.take().or_else(|| self.rest.pop_front())
+    }
+
+    pub(super) fn pop_back(&mut self) -> Option<Item> {
+        self.rest.pop_back().or_else(|| self.first.take())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none() && self.rest.is_empty()
+    }
+}
+
 /// Someone who waits for room, in the order of their coming.
 #[derive(Debug)]
 struct Waiter {
@@ -240,28 +279,34 @@ impl Mailbox {
     }
 
     /// Takes the next batch: control first, then work in turn.
-    pub(super) fn take(&mut self, most: usize, into: &mut VecDeque<Item>) {
+    pub(super) fn take(&mut self, most: usize) -> Hand {
+        let (mut hand, mut oldest) = (Hand::default(), None::<Duration>);
+        let mut add = |hand: &mut Hand, item: Item| {
+            oldest = Some(oldest.map_or(item.enqueued_at, |oldest| oldest.min(item.enqueued_at)));
+            hand.add(item);
+        };
         let hungry = self.control_streak >= CONTROL_STREAK_MAX && !self.work.is_empty();
-        while into.len() < most {
-            let Some(item) = self.control.pop_front() else {
-                break;
-            };
+        for item in self.control.drain(..most.min(self.control.len())) {
             self.control_bytes -= item.charge;
-            into.push_back(item);
+            add(&mut hand, item);
         }
-        let room = if into.is_empty() { most } else { usize::from(hungry) };
-        if into.is_empty() || hungry {
+        let room = if hand.is_empty() { most } else { usize::from(hungry) };
+        if hand.is_empty() || hungry {
             self.control_streak = 0;
         } else {
             self.control_streak += 1;
         }
+        let coming = room.min(self.work.len());
+        if coming > 1 {
+            hand.rest.reserve(coming);
+        }
         let held = &mut self.held;
-        into.reserve(room.min(self.work.len()));
         self.work.take(room, |item| {
             held.add(item.charge);
-            into.push_back(item);
+            add(&mut hand, item);
         });
-        self.batch_since = into.iter().map(|item| item.enqueued_at).min();
+        self.batch_since = oldest;
+        hand
     }
 
     /// The batch is over: the room of what was done is free.
@@ -305,14 +350,15 @@ mod tests {
     }
 
     fn batch(mailbox: &mut Mailbox, most: usize) -> Vec<String> {
-        let mut into = VecDeque::new();
-        mailbox.take(most, &mut into);
-        let done = into.iter().filter(|item| item.lane == Lane::Work).fold(Room::default(), |mut room, item| {
-            room.add(item.charge);
-            room
-        });
+        let (mut hand, mut done, mut names) = (mailbox.take(most), Room::default(), Vec::new());
+        while let Some(item) = hand.pop_front() {
+            if item.lane == Lane::Work {
+                done.add(item.charge);
+            }
+            names.push(item.envelope.event_type.to_string());
+        }
         mailbox.release(done);
-        into.iter().map(|item| item.envelope.event_type.to_string()).collect()
+        names
     }
 
     #[test]
@@ -337,8 +383,7 @@ mod tests {
         let (mut mailbox, config) = (Mailbox::default(), config(2, 1 << 20));
         mailbox.push(item("acme", "a", 0), Lane::Work, &config).unwrap();
         mailbox.push(item("acme", "b", 0), Lane::Work, &config).unwrap();
-        let mut taken = VecDeque::new();
-        mailbox.take(64, &mut taken);
+        let mut taken = mailbox.take(64);
         let (third, full) = mailbox.push(item("acme", "c", 0), Lane::Work, &config).unwrap_err();
         assert_eq!((full, mailbox.load().items), (Full::Now, 2));
         // One is done, the other goes back: it was accepted, so it never has to ask for room.

@@ -231,11 +231,15 @@ impl Slot {
     pub(super) fn push(&self, mut item: Item, lane: Lane) -> Result<Pushed, NotPushed> {
         let (charge, now) = (item.charge, self.floor.now());
         item.enqueued_at = now;
+        // Before the lock: who waits for it should not wait for a counter that all senders write.
+        let queued = self.floor.charge(charge);
         let mut inner = self.inner.lock();
-        if let Some(barred) = self.admit(&inner, charge, lane) {
+        if let Some(barred) = self.admit(&inner, queued, lane) {
+            self.floor.uncharge(charge);
             return Err(barred.with(item));
         }
         if let Err((item, full)) = inner.mailbox.push(item, lane, &self.floor.config) {
+            self.floor.uncharge(charge);
             return Err(match full {
                 Full::Now => NotPushed::Full(item),
                 Full::TooLarge | Full::Waiters => {
@@ -244,13 +248,8 @@ impl Slot {
                 }
             });
         }
-        self.taken(&mut inner, charge);
-        Ok(self.after_push(&mut inner, lane, now))
-    }
-
-    fn taken(&self, inner: &mut Inner, charge: usize) {
-        self.floor.queued_bytes.fetch_add(charge, Ordering::Relaxed);
         inner.accepted += 1;
+        Ok(self.after_push(&mut inner, lane, now))
     }
 
     /// Tells the node's sums what was taken in, before any of it counts as something else. Not for
@@ -309,7 +308,8 @@ impl Slot {
         self.inner.lock().wanted = false;
     }
 
-    fn admit(&self, inner: &Inner, charge: usize, lane: Lane) -> Option<Barred> {
+    /// What can be said against a message when so many bytes wait on this node, its own among them.
+    fn admit(&self, inner: &Inner, queued: usize, lane: Lane) -> Option<Barred> {
         let address = || self.address.to_string();
         let why = match inner.state {
             ActorState::Retired => return Some(Barred::Retired),
@@ -325,13 +325,8 @@ impl Slot {
                 self.floor.tight.notify_one();
                 NotTaken::Memory { address: address() }
             }
-            _ => {
-                let bytes = self.floor.queued_bytes.load(Ordering::Relaxed);
-                if bytes + charge <= self.floor.config.queued_bytes {
-                    return None;
-                }
-                NotTaken::NodeFull { bytes }
-            }
+            _ if queued <= self.floor.config.queued_bytes => return None,
+            _ => NotTaken::NodeFull { bytes: queued },
         };
         Some(Barred::Why(Box::new(why)))
     }
@@ -374,15 +369,17 @@ impl Slot {
     /// Uses the room that a ticket was promised.
     pub(super) fn push_reserved(&self, mut item: Item) -> Result<Pushed, NotPushed> {
         let (charge, now) = (item.charge, self.floor.now());
+        let queued = self.floor.charge(charge);
         let mut inner = self.inner.lock();
-        if let Some(barred) = self.admit(&inner, charge, Lane::Work) {
+        if let Some(barred) = self.admit(&inner, queued, Lane::Work) {
+            self.floor.uncharge(charge);
             inner.mailbox.unreserve(charge, &self.floor.config);
             return Err(barred.with(item));
         }
         item.enqueued_at = now;
         item.lane = Lane::Work;
         inner.mailbox.push_reserved(item);
-        self.taken(&mut inner, charge);
+        inner.accepted += 1;
         Ok(self.after_push(&mut inner, Lane::Work, now))
     }
 

@@ -100,6 +100,12 @@ impl<T> FairQueue<T> {
         self.active.len() < LANES_MAX || self.lane(tenant).0 > 0
     }
 
+    /// The tenant whose values alone wait.
+    pub fn lone(&self) -> Option<&TenantId> {
+        let id = self.active.front().filter(|_| self.active.len() == 1)?;
+        self.lanes.get(*id).map(|lane| &lane.tenant)
+    }
+
     /// Puts a value at the end of its tenant's lane.
     pub fn push(&mut self, tenant: &TenantId, value: T, bytes: usize) {
         let id = self.open(tenant);

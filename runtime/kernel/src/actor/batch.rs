@@ -37,14 +37,16 @@ pub(super) struct Batch<'a> {
 impl<'a> Batch<'a> {
     /// The next messages of the mailbox; none when it is empty, and then the bell may ring again.
     pub(super) fn take(slot: &'a Slot) -> Option<Self> {
-        let mut inner = slot.inner.lock();
+        let mut inner = slot.lock();
         slot.control_waits.store(false, Ordering::Relaxed);
         slot.tell_accepted(&mut inner);
         let rest = inner.mailbox.take(slot.floor.config.batch_items);
         if rest.is_empty() {
             inner.rung = false;
+            slot.rests(&mut inner);
             return None;
         }
+        slot.grant(&mut inner);
         drop(inner);
         Some(Self {
             slot,
@@ -132,19 +134,25 @@ impl<'a> Batch<'a> {
     pub(super) fn finish(mut self) -> bool {
         self.finished = true;
         self.tell();
-        let mut inner = self.slot.inner.lock();
+        let least = self.slot.worth_a_call();
+        let mut inner = self.slot.lock();
         inner.progressed = true;
-        self.give_back(&mut inner);
+        self.give_back(&mut inner, least);
         inner.rung = !inner.mailbox.is_empty();
+        if inner.rung {
+            self.slot.grant(&mut inner);
+        } else {
+            self.slot.rests(&mut inner);
+        }
         inner.rung
     }
 
-    fn give_back(&mut self, inner: &mut super::slot::Inner) {
+    fn give_back(&mut self, inner: &mut super::slot::Inner, least: usize) {
         while let Some(item) = self.rest.pop_back() {
             inner.mailbox.put_back(item);
         }
         inner.mailbox.release(std::mem::take(&mut self.done));
-        inner.mailbox.call_up(&self.slot.floor.config);
+        inner.mailbox.call_up_many(least, &self.slot.floor.config);
     }
 
     /// What becomes of the message that an incarnation died with: back to the head of its lane with
@@ -174,11 +182,11 @@ impl Drop for Batch<'_> {
         self.tell();
         let slot = self.slot;
         let now = slot.floor.now();
-        let mut inner = slot.inner.lock();
+        let mut inner = slot.lock();
         let incarnation = inner.incarnation;
         inner.progressed |= self.done.items > 0;
         let dead = self.judge(&mut inner);
-        self.give_back(&mut inner);
+        self.give_back(&mut inner, 1);
         // Nobody rings a dying actor; the next incarnation begins by itself.
         inner.bell = None;
         inner.rung = false;

@@ -225,7 +225,7 @@ impl Directory {
     /// **Cost**: one short lock per awake entity.
     pub fn counts(&self) -> Counts {
         for slot in self.slots() {
-            slot.tell_accepted(&mut slot.inner.lock());
+            slot.tell_accepted(&mut slot.lock());
         }
         let totals = &self.floor.totals;
         let handled = totals.handled.load(Ordering::Relaxed);

@@ -82,7 +82,7 @@ impl Directory {
         let mut dead = 0;
         for slot in self.slots() {
             let items = {
-                let mut inner = slot.inner.lock();
+                let mut inner = slot.lock();
                 slot.tell_accepted(&mut inner);
                 inner.mailbox.empty()
             };

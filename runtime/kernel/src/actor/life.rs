@@ -27,7 +27,7 @@ pub(super) enum Next {
 impl Slot {
     /// Whether the caller is to start the next incarnation: true once, until that has ended.
     pub(super) fn claim(&self) -> bool {
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock();
         let first = inner.state == ActorState::Waking && !inner.claimed;
         inner.claimed |= first;
         first
@@ -36,13 +36,13 @@ impl Slot {
     /// Whether it waits to be started, and no timer will say so.
     pub(super) fn is_due(&self) -> bool {
         let now = self.floor.now();
-        let inner = self.inner.lock();
+        let inner = self.lock();
         inner.state == ActorState::Waking && !inner.claimed && inner.not_before <= now
     }
 
     /// A new incarnation takes the mailbox over. The bell counts as rung: it begins by itself.
     pub(super) fn attach(&self, bell: Bell) {
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock();
         inner.state = ActorState::Live;
         inner.bell = Some(bell);
         inner.rung = true;
@@ -58,7 +58,7 @@ impl Slot {
 
     /// Writes down why the incarnation ends; the first one to know is believed.
     pub(super) fn note(&self, cause: Cause) {
-        self.inner.lock().cause.get_or_insert(cause);
+        self.lock().cause.get_or_insert(cause);
     }
 
     /// Whether it may go to sleep now; from then on it is parking.
@@ -66,7 +66,7 @@ impl Slot {
         if !forced && self.keep_awake.load(Ordering::Relaxed) > 0 {
             return false;
         }
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock();
         let wanted = inner.wanted && !forced;
         let idle = inner.state == ActorState::Live && inner.mailbox.is_empty() && !wanted;
         if idle {
@@ -78,7 +78,7 @@ impl Slot {
     /// Asks a live actor to sleep when it has nothing to do.
     pub(super) fn ask_to_park(&self, forced: bool) -> bool {
         let bell = {
-            let inner = self.inner.lock();
+            let inner = self.lock();
             match (&inner.bell, inner.state) {
                 (Some(bell), ActorState::Live) if inner.mailbox.is_empty() => bell.clone(),
                 _ => return false,
@@ -90,7 +90,7 @@ impl Slot {
     /// Kills the incarnation, for this reason.
     pub(super) fn kill(&self, cause: Cause) {
         let bell = {
-            let mut inner = self.inner.lock();
+            let mut inner = self.lock();
             inner.cause.get_or_insert(cause);
             inner.bell.clone()
         };
@@ -108,7 +108,7 @@ impl Slot {
         let now = self.floor.now();
         // Whatever it was in the middle of, it no longer is.
         self.meter.cut(now);
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock();
         self.tell_accepted(&mut inner);
         inner.bell = None;
         inner.rung = false;
@@ -185,7 +185,7 @@ impl Slot {
 
     /// Lifts a quarantine.
     pub(super) fn release(&self) -> bool {
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock();
         if inner.state != ActorState::Quarantined {
             return false;
         }
@@ -197,7 +197,7 @@ impl Slot {
 
     /// Whether the slot may be forgotten: asleep, empty, and nothing of its past counts.
     pub(super) fn retire_if_idle(&self, now: Duration) -> bool {
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock();
         let policy = &self.floor.config.entity_restart;
         let idle = inner.state == ActorState::Asleep
             && inner.mailbox.is_empty()

@@ -209,6 +209,50 @@ impl Mailbox {
         self.work.push_to(lane, item, charge);
     }
 
+    /// What the inbox had a grant for.
+    pub(super) fn push_granted(&mut self, tenant: &TenantId, items: &mut Vec<Item>) {
+        if items.is_empty() {
+            return;
+        }
+        let lane = self.work.open(tenant);
+        for item in items.drain(..) {
+            let charge = item.charge;
+            self.work.push_to(lane, item, charge);
+        }
+    }
+
+    /// Room for more of this tenant, when nobody waits for it.
+    pub(super) fn free_room(&self, tenant: &TenantId, config: &ActorConfig) -> Option<Room> {
+        let (items, bytes) = self.work.lane(tenant);
+        let (all, reserved) = (self.work_load(), self.reserved);
+        let free = |bounds: Bounds, items: usize, bytes: usize| Room {
+            items: bounds.items.saturating_sub(items),
+            bytes: bounds.bytes.saturating_sub(bytes),
+        };
+        let (here, there) = (
+            free(config.mailbox, all.items, all.bytes),
+            free(config.lane, items + reserved.items, bytes + reserved.bytes),
+        );
+        let room = Room { items: here.items.min(there.items), bytes: here.bytes.min(there.bytes) };
+        (self.waiters.is_empty() && room.items > 0 && self.work.has_lane(tenant)).then_some(room)
+    }
+
+    /// Calls those in line up, but not for less room than this, as long as nobody else takes what comes free:
+    /// whoever is called up for a single place is back for the next one, which is a wake for each message.
+    pub(super) fn call_up_many(&mut self, least: usize, config: &ActorConfig) {
+        let room = config.mailbox.items.saturating_sub(self.work_load().items);
+        if self.waiters.is_empty() || (room < least && self.is_lone()) {
+            return;
+        }
+        self.call_up(config);
+    }
+
+    /// Whether all that waits here, and all that waits in line, is one tenant's.
+    fn is_lone(&self) -> bool {
+        let lone = self.work.lone();
+        lone.is_some_and(|tenant| self.waiters.iter().all(|waiter| waiter.tenant == *tenant))
+    }
+
     /// Stands in line for room.
     pub(super) fn queue_up(&mut self, item: &Item, config: &ActorConfig) -> Result<Ticket, Full> {
         if self.waiters.len() >= config.waiters {

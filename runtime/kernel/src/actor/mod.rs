@@ -24,6 +24,7 @@ mod fate;
 mod floor;
 mod handle;
 mod host;
+mod inbox;
 mod item;
 mod life;
 mod load;

@@ -28,6 +28,7 @@ use parking_lot::{Mutex, RwLock};
 use super::{
     Cause, Item, Lane, NotTaken,
     floor::Floor,
+    inbox::Inbox,
     mailbox::{Full, Mailbox, Ticket},
     restart::Lives,
     ring::Bell,
@@ -39,7 +40,10 @@ use crate::{
 
 /// A message of so many costs its sender a part of tokio's budget: a loop that tells an actor which keeps
 /// up with it would never end its turn, and a look at the budget for each message is a tenth of its price.
-const TURN_EVERY: u64 = 16;
+pub(super) const TURN_EVERY: u64 = 16;
+
+/// Senders that wait for room are called up about this often while they wait for the same actor.
+const CALL_UP_EVERY: Duration = Duration::from_millis(1);
 
 /// One address: its mailbox, its state, its meter, what it publishes.
 ///
@@ -48,7 +52,9 @@ const TURN_EVERY: u64 = 16;
 pub struct Slot {
     pub(super) address: Address,
     pub(super) floor: Arc<Floor>,
+    /// To be locked by [`Slot::lock`] alone.
     pub(super) inner: Mutex<Inner>,
+    pub(super) inbox: Inbox,
     pub(super) published: RwLock<Option<Arc<dyn Any + Send + Sync>>>,
     pub(super) keep_awake: AtomicU32,
     /// Nothing more is expected of it: it sleeps sooner.
@@ -89,8 +95,12 @@ pub(super) struct Inner {
     /// It has to live also without a message: it may wait for something that only it knows.
     pub(super) wanted: bool,
     /// Messages taken in since the slot exists, and how many of them the node's sums know of.
-    accepted: u64,
+    pub(super) accepted: u64,
     told: u64,
+    /// The inbox has a grant, and may hold messages.
+    pub(super) granted: bool,
+    /// What the inbox will use next; empty, and without room unless there was load.
+    pub(super) spare: Vec<Item>,
 }
 
 /// The answer to a wish that an entity be awake.
@@ -167,7 +177,10 @@ impl Slot {
                 wanted: false,
                 accepted: 0,
                 told: 0,
+                granted: false,
+                spare: Vec::new(),
             }),
+            inbox: Inbox::default(),
             published: RwLock::new(None),
             keep_awake: AtomicU32::new(0),
             is_done: AtomicBool::new(false),
@@ -187,12 +200,12 @@ impl Slot {
 
     /// How often the address was started since its slot exists.
     pub fn incarnation(&self) -> u64 {
-        self.inner.lock().incarnation
+        self.lock().incarnation
     }
 
     /// In which state it is.
     pub fn state(&self) -> ActorState {
-        self.inner.lock().state
+        self.lock().state
     }
 
     /// Shows a snapshot to readers, who look at it without entering the mailbox.
@@ -228,12 +241,16 @@ impl Slot {
     }
 
     /// Takes a message in.
-    pub(super) fn push(&self, mut item: Item, lane: Lane) -> Result<Pushed, NotPushed> {
+    pub(super) fn push(&self, item: Item, lane: Lane) -> Result<Pushed, NotPushed> {
+        let mut item = match self.put(item, lane) {
+            Ok(pushed) => return Ok(pushed),
+            Err(item) => item,
+        };
         let (charge, now) = (item.charge, self.floor.now());
         item.enqueued_at = now;
         // Before the lock: who waits for it should not wait for a counter that all senders write.
         let queued = self.floor.charge(charge);
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock();
         if let Some(barred) = self.admit(&inner, queued, lane) {
             self.floor.uncharge(charge);
             return Err(barred.with(item));
@@ -249,7 +266,9 @@ impl Slot {
             });
         }
         inner.accepted += 1;
-        Ok(self.after_push(&mut inner, lane, now))
+        let pushed = self.after_push(&mut inner, lane, now);
+        self.grant(&mut inner);
+        Ok(pushed)
     }
 
     /// Tells the node's sums what was taken in, before any of it counts as something else. Not for
@@ -283,7 +302,7 @@ impl Slot {
     /// Wants it awake without a message.
     pub(super) fn want(&self) -> Wanted {
         let now = self.floor.now();
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock();
         match inner.state {
             ActorState::Retired => Wanted::Retired,
             ActorState::Quarantined | ActorState::Wedged => Wanted::Already,
@@ -305,7 +324,7 @@ impl Slot {
 
     /// It is about to ask for what it waits for.
     pub(super) fn asked(&self) {
-        self.inner.lock().wanted = false;
+        self.lock().wanted = false;
     }
 
     /// What can be said against a message when so many bytes wait on this node, its own among them.
@@ -333,7 +352,7 @@ impl Slot {
 
     /// What to tell a sender that found no room.
     pub(super) fn is_full(&self, charge: usize) -> NotTaken {
-        let inner = self.inner.lock();
+        let inner = self.lock();
         self.full(&inner, charge, Full::Now)
     }
 
@@ -359,9 +378,17 @@ impl Slot {
             .clamp(Duration::from_millis(10), Duration::from_secs(30))
     }
 
+    /// Room for so many messages is worth calling senders up: a millisecond's work, a quarter of the
+    /// mailbox at most.
+    pub(super) fn worth_a_call(&self) -> usize {
+        let each = self.meter.average().as_nanos().max(1);
+        let most = self.floor.config.mailbox.items / 4;
+        usize::try_from(CALL_UP_EVERY.as_nanos() / each).unwrap_or(usize::MAX).clamp(1, most.max(1))
+    }
+
     /// Stands in line for room, unless there is some by now.
     pub(super) fn queue_up(&self, item: &Item) -> Result<Ticket, NotTaken> {
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock();
         let ticket = inner.mailbox.queue_up(item, &self.floor.config);
         ticket.map_err(|full| self.full(&inner, item.charge, full))
     }
@@ -370,7 +397,7 @@ impl Slot {
     pub(super) fn push_reserved(&self, mut item: Item) -> Result<Pushed, NotPushed> {
         let (charge, now) = (item.charge, self.floor.now());
         let queued = self.floor.charge(charge);
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock();
         if let Some(barred) = self.admit(&inner, queued, Lane::Work) {
             self.floor.uncharge(charge);
             inner.mailbox.unreserve(charge, &self.floor.config);
@@ -380,12 +407,14 @@ impl Slot {
         item.lane = Lane::Work;
         inner.mailbox.push_reserved(item);
         inner.accepted += 1;
-        Ok(self.after_push(&mut inner, Lane::Work, now))
+        let pushed = self.after_push(&mut inner, Lane::Work, now);
+        self.grant(&mut inner);
+        Ok(pushed)
     }
 
     /// Leaves the line.
     pub(super) fn leave(&self, ticket: Ticket) {
-        self.inner.lock().mailbox.leave(ticket, &self.floor.config);
+        self.lock().mailbox.leave(ticket, &self.floor.config);
     }
 
     /// The entity says what it holds now.
@@ -416,7 +445,7 @@ impl Slot {
 
     /// State, messages, their bytes, and since when the oldest waits.
     pub(super) fn burden(&self) -> (ActorState, usize, usize, Option<Duration>) {
-        let inner = self.inner.lock();
+        let inner = self.lock();
         let load = inner.mailbox.load();
         (inner.state, load.items, load.bytes, inner.mailbox.oldest())
     }
@@ -425,7 +454,7 @@ impl Slot {
     pub(super) fn info(&self, parent: Option<String>) -> ActorInfo {
         let now = self.floor.now();
         let handle = self.meter.handle();
-        let inner = self.inner.lock();
+        let inner = self.lock();
         let load = inner.mailbox.load();
         ActorInfo {
             name: self.address.to_string(),

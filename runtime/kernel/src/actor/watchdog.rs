@@ -101,7 +101,7 @@ fn look_at(slot: &Slot, floor: &Floor) {
         return;
     }
     let message = slot.in_hand.lock().clone();
-    let mut inner = slot.inner.lock();
+    let mut inner = slot.lock();
     match inner.killed_at {
         // A bell that is gone means that it is ending already.
         None if inner.bell.is_some() && slot.meter.busy_since() == Some(since) => {

@@ -1,0 +1,127 @@
+//! The inbox: where senders put messages for an actor that has its hands full.
+//!
+//! Under load a slot's lock goes from core to core with all that lies behind it, and whoever wants it
+//! spins. So the free room of a busy mailbox is granted to the inbox, a vector under a lock of its own. Whoever takes the slot's lock takes the grant back first, and moves what came into
+//! the mailbox: under that lock all is as if it had been pushed there.
+//!
+//! INVARIANT: a grant is given by a live actor that is rung, and nothing is in the inbox without one; so
+//! what is put there needs no bell, and has room.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::{
+    Item, Lane, Slot,
+    mailbox::Room,
+    slot::{Inner, Pushed, TURN_EVERY},
+};
+use crate::telemetry::ActorState;
+
+/// So many messages that wait or are being handled are load.
+const BUSY: usize = 8;
+
+/// On a cache line of its own: senders write it, and nothing else that the actor reads.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Inbox {
+    open: AtomicBool,
+    granted: Mutex<Granted>,
+}
+
+#[derive(Debug, Default)]
+struct Granted {
+    items: Vec<Item>,
+    room: Room,
+}
+
+impl Inbox {
+    fn open(&self, room: Room, batch: usize) {
+        let mut granted = self.granted.lock();
+        granted.room = room;
+        granted.items.reserve(batch.min(room.items));
+        drop(granted);
+        self.open.store(true, Ordering::Relaxed);
+    }
+
+    /// What came; `spare`, which is empty, is used next.
+    fn close(&self, spare: &mut Vec<Item>) {
+        self.open.store(false, Ordering::Relaxed);
+        let mut granted = self.granted.lock();
+        granted.room = Room::default();
+        std::mem::swap(&mut granted.items, spare);
+    }
+
+    /// How much of the grant is left.
+    fn put(&self, item: Item) -> Result<usize, Item> {
+        let mut granted = self.granted.lock();
+        if granted.room.items == 0 || granted.room.bytes < item.charge {
+            return Err(item);
+        }
+        granted.room.remove(item.charge);
+        granted.items.push(item);
+        Ok(granted.room.items)
+    }
+}
+
+impl Slot {
+    /// The slot's lock, with all that came in the mailbox.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        let mut inner = self.inner.lock();
+        if inner.granted {
+            self.take_back(&mut inner);
+        }
+        inner
+    }
+
+    fn take_back(&self, inner: &mut Inner) {
+        inner.granted = false;
+        self.inbox.close(&mut inner.spare);
+        inner.accepted += inner.spare.len() as u64;
+        inner.mailbox.push_granted(self.address.tenant(), &mut inner.spare);
+    }
+
+    /// Grants the mailbox's free room to the inbox, when there is load.
+    pub(super) fn grant(&self, inner: &mut Inner) {
+        let rung = inner.rung && inner.state == ActorState::Live;
+        if !rung || inner.mailbox.load().items < BUSY || self.floor.closing.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(room) = inner.mailbox.free_room(self.address.tenant(), &self.floor.config) {
+            self.inbox.open(room, self.floor.config.batch_items);
+            inner.granted = true;
+        }
+    }
+
+    /// The mailbox ran empty: an actor that is idle keeps no room for a load.
+    pub(super) fn rests(&self, inner: &mut Inner) {
+        if inner.spare.capacity() > 0 {
+            inner.spare = Vec::new();
+            self.inbox.granted.lock().items = Vec::new();
+        }
+    }
+
+    /// Puts a message into the inbox, when there is a grant for it; else it comes back, untouched.
+    pub(super) fn put(&self, mut item: Item, lane: Lane) -> Result<Pushed, Item> {
+        let granted = self.inbox.open.load(Ordering::Relaxed)
+            && lane == Lane::Work
+            && item.envelope.tenant_id == *self.address.tenant()
+            && !self.floor.closing.load(Ordering::Relaxed);
+        if !granted {
+            return Err(item);
+        }
+        let charge = item.charge;
+        let fits = self.floor.charge(charge) <= self.floor.config.queued_bytes;
+        item.lane = lane;
+        item.enqueued_at = self.floor.now();
+        let put = if fits { self.inbox.put(item) } else { Err(item) };
+        match put {
+            Ok(left) if (left as u64).is_multiple_of(TURN_EVERY) => Ok(Pushed::Turn),
+            Ok(_) => Ok(Pushed::Queued),
+            Err(item) => {
+                self.floor.uncharge(charge);
+                Err(item)
+            }
+        }
+    }
+}

@@ -121,6 +121,10 @@ impl<T> FairQueue<T> {
                 self.active.push_back(id);
             }
             lane.bytes += bytes;
+            if lane.queue.capacity() == 0 {
+                // A lone message, as an ask is, needs no room for four.
+                lane.queue.reserve_exact(1);
+            }
             lane.queue.push_back(Queued { value, bytes });
         }
     }

@@ -17,6 +17,7 @@ use super::{
     Item, Lane, NotTaken, Slot, Spawner, Tree, Undelivered,
     floor::Floor,
     mailbox::Ticket,
+    ring::Ring,
     seats::Seat,
     slot::{NotPushed, Pushed, Wanted},
 };
@@ -170,8 +171,8 @@ impl Directory {
                 Wanted::Retired => {}
                 Wanted::Already => return,
                 Wanted::Wake(after) => return self.wake_after(&slot, after),
-                // A dead cell refuses it: then the next incarnation asks by itself.
-                Wanted::Tell(bell) => return drop(bell.send_message(super::ring::Ring::Again)),
+                // One that dies does not hear it: then the next incarnation asks by itself.
+                Wanted::Tell => return slot.rings.ring(Ring::AGAIN),
             }
         }
     }
@@ -302,9 +303,9 @@ impl Directory {
         match pushed {
             Ok(Pushed::Queued) => Ok(Taken::Queued),
             Ok(Pushed::Turn) => Ok(Taken::Turn),
-            Ok(Pushed::Ring(bell)) => {
-                // A dead cell refuses the bell: then the next incarnation begins by itself.
-                let _ = bell.send_message(super::ring::Ring::Bell);
+            Ok(Pushed::Ring) => {
+                // One that dies does not hear it: then the next incarnation begins by itself.
+                slot.rings.ring(Ring::BELL);
                 Ok(Taken::Woke)
             }
             Ok(Pushed::Wake(after)) => {

@@ -1,7 +1,7 @@
 //! The host: the one ractor actor that runs behaviours.
 //!
-//! ractor gives it life and death; its messages are bells, and what is handled comes from the
-//! slot's mailbox.
+//! ractor gives it life and death; it waits for the slot's bell, and what it handles comes from the slot's
+//! mailbox.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -41,6 +41,9 @@ impl Drop for Presence {
 
 pub(super) struct Host;
 
+/// The one message that ractor carries to an incarnation: load, and live.
+pub(super) struct Begin;
+
 /// INVARIANT: `presence` is the last field, so it reports the end after everything else of this
 /// incarnation was dropped.
 pub(super) struct Awake {
@@ -60,15 +63,15 @@ pub(super) struct HostArgs {
 }
 
 impl Actor for Host {
-    type Msg = Ring;
+    type Msg = Begin;
     type State = Awake;
     type Arguments = HostArgs;
 
     // It loads nothing here: an error in `pre_start` reaches no supervisor, and a slow one would
     // stop the supervision of all siblings.
-    async fn pre_start(&self, myself: ActorRef<Ring>, args: HostArgs) -> Result<Awake, ActorProcessingErr> {
-        args.slot.attach(myself.clone());
-        myself.send_message(Ring::Start)?;
+    async fn pre_start(&self, myself: ActorRef<Begin>, args: HostArgs) -> Result<Awake, ActorProcessingErr> {
+        args.slot.attach(myself.get_cell());
+        myself.send_message(Begin)?;
         Ok(Awake {
             deadline: args.slot.floor.config.handle_deadline,
             slot: args.slot,
@@ -79,15 +82,12 @@ impl Actor for Host {
         })
     }
 
-    // What is awaited is boxed: an actor that is awake and idle keeps room for the largest of it.
-    async fn handle(&self, myself: ActorRef<Ring>, ring: Ring, awake: &mut Awake) -> Result<(), ActorProcessingErr> {
-        match ring {
-            Ring::Start => Box::pin(awake.start()).await?,
-            Ring::Bell => {}
-            Ring::Again => return awake.again(),
-            Ring::Park { forced } => return Box::pin(awake.park(&myself, forced)).await,
-        }
-        awake.drain(&myself).await
+    // What is awaited once is boxed: an actor that is awake and idle keeps room for the largest of it.
+    async fn handle(&self, myself: ActorRef<Begin>, _: Begin, awake: &mut Awake) -> Result<(), ActorProcessingErr> {
+        Box::pin(awake.start()).await?;
+        awake.live().await?;
+        myself.stop(None);
+        Ok(())
     }
 }
 
@@ -134,12 +134,39 @@ impl Awake {
         self.slot.allowed.store(nanos, Ordering::Relaxed);
     }
 
-    /// Handles one batch, then lets ractor look at kills, stops and the next bell.
-    async fn drain(&mut self, myself: &ActorRef<Ring>) -> Result<(), ActorProcessingErr> {
-        let Some(behaviour) = &mut self.behaviour else { return Ok(()) };
+    /// Handles what comes, until it may sleep. It begins with a look into the mailbox.
+    async fn live(&mut self) -> Result<(), ActorProcessingErr> {
+        let mut ring = Ring::BELL;
+        loop {
+            if ring.has(Ring::KILLED) {
+                tokio::task::yield_now().await;
+            }
+            if ring.has(Ring::AGAIN) {
+                self.again()?;
+            }
+            let forced = ring.has(Ring::PARK_NOW);
+            if (forced || ring.has(Ring::PARK)) && Box::pin(self.park(forced)).await? {
+                return Ok(());
+            }
+            let more = ring.has(Ring::BELL) && self.drain().await?;
+            ring = match (more, self.slot.rings.look()) {
+                (false, None) => self.slot.rings.heard().await,
+                (false, Some(ring)) => ring,
+                (true, ring) => ring.map_or(Ring::BELL, |ring| ring.and(Ring::BELL)),
+            };
+            if more {
+                // Others of this thread have their turn, and ractor looks whether it was killed.
+                tokio::task::consume_budget().await;
+            }
+        }
+    }
+
+    /// Handles one batch. True when more waits.
+    async fn drain(&mut self) -> Result<bool, ActorProcessingErr> {
+        let Some(behaviour) = &mut self.behaviour else { return Ok(false) };
         let Some(turn) = Turn::take(&self.slot, behaviour.as_mut(), &mut self.habits) else {
             self.slot.floor.ran_empty();
-            return Ok(());
+            return Ok(false);
         };
         let ended = match turn.run() {
             Went::Over(ended) => ended,
@@ -147,20 +174,17 @@ impl Awake {
         };
         let more = ended.map_err(|cause| end(&self.slot, cause))?;
         self.slot.resize(behaviour.size());
-        if more {
-            myself.send_message(Ring::Bell)?;
-            // tokio's budget counts bells and not messages.
-            tokio::task::consume_budget().await;
-        } else {
+        if !more {
             self.slot.floor.ran_empty();
         }
-        Ok(())
+        Ok(more)
     }
 
-    async fn park(&mut self, myself: &ActorRef<Ring>, forced: bool) -> Result<(), ActorProcessingErr> {
+    /// Goes to sleep, when it may. True when it does.
+    async fn park(&mut self, forced: bool) -> Result<bool, ActorProcessingErr> {
         let willing = self.behaviour.as_ref().is_none_or(|behaviour| behaviour.may_park() && !behaviour.keep_awake());
         if !(forced || willing) || !self.slot.begin_park(forced) {
-            return Ok(());
+            return Ok(false);
         }
         if let Some(behaviour) = &mut self.behaviour {
             self.slot.meter.begin(self.slot.floor.now());
@@ -170,8 +194,7 @@ impl Awake {
             }
             self.slot.meter.cut(self.slot.floor.now());
         }
-        myself.stop(None);
-        Ok(())
+        Ok(true)
     }
 }
 

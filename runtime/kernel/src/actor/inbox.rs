@@ -21,6 +21,9 @@ use crate::telemetry::ActorState;
 /// So many messages that wait or are being handled are load.
 const BUSY: usize = 8;
 
+/// The most that one grant may hold of the bytes that all mailboxes of the node have together.
+const GRANT_BYTES: usize = 128 * 1024;
+
 /// On a cache line of its own: senders write it, and nothing else that the actor reads.
 #[derive(Debug, Default)]
 #[repr(align(64))]
@@ -44,12 +47,12 @@ impl Inbox {
         self.open.store(true, Ordering::Relaxed);
     }
 
-    /// What came; `spare`, which is empty, is used next.
-    fn close(&self, spare: &mut Vec<Item>) {
+    /// What came, in `spare`, which was empty and is used next; and the bytes that were not needed.
+    fn close(&self, spare: &mut Vec<Item>) -> usize {
         self.open.store(false, Ordering::Relaxed);
         let mut granted = self.granted.lock();
-        granted.room = Room::default();
         std::mem::swap(&mut granted.items, spare);
+        std::mem::take(&mut granted.room).bytes
     }
 
     /// How much of the grant is left.
@@ -76,7 +79,7 @@ impl Slot {
 
     fn take_back(&self, inner: &mut Inner) {
         inner.granted = false;
-        self.inbox.close(&mut inner.spare);
+        self.floor.uncharge(self.inbox.close(&mut inner.spare));
         inner.accepted += inner.spare.len() as u64;
         inner.mailbox.push_granted(self.address.tenant(), &mut inner.spare);
     }
@@ -87,10 +90,15 @@ impl Slot {
         if !rung || inner.mailbox.load().items < BUSY || self.floor.closing.load(Ordering::Relaxed) {
             return;
         }
-        if let Some(room) = inner.mailbox.free_room(self.address.tenant(), &self.floor.config) {
-            self.inbox.open(room, self.floor.config.batch_items);
-            inner.granted = true;
+        let Some(mut room) = inner.mailbox.free_room(self.address.tenant(), &self.floor.config) else { return };
+        // The node's sum of all bytes is told once for all of them: its counter is every sender's.
+        room.bytes = room.bytes.min(GRANT_BYTES);
+        if self.floor.charge(room.bytes) > self.floor.config.queued_bytes {
+            self.floor.uncharge(room.bytes);
+            return;
         }
+        self.inbox.open(room, self.floor.config.batch_items);
+        inner.granted = true;
     }
 
     /// The mailbox ran empty: an actor that is idle keeps no room for a load.
@@ -110,18 +118,9 @@ impl Slot {
         if !granted {
             return Err(item);
         }
-        let charge = item.charge;
-        let fits = self.floor.charge(charge) <= self.floor.config.queued_bytes;
         item.lane = lane;
         item.enqueued_at = self.floor.now();
-        let put = if fits { self.inbox.put(item) } else { Err(item) };
-        match put {
-            Ok(left) if (left as u64).is_multiple_of(TURN_EVERY) => Ok(Pushed::Turn),
-            Ok(_) => Ok(Pushed::Queued),
-            Err(item) => {
-                self.floor.uncharge(charge);
-                Err(item)
-            }
-        }
+        let left = self.inbox.put(item)?;
+        Ok(if (left as u64).is_multiple_of(TURN_EVERY) { Pushed::Turn } else { Pushed::Queued })
     }
 }

@@ -42,6 +42,7 @@ impl Slot {
 
     /// A new incarnation takes the mailbox over. The bell counts as rung: it begins by itself.
     pub(super) fn attach(&self, bell: Bell) {
+        self.rings.silence();
         let mut inner = self.lock();
         inner.state = ActorState::Live;
         inner.bell = Some(bell);
@@ -77,14 +78,14 @@ impl Slot {
 
     /// Asks a live actor to sleep when it has nothing to do.
     pub(super) fn ask_to_park(&self, forced: bool) -> bool {
-        let bell = {
+        let idle = {
             let inner = self.lock();
-            match (&inner.bell, inner.state) {
-                (Some(bell), ActorState::Live) if inner.mailbox.is_empty() => bell.clone(),
-                _ => return false,
-            }
+            inner.bell.is_some() && inner.state == ActorState::Live && inner.mailbox.is_empty()
         };
-        bell.send_message(Ring::Park { forced }).is_ok()
+        if idle {
+            self.rings.ring(if forced { Ring::PARK_NOW } else { Ring::PARK });
+        }
+        idle
     }
 
     /// Kills the incarnation, for this reason.
@@ -95,7 +96,8 @@ impl Slot {
             inner.bell.clone()
         };
         if let Some(bell) = bell {
-            bell.get_cell().kill();
+            bell.kill();
+            self.rings.ring(Ring::KILLED);
         }
     }
 
@@ -104,6 +106,7 @@ impl Slot {
     /// What has to go to the dead letters comes back, to be put there after all locks are free.
     pub(super) fn ended(&self) -> (Next, Vec<Item>, Option<Cause>) {
         *self.published.write() = None;
+        self.rings.silence();
         self.charge_memory(0);
         let now = self.floor.now();
         // Whatever it was in the middle of, it no longer is.

@@ -31,7 +31,7 @@ use super::{
     inbox::Inbox,
     mailbox::{Full, Mailbox, Ticket},
     restart::Lives,
-    ring::Bell,
+    ring::{Bell, Rings},
 };
 use crate::{
     envelope::Address,
@@ -55,6 +55,7 @@ pub struct Slot {
     /// To be locked by [`Slot::lock`] alone.
     pub(super) inner: Mutex<Inner>,
     pub(super) inbox: Inbox,
+    pub(super) rings: Rings,
     pub(super) published: RwLock<Option<Arc<dyn Any + Send + Sync>>>,
     pub(super) keep_awake: AtomicU32,
     /// Nothing more is expected of it: it sleeps sooner.
@@ -112,7 +113,7 @@ pub(super) enum Wanted {
     /// Have it woken after this delay.
     Wake(Duration),
     /// It lives: tell it, after the lock was given back.
-    Tell(Bell),
+    Tell,
 }
 
 /// What the sender has to do after its message was taken.
@@ -122,7 +123,7 @@ pub(super) enum Pushed {
     /// The same, and it is time to let others have a turn.
     Turn,
     /// Ring, after the lock was given back.
-    Ring(Bell),
+    Ring,
     /// Have it woken, not before this delay.
     Wake(Duration),
 }
@@ -181,6 +182,7 @@ impl Slot {
                 spare: Vec::new(),
             }),
             inbox: Inbox::default(),
+            rings: Rings::default(),
             published: RwLock::new(None),
             keep_awake: AtomicU32::new(0),
             is_done: AtomicBool::new(false),
@@ -289,10 +291,9 @@ impl Slot {
                 inner.state = ActorState::Waking;
                 Pushed::Wake(inner.not_before.saturating_sub(now))
             }
-            (ActorState::Live, Some(bell)) if !inner.rung => {
-                let bell = bell.clone();
+            (ActorState::Live, Some(_)) if !inner.rung => {
                 inner.rung = true;
-                Pushed::Ring(bell)
+                Pushed::Ring
             }
             _ if inner.accepted.is_multiple_of(TURN_EVERY) => Pushed::Turn,
             _ => Pushed::Queued,
@@ -315,7 +316,7 @@ impl Slot {
             _ => {
                 let told_already = std::mem::replace(&mut inner.wanted, true);
                 match (&inner.bell, inner.state) {
-                    (Some(bell), ActorState::Live) if !told_already => Wanted::Tell(bell.clone()),
+                    (Some(_), ActorState::Live) if !told_already => Wanted::Tell,
                     _ => Wanted::Already,
                 }
             }

@@ -188,7 +188,7 @@ impl<'a> Turn<'a> {
     fn record(&mut self, waited: Duration, failed: bool) {
         let now = self.slot.floor.now();
         let took = now.saturating_sub(self.at);
-        self.slot.meter.end(self.at, now, waited, failed);
+        self.slot.meter.end(self.at, now, failed);
         self.slot.kind_meter.record(waited, took, failed);
         let told = if failed { SignalKind::Failed } else { SignalKind::Handled };
         if let Some(item) = self.batch.in_hand() {
@@ -205,7 +205,7 @@ impl<'a> Turn<'a> {
         }
         let now = self.slot.floor.now();
         let each = now.saturating_sub(self.at) / self.number;
-        self.slot.meter.end_many(self.number, each, &self.waits, now);
+        self.slot.meter.end_many(self.number, each, now);
         self.slot.kind_meter.record_many(self.number, each, &self.waits);
         self.habits.pace.adapt(each);
         self.waits.clear();

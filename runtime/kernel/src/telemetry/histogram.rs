@@ -104,15 +104,6 @@ impl Histogram {
         }
     }
 
-    /// Counts what was gathered.
-    pub fn add(&self, gathered: &Gathered) {
-        for (place, times) in gathered.counts() {
-            if let Some(bucket) = self.buckets.get(place) {
-                bucket.fetch_add(times, Ordering::Relaxed);
-            }
-        }
-    }
-
     /// Count, median and 99th percentile as of now; a race with a writer may miss that one.
     pub fn quantiles(&self) -> Quantiles {
         let counts = self.counts();
@@ -184,21 +175,6 @@ mod tests {
         histogram.record(Duration::from_secs(1));
         histogram.record(Duration::from_secs(1));
         assert!(histogram.quantiles().p99 > Duration::from_millis(500));
-    }
-
-    #[test]
-    fn what_was_gathered_counts_as_if_it_had_been_told_at_once() {
-        let (one_by_one, at_once) = (Histogram::default(), Histogram::default());
-        let mut gathered = Gathered::default();
-        for round in 1..4_u64 {
-            for nanos in [0, round, 900, 1_000 * round, u64::MAX] {
-                one_by_one.record(Duration::from_nanos(nanos));
-                gathered.record(Duration::from_nanos(nanos));
-            }
-            at_once.add(&gathered);
-            gathered.clear();
-        }
-        assert_eq!(at_once.counts(), one_by_one.counts());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Gathered, Histogram, Quantiles};
+use super::{Histogram, Quantiles};
 
 /// What one actor counts of itself, read by anyone at any time without a lock.
 ///
@@ -20,7 +20,6 @@ pub struct Meter {
     last_at: AtomicU64,
     /// Moving average of the handling time, in nanoseconds.
     average: AtomicU64,
-    wait: Histogram,
     handle: Histogram,
 }
 
@@ -35,7 +34,7 @@ impl Meter {
     }
 
     /// The handler that began has ended, one way or another.
-    pub fn end(&self, began: Duration, at: Duration, waited: Duration, failed: bool) {
+    pub fn end(&self, began: Duration, at: Duration, failed: bool) {
         let took = at.saturating_sub(began);
         self.busy_since.store(0, Ordering::Relaxed);
         self.last_at.store(nanos(at), Ordering::Relaxed);
@@ -43,18 +42,16 @@ impl Meter {
         counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         let average = self.average.load(Ordering::Relaxed);
         self.average.store(average - average / 8 + nanos(took) / 8, Ordering::Relaxed);
-        self.wait.record(waited);
         self.handle.record(took);
     }
 
     /// Messages were handled one after another, until this instant, each in the same time.
-    pub fn end_many(&self, number: u32, each: Duration, waits: &Gathered, at: Duration) {
+    pub fn end_many(&self, number: u32, each: Duration, at: Duration) {
         self.busy_since.store(0, Ordering::Relaxed);
         self.last_at.store(nanos(at), Ordering::Relaxed);
         self.handled.store(self.handled.load(Ordering::Relaxed) + u64::from(number), Ordering::Relaxed);
         let average = self.average.load(Ordering::Relaxed);
         self.average.store(average - average / 8 + nanos(each) / 8, Ordering::Relaxed);
-        self.wait.add(waits);
         self.handle.record_many(each, number);
     }
 
@@ -97,12 +94,7 @@ impl Meter {
         Duration::from_nanos(self.average.load(Ordering::Relaxed))
     }
 
-    /// How long messages waited.
-    pub fn wait(&self) -> Quantiles {
-        self.wait.quantiles()
-    }
-
-    /// How long they were handled.
+    /// How long messages were handled. How long they waited is known per kind and tenant.
     pub fn handle(&self) -> Quantiles {
         self.handle.quantiles()
     }
@@ -118,9 +110,9 @@ mod tests {
         let ms = Duration::from_millis;
         meter.begin(ms(5));
         assert_eq!(meter.busy_since(), Some(ms(5)));
-        meter.end(ms(5), ms(7), ms(1), false);
+        meter.end(ms(5), ms(7), false);
         meter.begin(ms(7));
-        meter.end(ms(7), ms(8), ms(1), true);
+        meter.end(ms(7), ms(8), true);
         assert_eq!((meter.handled(), meter.failed()), (1, 1));
         assert_eq!(meter.busy_since(), None);
         assert_eq!(meter.last_at(), ms(8));

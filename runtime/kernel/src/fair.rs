@@ -76,11 +76,13 @@ impl<T> Default for FairQueue<T> {
 
 impl<T> FairQueue<T> {
     /// What waits in all lanes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether nothing waits.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -113,6 +115,7 @@ impl<T> FairQueue<T> {
     }
 
     /// The same, into a lane that [`FairQueue::open`] has just named.
+    #[inline]
     pub(crate) fn push_to(&mut self, id: usize, value: T, bytes: usize) {
         self.count(bytes);
         if let Some(lane) = self.lanes.get_mut(id) {
@@ -134,6 +137,7 @@ impl<T> FairQueue<T> {
     ///
     /// # Errors
     /// The value.
+    #[inline]
     pub fn push_if(
         &mut self,
         value: T,
@@ -160,9 +164,12 @@ impl<T> FairQueue<T> {
     }
 
     /// Takes the next values in turn, at most so many.
+    #[inline]
     pub fn take(&mut self, most: usize, mut into: impl FnMut(T)) {
         // A lone lane has nobody to give a turn to.
-        if let (1, Some(id)) = (self.active.len(), self.active.front().copied()) {
+        if let (1, Some(id)) = (self.active.len(), self.active.front().copied())
+            && self.len > 1
+        {
             self.take_lone(id, most, into);
             return;
         }
@@ -237,6 +244,7 @@ impl<T> FairQueue<T> {
         None
     }
 
+    #[inline]
     fn take_head(&mut self, id: usize) -> Option<T> {
         let lane = self.lanes.get_mut(id)?;
         let queued = lane.queue.pop_front()?;
@@ -260,6 +268,7 @@ impl<T> FairQueue<T> {
         self.bytes += bytes;
     }
 
+    #[inline]
     fn find(&self, tenant: &TenantId) -> Option<usize> {
         if self.lanes.get(self.last).is_some_and(|lane| lane.tenant == *tenant) {
             return Some(self.last);
@@ -282,7 +291,13 @@ impl<T> FairQueue<T> {
                     self.lanes.push(lane);
                 }
             }
-            self.index.insert(tenant.clone(), id);
+            // A lone lane is always the last one: only others are looked up.
+            if let (1, Some(lone), true) = (id, self.lanes.first(), self.index.is_empty()) {
+                self.index.insert(lone.tenant.clone(), 0);
+            }
+            if id > 0 || !self.index.is_empty() {
+                self.index.insert(tenant.clone(), id);
+            }
             id
         });
         self.last = id;

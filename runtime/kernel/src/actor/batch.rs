@@ -61,6 +61,7 @@ impl<'a> Batch<'a> {
 
     /// Takes the next message in hand. Those whose deadline has passed are answered and skipped.
     /// `named` is the type that the slot names as in hand, as far as this incarnation knows.
+    #[inline]
     pub(super) fn next(&mut self, named: &mut Option<Arc<str>>) -> Option<&mut Item> {
         while self.rest.front().is_some_and(|item| item.envelope.headers.deadline.is_some()) && self.is_late() {
             if let Some(item) = self.rest.pop_front() {
@@ -78,22 +79,26 @@ impl<'a> Batch<'a> {
         Some(item)
     }
 
+    #[inline]
     fn is_late(&mut self) -> bool {
         let Some(deadline) = self.rest.front().and_then(|item| item.envelope.headers.deadline) else { return false };
         deadline < *self.wall.get_or_insert_with(|| self.slot.floor.clock.now())
     }
 
     /// The wall clock has to be read again before the next deadline is looked at.
+    #[inline]
     pub(super) fn time_passes(&mut self) {
         self.wall = None;
     }
 
     /// The message in hand.
+    #[inline]
     pub(super) fn in_hand(&mut self) -> Option<&mut Item> {
         self.rest.front_mut().filter(|_| self.holds)
     }
 
     /// The message in hand was handled.
+    #[inline]
     pub(super) fn done(&mut self) {
         self.holds = false;
         let Some(mut item) = self.rest.pop_front() else {
@@ -110,6 +115,7 @@ impl<'a> Batch<'a> {
         }
     }
 
+    #[inline]
     fn release(&mut self, item: &Item) {
         if item.lane == Lane::Work {
             self.done.add(item.charge);
@@ -117,11 +123,13 @@ impl<'a> Batch<'a> {
     }
 
     /// Whether a control message came that should not wait for the rest of this batch.
+    #[inline]
     pub(super) fn is_urged(&self) -> bool {
         self.slot.control_waits.load(Ordering::Relaxed) && self.rest.front().is_some_and(|item| item.lane == Lane::Work)
     }
 
     /// Tells the sums of the node what was handled so far.
+    #[inline]
     pub(super) fn tell(&mut self) {
         let handled = std::mem::take(&mut self.handled);
         if handled.items > 0 {
@@ -130,14 +138,13 @@ impl<'a> Batch<'a> {
     }
 
     /// Ends the batch in good order: the rest goes back, room is given free. True when more waits:
-    /// then the bell counts as rung, and the caller rings it.
+    /// then the bell counts as rung, and the caller goes on.
     pub(super) fn finish(mut self) -> bool {
         self.finished = true;
         self.tell();
-        let least = self.slot.worth_a_call();
         let mut inner = self.slot.lock();
         inner.progressed = true;
-        self.give_back(&mut inner, least);
+        self.give_back(&mut inner, true);
         inner.rung = !inner.mailbox.is_empty();
         if inner.rung {
             self.slot.grant(&mut inner);
@@ -147,12 +154,15 @@ impl<'a> Batch<'a> {
         inner.rung
     }
 
-    fn give_back(&mut self, inner: &mut super::slot::Inner, least: usize) {
+    fn give_back(&mut self, inner: &mut super::slot::Inner, goes_on: bool) {
         while let Some(item) = self.rest.pop_back() {
             inner.mailbox.put_back(item);
         }
         inner.mailbox.release(std::mem::take(&mut self.done));
-        inner.mailbox.call_up_many(least, &self.slot.floor.config);
+        if inner.mailbox.is_awaited() {
+            let least = if goes_on { self.slot.worth_a_call() } else { 1 };
+            inner.mailbox.call_up_many(least, &self.slot.floor.config);
+        }
     }
 
     /// What becomes of the message that an incarnation died with: back to the head of its lane with
@@ -186,7 +196,7 @@ impl Drop for Batch<'_> {
         let incarnation = inner.incarnation;
         inner.progressed |= self.done.items > 0;
         let dead = self.judge(&mut inner);
-        self.give_back(&mut inner, 1);
+        self.give_back(&mut inner, false);
         // Nobody rings a dying actor; the next incarnation begins by itself.
         inner.bell = None;
         inner.rung = false;

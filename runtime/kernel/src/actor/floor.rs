@@ -65,26 +65,31 @@ pub(super) struct Floor {
 }
 
 impl Floor {
+    #[inline]
     pub(super) fn now(&self) -> Duration {
         self.clock.monotonic()
     }
 
     /// Whether so many percent of the memory for entities are in use.
+    #[inline]
     pub(super) fn is_over(&self, percent: usize) -> bool {
         self.live_bytes.load(Ordering::Relaxed) > self.config.memory_bytes / 100 * percent
     }
 
     /// A message is about to enter a mailbox. The bytes in all mailboxes, its own among them.
+    #[inline]
     pub(super) fn charge(&self, bytes: usize) -> usize {
         self.queued_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes
     }
 
     /// A message left the mailboxes for good, or found no room.
+    #[inline]
     pub(super) fn uncharge(&self, bytes: usize) {
         self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// A mailbox ran empty, which only whoever drains wants to know.
+    #[inline]
     pub(super) fn ran_empty(&self) {
         if self.closing.load(Ordering::Relaxed) {
             self.moved.notify_waiters();
@@ -92,6 +97,7 @@ impl Floor {
     }
 
     /// Messages were handled to the end.
+    #[inline]
     pub(super) fn handled(&self, number: usize, bytes: usize) {
         self.totals.handled.fetch_add(number as u64, Ordering::Relaxed);
         self.uncharge(bytes);

@@ -24,7 +24,8 @@ const BUSY: usize = 8;
 /// The most that one grant may hold of the bytes that all mailboxes of the node have together.
 const GRANT_BYTES: usize = 128 * 1024;
 
-/// On a cache line of its own: senders write it, and nothing else that the actor reads.
+/// On a cache line of its own: senders write it, and nothing else that the actor reads. Most addresses
+/// never need one.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct Inbox {
@@ -56,6 +57,7 @@ impl Inbox {
     }
 
     /// How much of the grant is left.
+    #[inline]
     fn put(&self, item: Item) -> Result<usize, Item> {
         let mut granted = self.granted.lock();
         if granted.room.items == 0 || granted.room.bytes < item.charge {
@@ -69,6 +71,7 @@ impl Inbox {
 
 impl Slot {
     /// The slot's lock, with all that came in the mailbox.
+    #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         let mut inner = self.inner.lock();
         if inner.granted {
@@ -79,7 +82,9 @@ impl Slot {
 
     fn take_back(&self, inner: &mut Inner) {
         inner.granted = false;
-        self.floor.uncharge(self.inbox.close(&mut inner.spare));
+        if let Some(inbox) = self.inbox.get() {
+            self.floor.uncharge(inbox.close(&mut inner.spare));
+        }
         inner.accepted += inner.spare.len() as u64;
         inner.mailbox.push_granted(self.address.tenant(), &mut inner.spare);
     }
@@ -97,7 +102,7 @@ impl Slot {
             self.floor.uncharge(room.bytes);
             return;
         }
-        self.inbox.open(room, self.floor.config.batch_items);
+        self.inbox.get_or_init(Box::default).open(room, self.floor.config.batch_items);
         inner.granted = true;
     }
 
@@ -105,13 +110,16 @@ impl Slot {
     pub(super) fn rests(&self, inner: &mut Inner) {
         if inner.spare.capacity() > 0 {
             inner.spare = Vec::new();
-            self.inbox.granted.lock().items = Vec::new();
+            if let Some(inbox) = self.inbox.get() {
+                inbox.granted.lock().items = Vec::new();
+            }
         }
     }
 
     /// Puts a message into the inbox, when there is a grant for it; else it comes back, untouched.
     pub(super) fn put(&self, mut item: Item, lane: Lane) -> Result<Pushed, Item> {
-        let granted = self.inbox.open.load(Ordering::Relaxed)
+        let Some(inbox) = self.inbox.get() else { return Err(item) };
+        let granted = inbox.open.load(Ordering::Relaxed)
             && lane == Lane::Work
             && item.envelope.tenant_id == *self.address.tenant()
             && !self.floor.closing.load(Ordering::Relaxed);
@@ -120,7 +128,7 @@ impl Slot {
         }
         item.lane = lane;
         item.enqueued_at = self.floor.now();
-        let left = self.inbox.put(item)?;
+        let left = inbox.put(item)?;
         Ok(if (left as u64).is_multiple_of(TURN_EVERY) { Pushed::Turn } else { Pushed::Queued })
     }
 }

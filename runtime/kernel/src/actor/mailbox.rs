@@ -35,16 +35,19 @@ pub(super) struct Room {
 }
 
 impl Room {
+    #[inline]
     pub(super) fn add(&mut self, bytes: usize) {
         self.items += 1;
         self.bytes += bytes;
     }
 
+    #[inline]
     pub(super) fn remove(&mut self, bytes: usize) {
         self.items = self.items.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
+    #[inline]
     fn fits(self, bytes: usize, bounds: Bounds) -> bool {
         self.items < bounds.items && self.bytes + bytes <= bounds.bytes
     }
@@ -67,15 +70,18 @@ impl Hand {
     }
 
     /// The next one, which stays in the hand.
+    #[inline]
     pub(super) fn front(&self) -> Option<&Item> {
         self.first.as_ref().or_else(|| self.rest.front())
     }
 
     /// The next one, which stays in the hand.
+    #[inline]
     pub(super) fn front_mut(&mut self) -> Option<&mut Item> {
         self.first.as_mut().or_else(|| self.rest.front_mut())
     }
 
+    #[inline]
     pub(super) fn pop_front(&mut self) -> Option<Item> {
         self.first.take().or_else(|| self.rest.pop_front())
     }
@@ -84,6 +90,7 @@ impl Hand {
         self.rest.pop_back().or_else(|| self.first.take())
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.first.is_none() && self.rest.is_empty()
     }
@@ -138,6 +145,7 @@ impl Mailbox {
     }
 
     /// Whether someone waits for room or was promised some.
+    #[inline]
     pub(super) fn is_awaited(&self) -> bool {
         !self.waiters.is_empty() || self.reserved.items > 0
     }
@@ -149,6 +157,7 @@ impl Mailbox {
     }
 
     /// Takes a message in, or gives it back with the reason.
+    #[inline]
     pub(super) fn push(&mut self, mut item: Item, lane: Lane, config: &ActorConfig) -> Result<(), (Item, Full)> {
         item.lane = lane;
         match lane {
@@ -190,6 +199,7 @@ impl Mailbox {
     }
 
     /// Work that waits, is in a batch, or has room promised.
+    #[inline]
     fn work_load(&self) -> Room {
         Room {
             items: self.work.len() + self.held.items + self.reserved.items,
@@ -330,7 +340,8 @@ impl Mailbox {
             hand.add(item);
         };
         let hungry = self.control_streak >= CONTROL_STREAK_MAX && !self.work.is_empty();
-        for item in self.control.drain(..most.min(self.control.len())) {
+        for _ in 0..most {
+            let Some(item) = self.control.pop_front() else { break };
             self.control_bytes -= item.charge;
             add(&mut hand, item);
         }

@@ -1,9 +1,10 @@
 //! Floor 4: mailboxes, fairness, supervision, dead letters.
 //!
-//! ractor is used for life and death and not for the queue. A [`Slot`] is one address with its
-//! mailbox, bounded in messages and bytes, which outlives each incarnation of its actor; ractor only
-//! hears a bell when the mailbox is no longer empty. So a crash loses nothing, an entity may sleep
-//! at any time, and a sender that finds no room waits or is told.
+//! ractor is used for life and death, and not for the queue. A [`Slot`] is one address with its mailbox,
+//! bounded in messages and bytes, which outlives each incarnation of its actor. An incarnation lives
+//! within one message of ractor's and waits for the slot's bell, which rings when the mailbox is no longer
+//! empty. So a crash loses nothing, an entity may sleep at any time, and a sender that finds no room waits
+//! or is told.
 //!
 //! - The [`Directory`] finds the slot of an address and wakes it; a [`Handle`] has found it already.
 //! - The [`Tree`] holds the supervisors: node, planes, platforms; below a platform its services and

@@ -47,6 +47,7 @@ pub(super) struct Rings {
 }
 
 impl Rings {
+    #[inline]
     pub(super) fn ring(&self, ring: Ring) {
         // Release: who hears the bell sees what it was rung for.
         self.rung.fetch_or(ring.0, Ordering::AcqRel);
@@ -54,6 +55,7 @@ impl Rings {
     }
 
     /// What was rung since it was heard last.
+    #[inline]
     pub(super) fn look(&self) -> Option<Ring> {
         if self.rung.load(Ordering::Relaxed) == 0 {
             return None;

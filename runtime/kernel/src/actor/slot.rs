@@ -17,7 +17,7 @@
 use std::{
     any::Any,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -54,7 +54,7 @@ pub struct Slot {
     pub(super) floor: Arc<Floor>,
     /// To be locked by [`Slot::lock`] alone.
     pub(super) inner: Mutex<Inner>,
-    pub(super) inbox: Inbox,
+    pub(super) inbox: OnceLock<Box<Inbox>>,
     pub(super) rings: Rings,
     pub(super) published: RwLock<Option<Arc<dyn Any + Send + Sync>>>,
     pub(super) keep_awake: AtomicU32,
@@ -181,7 +181,7 @@ impl Slot {
                 granted: false,
                 spare: Vec::new(),
             }),
-            inbox: Inbox::default(),
+            inbox: OnceLock::new(),
             rings: Rings::default(),
             published: RwLock::new(None),
             keep_awake: AtomicU32::new(0),
@@ -275,6 +275,7 @@ impl Slot {
 
     /// Tells the node's sums what was taken in, before any of it counts as something else. Not for
     /// each message: senders on all cores would write the same counter.
+    #[inline]
     pub(super) fn tell_accepted(&self, inner: &mut Inner) {
         let untold = inner.accepted - std::mem::replace(&mut inner.told, inner.accepted);
         if untold > 0 {
@@ -282,6 +283,7 @@ impl Slot {
         }
     }
 
+    #[inline]
     fn after_push(&self, inner: &mut Inner, lane: Lane, now: Duration) -> Pushed {
         if lane == Lane::Control {
             self.control_waits.store(true, Ordering::Relaxed);
@@ -329,6 +331,7 @@ impl Slot {
     }
 
     /// What can be said against a message when so many bytes wait on this node, its own among them.
+    #[inline]
     fn admit(&self, inner: &Inner, queued: usize, lane: Lane) -> Option<Barred> {
         let address = || self.address.to_string();
         let why = match inner.state {
@@ -426,6 +429,7 @@ impl Slot {
         }
     }
 
+    #[inline]
     pub(super) fn charge_memory(&self, bytes: usize) {
         if self.size() == bytes {
             return;

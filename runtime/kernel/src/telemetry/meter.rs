@@ -29,6 +29,7 @@ fn nanos(at: Duration) -> u64 {
 
 impl Meter {
     /// A handler begins at this monotonic instant.
+    #[inline]
     pub fn begin(&self, at: Duration) {
         self.busy_since.store(nanos(at) + 1, Ordering::Relaxed);
     }
@@ -46,6 +47,7 @@ impl Meter {
     }
 
     /// Messages were handled one after another, until this instant, each in the same time.
+    #[inline]
     pub fn end_many(&self, number: u32, each: Duration, at: Duration) {
         self.busy_since.store(0, Ordering::Relaxed);
         self.last_at.store(nanos(at), Ordering::Relaxed);

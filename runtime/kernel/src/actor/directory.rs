@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    Item, Lane, NotTaken, Slot, Spawner, Tree, Undelivered,
+    Item, Lane, NotTaken, Slot, Spawner, Tree, Undelivered, chain,
     floor::Floor,
     mailbox::Ticket,
     ring::Ring,
@@ -88,7 +88,10 @@ impl Directory {
         }
     }
 
-    pub(super) fn try_push(&self, slot: &mut Arc<Slot>, item: Item, lane: Lane) -> Result<(), Box<Undelivered>> {
+    pub(super) fn try_push(&self, slot: &mut Arc<Slot>, mut item: Item, lane: Lane) -> Result<(), Box<Undelivered>> {
+        if let Err(why) = chain::follow(&mut item) {
+            return Err(why.with(item));
+        }
         match self.offer(slot, item, lane) {
             Ok(_) => Ok(()),
             Err(Offer::Full(item) | Offer::Retired(item)) => Err(slot.is_full(item.charge).with(item)),
@@ -99,10 +102,13 @@ impl Directory {
     pub(super) async fn push(
         &self,
         slot: &mut Arc<Slot>,
-        item: Item,
+        mut item: Item,
         lane: Lane,
         until: Instant,
     ) -> Result<(), Box<Undelivered>> {
+        if let Err(why) = chain::follow(&mut item) {
+            return Err(why.with(item));
+        }
         let asks = item.reply.is_some();
         let offered = self.offer(slot, item, lane);
         // A sender in a tight loop must let the others of its thread have a turn; one that asks waits for

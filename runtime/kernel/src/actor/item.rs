@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
+use super::chain::Link;
 use crate::{
     envelope::{Envelope, Refusal},
     ports::Position,
@@ -57,6 +58,8 @@ pub struct Item {
     pub(super) lane: Lane,
     /// The bytes that it is charged for.
     pub(super) charge: usize,
+    /// The handler that asks, and for whom it works.
+    pub(super) asked_by: Option<Arc<Link>>,
     /// Why handlers died of it; a null pointer for nearly all, for items are moved a lot.
     faults: Option<Box<Faults>>,
 }
@@ -68,7 +71,16 @@ impl Item {
     /// A fresh message.
     pub fn new(envelope: Arc<Envelope>, reply: Option<ReplySlot>) -> Self {
         let charge = envelope.charge() + OVERHEAD;
-        Self { envelope, reply, attempts: 0, enqueued_at: Duration::ZERO, lane: Lane::Work, charge, faults: None }
+        Self {
+            envelope,
+            reply,
+            attempts: 0,
+            enqueued_at: Duration::ZERO,
+            lane: Lane::Work,
+            charge,
+            asked_by: None,
+            faults: None,
+        }
     }
 
     /// A handler died of it, for this reason.

@@ -17,6 +17,7 @@
 
 mod batch;
 mod behaviour;
+mod chain;
 mod config;
 mod dead;
 mod directory;

@@ -100,6 +100,17 @@ pub enum NotTaken {
         /// Its platform.
         platform: String,
     },
+    /// Whoever is asked waits itself for the answer of who asks.
+    #[error(
+        "`{address}` waits for this answer itself ({way}), so it would never give one: nothing was done; \
+         let it be told, and tell what came of it"
+    )]
+    Cycle {
+        /// Who was asked.
+        address: String,
+        /// From it to who asks.
+        way: String,
+    },
     /// The entity handled the message and gave no answer.
     #[error("`{address}` gave no answer to `{event}`: look at its history before trying again")]
     NoAnswer {
@@ -124,6 +135,7 @@ impl Refuse for NotTaken {
             Self::Poison { .. } => "KER-0408",
             Self::NoPlatform { .. } => "KER-0409",
             Self::NoAnswer { .. } => "KER-0410",
+            Self::Cycle { .. } => "KER-0411",
         }
     }
 
@@ -134,6 +146,7 @@ impl Refuse for NotTaken {
             Self::Quarantined { .. } | Self::Wedged { .. } | Self::Stopping => ErrorKind::Unavailable,
             Self::Expired { .. } => ErrorKind::DeadlineExceeded,
             Self::Poison { .. } | Self::NoAnswer { .. } => ErrorKind::Internal,
+            Self::Cycle { .. } => ErrorKind::Aborted,
         }
     }
 
@@ -148,6 +161,7 @@ impl Refuse for NotTaken {
             | Self::Expired { .. }
             | Self::Poison { .. }
             | Self::NoPlatform { .. }
+            | Self::Cycle { .. }
             | Self::NoAnswer { .. } => Retry::Never,
         }
     }

@@ -12,7 +12,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 
-use super::{Behaviour, Cause, Slot, batch::Batch, verdict::verdict};
+use super::{Behaviour, Cause, Slot, batch::Batch, chain, verdict::verdict};
 use crate::{
     BoxFuture,
     telemetry::{Gathered, SignalKind},
@@ -35,6 +35,7 @@ impl Default for Pace {
 }
 
 impl Pace {
+    #[inline]
     fn adapt(&mut self, each: Duration) {
         if each < QUICK {
             self.0 = (self.0 * 2).min(GROUP_MAX);
@@ -76,6 +77,7 @@ pub(super) enum Went<'a> {
 
 impl<'a> Turn<'a> {
     /// The next turn; none when nothing waits.
+    #[inline]
     pub(super) fn take(slot: &'a Slot, behaviour: &'a mut dyn Behaviour, habits: &'a mut Habits) -> Option<Self> {
         let batch = Batch::take(slot)?;
         let began = slot.floor.now();
@@ -122,16 +124,19 @@ impl<'a> Turn<'a> {
     }
 
     /// Whether others shall have a turn.
+    #[inline]
     fn is_over(&self) -> bool {
         self.at.saturating_sub(self.began) >= self.slot.floor.config.batch_time || self.batch.is_urged()
     }
 
+    #[inline]
     fn finish(mut self) -> bool {
         self.close();
         self.batch.finish()
     }
 
     /// The message in hand was handled at once.
+    #[inline]
     fn handled(&mut self, waited: Duration) {
         self.waits.record(waited);
         self.number += 1;
@@ -167,7 +172,9 @@ impl<'a> Turn<'a> {
         // Others look at the sums meanwhile.
         self.batch.tell();
         let Some(item) = self.batch.in_hand() else { return Ok(()) };
-        let outcome = verdict(AssertUnwindSafe(self.behaviour.handle(item)).catch_unwind().await);
+        let asked_by = item.asked_by.clone();
+        let handling = chain::within(&self.slot.address, asked_by, self.behaviour.handle(item));
+        let outcome = verdict(AssertUnwindSafe(handling).catch_unwind().await);
         self.record(waited, outcome.is_err());
         outcome.inspect_err(|cause| self.slot.note(cause.clone()))?;
         self.batch.done();

@@ -5,7 +5,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Once,
+        Arc, Once, OnceLock, Weak,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -14,10 +14,10 @@ use std::{
 use mesh_kernel::{
     BoxFuture,
     actor::{
-        ActorConfig, Answer, Answered, Behaviour, Crash, DeadLetter, DeadLetterSink, Directory, Intensity, Item,
+        ActorConfig, Answer, Answered, Behaviour, Crash, DeadLetter, DeadLetterSink, Directory, Intensity, Item, Lane,
         SlotHandle, Spawner, Tree,
     },
-    envelope::{Address, Envelope, EventId, Headers, Principal, Timestamp, TraceId},
+    envelope::{Address, Envelope, EventId, Headers, Principal, Refusal, Timestamp, TraceId},
     ports::{Clock, Position},
 };
 use parking_lot::Mutex;
@@ -59,6 +59,10 @@ pub struct Log {
     pub failing_starts: AtomicI64,
     pub dead: Mutex<Vec<DeadLetter>>,
     pub size: AtomicU64,
+    /// Where those look who send something themselves.
+    pub directory: OnceLock<Weak<Directory>>,
+    /// What they were refused.
+    pub refused: Mutex<Vec<Refusal>>,
 }
 
 impl Log {
@@ -141,7 +145,28 @@ impl Puppet {
         item.answer(Ok(answered(times.into())));
     }
 
+    /// Asks the first of these addresses, which shall ask the next one, and so on.
+    async fn ask_along(&self, mut way: std::str::SplitN<'_, char>) -> Answer {
+        let Some(to) = way.next() else { return Ok(answered(1)) };
+        let rest = way.next().map_or_else(|| "ok 1 1".to_owned(), |rest| format!("ask 1 1 {rest}"));
+        let (item, answer) = ask(to, &rest);
+        let directory = self.log.directory.get().and_then(Weak::upgrade).expect("a stage");
+        let asked = directory.deliver(item, Lane::Work, soon()).await;
+        asked.map_err(|undelivered| undelivered.refusal)?;
+        answer.await.expect("an answer, whatever happens")
+    }
+
+    /// Tells another one, and waits for room for a while.
+    async fn push_to(&self, to: &str) {
+        let directory = self.log.directory.get().and_then(Weak::upgrade).expect("a stage");
+        let until = tokio::time::Instant::now() + Duration::from_millis(50);
+        if let Err(undelivered) = directory.deliver(tell(to, "ok 2 1"), Lane::Work, until).await {
+            self.log.refused.lock().push(undelivered.refusal);
+        }
+    }
+
     async fn act(&mut self, item: &mut Item) -> Result<(), Crash> {
+        let text = String::from_utf8_lossy(&item.envelope.payload).into_owned();
         let (verb, sender, seq, times) = self.begin(item);
         let verb = verb.as_str();
         match verb {
@@ -160,6 +185,12 @@ impl Puppet {
             "nap" => tokio::time::sleep(Duration::from_millis(seq)).await,
             "yield" => tokio::task::yield_now().await,
             "silent" => return Ok(()),
+            "ask" => {
+                let way = text.splitn(4, ' ').nth(3).unwrap_or_default();
+                let answer = self.ask_along(way.splitn(2, ' ')).await;
+                item.answer(answer);
+            }
+            "push" => self.push_to(text.splitn(4, ' ').nth(3).unwrap_or_default()).await,
             "publish" => self.slot.publish(Arc::new(seq)),
             _ => {}
         }
@@ -264,6 +295,7 @@ pub async fn stage(config: ActorConfig) -> Stage {
     let tree = Tree::start(TREE, clock.clone()).await.unwrap();
     let spawner = Arc::new(Puppeteer(log.clone()));
     let directory = Directory::new(config, tree.clone(), spawner, clock, log.clone());
+    let _ = log.directory.set(Arc::downgrade(&directory));
     Stage { directory, tree, log }
 }
 
@@ -314,7 +346,7 @@ impl Stage {
     /// Sends a message and waits for its answer.
     pub async fn call(&self, address: &str, text: &str) -> Answer {
         let (item, answer) = ask(address, text);
-        if let Err(undelivered) = self.directory.deliver(item, mesh_kernel::actor::Lane::Work, soon()).await {
+        if let Err(undelivered) = self.directory.deliver(item, Lane::Work, soon()).await {
             return Err(undelivered.refusal);
         }
         watched(answer).await.expect("an answer, whatever happens")

@@ -30,7 +30,10 @@ const DOORS: &[(&str, &[&str])] = &[
     ("ractor", &["runtime/kernel/src/actor", "runtime/kernel/tests"]),
     ("tonic", &["proto", "runtime/node"]),
     ("dashmap", &["runtime/kernel/src"]),
-    ("rusqlite", &["runtime/node/src/readmodel", "runtime/node/src/backup", "config/templates"]),
+    (
+        "rusqlite",
+        &["runtime/node/src/readmodel", "runtime/node/src/archive", "runtime/node/src/backup", "config/templates"],
+    ),
     ("petgraph", &["actors/workflows/src"]),
     ("cel", &["actors/workflows/src"]),
     ("minijinja", &["skills/src/render", "runtime/node/src/http", "config/templates"]),

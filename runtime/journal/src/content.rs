@@ -1,7 +1,7 @@
 //! The content store: bodies by hash, a folder for each tenant.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     path::{Path, PathBuf},
     sync::{
@@ -49,6 +49,8 @@ struct Inner {
     folders: Mutex<HashMap<TenantId, Arc<dyn Files>>>,
     free_bytes_min: u64,
     next_tmp: AtomicU64,
+    /// What was stored since somebody last asked: an event that names it may be on its way.
+    puts: Mutex<HashSet<(TenantId, Digest)>>,
 }
 
 impl FolderStore {
@@ -85,6 +87,7 @@ impl FolderStore {
                 folders: Mutex::default(),
                 free_bytes_min,
                 next_tmp: AtomicU64::new(0),
+                puts: Mutex::default(),
             }),
         }
     }
@@ -117,6 +120,46 @@ impl FolderStore {
             }
         }
         Ok(all)
+    }
+
+    /// All bodies of all tenants, for finding those that nobody names.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn list(&self) -> io::Result<Vec<(TenantId, Digest)>> {
+        Ok(self.all()?.into_iter().map(|(tenant, digest, _)| (tenant, digest)).collect())
+    }
+
+    /// A body of any tenant.
+    ///
+    /// # Errors
+    /// As [`ContentStore::get`].
+    pub async fn read(&self, tenant: &TenantId, digest: Digest) -> Result<Bytes, ContentError> {
+        let (inner, tenant) = (self.inner.clone(), tenant.clone());
+        spawn_blocking(move || inner.get(&tenant, digest)).await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// What was stored, be it once more, since the last call.
+    pub fn take_puts(&self) -> HashSet<(TenantId, Digest)> {
+        std::mem::take(&mut self.inner.puts.lock())
+    }
+
+    /// Removes a body, unless it was stored since [`FolderStore::take_puts`]; answers whether it did.
+    ///
+    /// # Errors
+    /// [`ContentError::Io`].
+    pub async fn remove_unless_put(&self, tenant: &TenantId, digest: Digest) -> Result<bool, ContentError> {
+        let _none_is_kept = self.inner.kept.clone().write_owned().await;
+        let (inner, tenant) = (self.inner.clone(), tenant.clone());
+        let removing = move || {
+            // Held until it is gone: whoever stores it again comes before, or finds that it is not there.
+            let puts = inner.puts.lock();
+            if puts.contains(&(tenant.clone(), digest)) {
+                return Ok(false);
+            }
+            inner.remove(&tenant, digest).map(|()| true)
+        };
+        spawn_blocking(removing).await.unwrap_or_else(|_| Err(stopped()))
     }
 
     /// The file of a body.
@@ -174,6 +217,7 @@ impl Inner {
                 io_error(tenant, &name, error)
             }
         };
+        self.puts.lock().insert((tenant.clone(), digest));
         let folder = self.folder(tenant).map_err(fail)?;
         if let Ok(file) = folder.open(&name)
             && read_whole(file.as_ref()).is_ok_and(|stored| stored == body)

@@ -28,7 +28,7 @@ mod route;
 mod send;
 mod span;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use accept::Caller;
 pub use query::{Past, Viewed};
@@ -37,7 +37,7 @@ pub use send::{Command, Reply};
 use crate::{
     actor::{ActorConfig, DeadLetterSink, Directory, Tree},
     entity::Kinds,
-    ports::{Approvals, Authenticator, Clock, Ids, Journal, Policy, Position},
+    ports::{Approvals, Archive, Authenticator, Clock, Ids, Journal, Policy, Position},
     telemetry::Signals,
     tenant::{DenialCounts, Quotas},
     work::{Timers, Workers},
@@ -110,6 +110,7 @@ pub(crate) struct Core {
     pub(crate) quotas: Quotas,
     pub(crate) dead_letters: Arc<dyn DeadLetterSink>,
     pub(crate) directory: Arc<Directory>,
+    pub(crate) archive: OnceLock<Arc<dyn Archive>>,
 }
 
 /// The running kernel. Cheap to clone; every clone is the same kernel.
@@ -140,6 +141,7 @@ impl Mesh {
             quotas: parts.quotas,
             dead_letters: parts.dead_letters,
             directory,
+            archive: OnceLock::new(),
         }));
         parts.workers.connect(Arc::new(mesh.clone()));
         mesh
@@ -168,6 +170,11 @@ impl Mesh {
     /// The queue of timers.
     pub(crate) fn timers(&self) -> &Timers {
         &self.0.services.timers
+    }
+
+    /// Says where those are found that have ended and whose events are gone. Once.
+    pub fn connect_archive(&self, archive: Arc<dyn Archive>) {
+        self.0.archive.get_or_init(|| archive);
     }
 
     /// Now, on the kernel's clock.

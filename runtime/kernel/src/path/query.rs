@@ -12,8 +12,8 @@ use super::{
     load,
 };
 use crate::{
-    envelope::{Address, Envelope, ErrorKind, Refusal},
-    ports::{JournalError, Position},
+    envelope::{Address, Envelope, ErrorKind, Refusal, TenantScope},
+    ports::{Archived, JournalError, Position},
 };
 
 /// The answer to a query.
@@ -83,10 +83,18 @@ impl Mesh {
             .await
             .map_err(|error| Refusal::new("KER-0074", ErrorKind::Internal, error.to_string()))?;
         if loaded.version == 0 {
-            return Err(not_found(address));
+            return self.archived(address).await;
         }
         let view = decider.view(&loaded.state, what);
         Ok(Viewed { version: loaded.version, position: loaded.position, view })
+    }
+
+    async fn archived(&self, address: &Address) -> Result<Viewed, Refusal> {
+        let Some(archive) = self.0.archive.get() else { return Err(not_found(address)) };
+        let scope = TenantScope::proven(address.tenant().clone());
+        let found = archive.find(&scope, address).await.map_err(|error| unreadable(&error))?;
+        let Archived { version, view } = found.ok_or_else(|| not_found(address))?;
+        Ok(Viewed { version, position: Position::default(), view })
     }
 
     /// The last event of an entity.

@@ -2,6 +2,7 @@
 //!
 //! Each port is a trait; the composition root in `runtime/node` hands the implementations in.
 
+pub mod archive;
 pub mod clock;
 pub mod content;
 pub mod cursors;
@@ -10,6 +11,7 @@ pub mod identity;
 pub mod journal;
 pub mod policy;
 
+pub use archive::{Archive, Archived};
 pub use clock::{Clock, Ids};
 pub use content::{ContentError, ContentStore, Digest};
 pub use cursors::Cursors;

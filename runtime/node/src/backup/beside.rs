@@ -18,6 +18,7 @@ use super::{Error, at, folder};
 const CHUNK: usize = 64 * 1024;
 /// How an SQLite file begins.
 const SQLITE: &[u8] = b"SQLite format 3\0";
+const ARCHIVE: &str = "archive.sqlite";
 /// What products keep beside their data can be made anew: builds, renderings, records of processes.
 const OF_A_PRODUCT: [&str; 3] = ["repository.git", "releases", "data"];
 
@@ -55,6 +56,15 @@ pub(super) fn take(data: &Path, to: &Path) -> Result<Vec<Item>, Error> {
                 taking.tree(&products.join(&product).join(part))?;
             }
         }
+    }
+    Ok(taking.items)
+}
+
+/// Copies the archive: after the journal, for a run is archived before its events end.
+pub(super) fn take_archive(data: &Path, to: &Path) -> Result<Vec<Item>, Error> {
+    let mut taking = Taking { data, to, items: Vec::new() };
+    if data.join(ARCHIVE).exists() {
+        taking.file(Path::new(ARCHIVE))?;
     }
     Ok(taking.items)
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/store         journal and bodies to one point, each byte checked on its way
-//! DIR/beside        the first key, settings, reactors' cursors, dead letters, and of each product its
+//! DIR/beside        the archive, the first key, settings, reactors' cursors, dead letters, and of each product its
 //!                   repository, its programs and its data
 //! DIR/backup.json   last: a folder without it is no backup
 //! ```
@@ -148,10 +148,13 @@ impl BackUps {
         // Cursors before the journal: one that is too early costs repeats, one that is too late would
         // skip what the copy does not have.
         let beside = tokio::task::spawn_blocking(move || beside::take(&data, &copy));
-        let beside = beside.await.map_err(|_| Error::Stopping)??;
+        let mut beside = beside.await.map_err(|_| Error::Stopping)??;
         let store = to.join(STORE);
         folder(&store)?;
         let copied = self.journal.backup(&self.bodies, &store, |_| {}).await?;
+        let (data, copy) = (self.data.clone(), to.join(BESIDE));
+        let archive = tokio::task::spawn_blocking(move || beside::take_archive(&data, &copy));
+        beside.extend(archive.await.map_err(|_| Error::Stopping)??);
         let taken = Taken {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             at: now,

@@ -45,6 +45,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("journal", "The durable record of events, in the folder `journal` of the data folder."),
     ("actors", "Entities that are awake, and their mailboxes."),
     ("tenants", "What one tenant may ask for, so that none starves another."),
+    ("retention", "How long runs that have ended are kept whole; afterwards they are archived."),
     ("policy", "What a caller may do beside what its roles allow, and what is kept of what it may not."),
     ("effects", "Work in the outside world: skills, builds, processes."),
     ("builds", "Limits of the builds and tests of generated products."),
@@ -158,6 +159,19 @@ pub const KEYS: &[Key] = &[
         count(1, 1_000_000),
         "Streams (watches, tails, logs, live pages) that one tenant may have open; then more are refused with a delay.",
     ),
+    key(
+        "retention.runs",
+        "30d",
+        seconds(1, 36_500 * 86_400),
+        "A run that ended longer ago is archived: it stays in lists and can be read; its events, logs and large values are freed, and it can no longer be retried.",
+    ),
+    key(
+        "retention.overrides",
+        "",
+        Form::List("TENANT=TIME or TENANT/DEFINITION=TIME, such as acme=7d or acme/nightly=1d"),
+        "Other times for one tenant, or for one definition of it, which goes before its tenant's.",
+    ),
+    key("retention.check_every", "10m", seconds(1, 86_400), "How often it is looked for runs whose time is over."),
     key(
         "policy.require_approval",
         "",

@@ -11,6 +11,7 @@ mod form;
 mod keys;
 mod layers;
 mod render;
+mod retention;
 mod setting;
 mod typed;
 
@@ -21,6 +22,7 @@ pub use form::{Form, Value};
 pub use keys::{KEYS, Key};
 pub use layers::{Layers, Settings};
 pub use render::{default_file, show};
+pub use retention::Retention;
 pub use setting::Setting;
 pub use typed::{
     Actors, Builds, Config, Effects, HOLDABLE, Journal, Log, LogFormat, Pages, Policy, Server, Telemetry, Tenants,

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{ConfigError, Layers, Mistake, Settings, Value, layers::file_of};
+use super::{ConfigError, Layers, Mistake, Retention, Settings, Value, layers::file_of};
 
 /// Everything that was set, each part for the room that it belongs to.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Config {
     pub actors: Actors,
     /// What one tenant may ask for.
     pub tenants: Tenants,
+    /// How long ended runs are kept whole.
+    pub retention: Retention,
     /// What a caller may do beside its roles.
     pub policy: Policy,
     /// Work in the outside world.
@@ -187,6 +189,7 @@ impl Config {
     pub fn from_settings(layers: &Layers, mut all: Settings) -> Result<Self, ConfigError> {
         refuse_strangers(&all)?;
         refuse_what_cannot_wait(&all)?;
+        let retention = Retention::take(&mut all)?;
         let config = Self {
             data: layers.data.clone(),
             file: file_of(layers),
@@ -209,6 +212,7 @@ impl Config {
                 commands_burst: all.take_count("tenants.commands_burst")?,
                 streams_max: all.take_size("tenants.streams_max")?,
             },
+            retention,
             policy: Policy {
                 require_approval: all.take_list("policy.require_approval")?,
                 denials_every: all.take_time("policy.denials_every")?,

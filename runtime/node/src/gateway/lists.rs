@@ -81,6 +81,8 @@ pub struct RunRow {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// When it was archived.
+    pub archived_at: Option<Timestamp>,
     /// `trace-…`.
     pub trace_id: String,
     /// Who submitted it.

@@ -29,6 +29,7 @@ use mesh_workflows::{
 };
 
 use super::{
+    bodies::UnusedBodies,
     bootstrap::{DEFAULT_TENANT, NodeAuthenticator},
     clock::{SystemClock, SystemIds, secret},
     cursors::FolderCursors,
@@ -36,9 +37,11 @@ use super::{
     deletions::Deletions,
     held::HeldCommands,
     policy::RolePolicy,
+    retention::Retention,
     skills::native_skills,
 };
 use crate::{
+    archive::RunArchive,
     backup::{
         BackUps,
         pause::{self, PausedPolicy},
@@ -105,12 +108,13 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     let journal: Arc<dyn Journal> = engine.clone();
     let bodies = Arc::new(FolderStore::open(&data.join("content"), config.journal.free_bytes_min));
     let content: Arc<dyn ContentStore> = bodies.clone();
-    let backups = Arc::new(BackUps::new(engine.clone(), bodies, config.data.clone()));
+    let backups = Arc::new(BackUps::new(engine.clone(), bodies.clone(), config.data.clone()));
     let logs = LogStore::open(data.join("logs"), clock.clone())?;
     let dead_letters = Arc::new(FolderDeadLetters::open(&data.join("dead-letters"))?);
     let cursors = Arc::new(FolderCursors::open(&data.join("cursors"), clock.clone())?);
     let (index, lists) = readmodel::open(&data.join("readmodel.sqlite"))?;
     let lists = Arc::new(lists);
+    let archive = RunArchive::open(&data.join("archive.sqlite"))?;
 
     // Who may come in.
     let own = secret();
@@ -157,6 +161,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     });
     workloads.connect(mesh.clone());
     held.connect(mesh.clone());
+    mesh.connect_archive(Arc::new(archive.clone()));
 
     // Who follows the journal.
     serve_projection(&tree, journal.clone(), index);
@@ -176,8 +181,23 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
             content: content.clone(),
             logs: logs.clone(),
             dead_letters: dead_letters.clone(),
+            archive: archive.clone(),
+            keeping: Arc::default(),
+        };
+        let retention = Retention {
+            mesh: mesh.clone(),
+            own: own.clone(),
+            settings: config.retention.clone(),
+            lists: lists.clone(),
+            archive,
+            logs: logs.clone(),
+            bodies: UnusedBodies::new(bodies, config.actors.command_timeout),
+            cursors: cursors.clone(),
+            followers: reactors().iter().map(|(_, reactor)| reactor.name().to_owned()).collect(),
+            keeping: deletions.keeping.clone(),
         };
         serve_deletions(&tree, deletions);
+        serve_retention(&tree, retention);
         sink = serve_traces(&tree, traces, &journal, &cursors, lists.cursor())?;
     }
 
@@ -322,6 +342,18 @@ fn serve_deletions(tree: &Tree, deletions: Deletions) {
         let deletions = deletions.clone();
         async move {
             deletions.run(stop).await;
+            Ok(())
+        }
+    }));
+}
+
+/// What ended long ago is archived, and its room freed.
+fn serve_retention(tree: &Tree, retention: Retention) {
+    let retention = Arc::new(retention);
+    tree.serve_node(ServiceSpec::new("retention", move |stop| {
+        let retention = retention.clone();
+        async move {
+            retention.run(stop).await;
             Ok(())
         }
     }));

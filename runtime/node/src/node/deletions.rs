@@ -20,10 +20,11 @@ use mesh_kernel::{
     ports::{AppendOutcome, ContentStore, Credential, Reclaim},
 };
 use mesh_skills::{logs::LogStore, product::process};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::dead_letters::FolderDeadLetters;
-use crate::readmodel::ReadModel;
+use crate::{archive::RunArchive, readmodel::ReadModel};
 
 /// How long effects of a deleted tenant have to end.
 const EFFECTS_END_WITHIN: Duration = Duration::from_secs(60);
@@ -43,6 +44,9 @@ pub(super) struct Deletions {
     pub(super) content: Arc<dyn ContentStore>,
     pub(super) logs: Arc<LogStore>,
     pub(super) dead_letters: Arc<FolderDeadLetters>,
+    pub(super) archive: RunArchive,
+    /// Held by whoever archives or deletes.
+    pub(super) keeping: Arc<Mutex<()>>,
 }
 
 impl Deletions {
@@ -83,6 +87,7 @@ impl Deletions {
     }
 
     async fn delete(&self, tenant: &TenantId) -> Result<()> {
+        let _one = self.keeping.lock().await;
         let node = self.mesh.accept(&Credential::Session(self.own.clone()), None)?;
         let node = node.acting_for(tenant.clone())?;
         let scope = node.scope();
@@ -103,6 +108,7 @@ impl Deletions {
         }
         // What ended meanwhile may have left another letter or row.
         self.dead_letters.erase(tenant).context("its dead letters")?;
+        self.archive.erase(tenant).await.context("its archived runs")?;
         self.lists.forget(tenant).await.context("its row")?;
         self.strike_out(tenant).context("striking out what was deleted")
     }

@@ -1,5 +1,6 @@
 //! The node: put together, started, and stopped in order.
 
+mod bodies;
 pub mod bootstrap;
 pub mod clock;
 pub mod compose;
@@ -8,6 +9,7 @@ pub mod dead_letters;
 mod deletions;
 pub mod held;
 pub mod policy;
+mod retention;
 pub mod skills;
 
 mod run;

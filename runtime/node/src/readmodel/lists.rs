@@ -118,8 +118,12 @@ impl ReadModel {
         Ok(self.read(|connection| Ok((tally::busy_runs(connection)?, None))).await?.rows)
     }
 
+    pub(super) fn path(&self) -> &std::path::Path {
+        &self.0.path
+    }
+
     /// Runs a query on a thread that may wait for the disk, and says how far its rows had come.
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> Result<Rows<T>, QueryError> + Send + 'static,
     ) -> Result<Page<T>, Refusal> {

@@ -5,11 +5,13 @@
 //! damaged or of another form is deleted when the node starts, and made anew from the journal.
 //!
 //! INVARIANT: every query names a tenant in its `WHERE`, from a [`TenantScope`]; only the list of
-//! tenants may leave it out, and only when the gateway has seen that an operator asks. Counts over all tenants
+//! tenants may leave it out, and only when the gateway has seen that an operator asks. What the node keeps
+//! house by (runs whose retention is over) is of all tenants and told to nobody. Counts over all tenants
 //! ([`Tally`]) have no rows of anybody in them and are told to operators alone.
 //!
 //! [`TenantScope`]: mesh_kernel::envelope::TenantScope
 
+mod archived;
 mod erase;
 mod index;
 mod keys;
@@ -22,6 +24,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+pub use archived::Over;
 pub use index::{Index, open};
 pub use keys::{Held, KeyRing, Keys};
 pub use lists::ReadModel;

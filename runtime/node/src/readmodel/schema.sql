@@ -4,7 +4,9 @@
 CREATE TABLE standing (
     only     INTEGER PRIMARY KEY CHECK (only = 1),
     cursor   BLOB,
-    position INTEGER NOT NULL
+    position INTEGER NOT NULL,
+    -- Whether archived runs are in `runs`: no event tells of them.
+    has_archived INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE runs (
@@ -34,8 +36,11 @@ CREATE TABLE runs (
     version      INTEGER NOT NULL,
     -- Where each step stands, as JSON: what the counts are kept from.
     phases       TEXT NOT NULL DEFAULT '{}',
+    archived     INTEGER,
     PRIMARY KEY (tenant, id)
 ) STRICT, WITHOUT ROWID;
+-- For retention: what has ended and is not archived.
+CREATE INDEX runs_by_end ON runs (ended, tenant, id) WHERE archived IS NULL AND ended IS NOT NULL;
 CREATE INDEX runs_by_time ON runs (tenant, created DESC, id DESC);
 CREATE INDEX runs_by_state ON runs (tenant, state, created DESC, id DESC);
 CREATE INDEX runs_by_definition ON runs (tenant, definition, created DESC, id DESC);

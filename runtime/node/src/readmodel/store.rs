@@ -9,7 +9,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 /// The form of the tables. Another number in the file means: make it anew.
-const FORM: i64 = 2;
+const FORM: i64 = 3;
 
 /// Why the read model cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +108,7 @@ pub(super) fn empty(connection: &mut Connection) -> rusqlite::Result<()> {
     for table in tables {
         transaction.execute_batch(&format!("DELETE FROM \"{table}\""))?;
     }
-    transaction.execute("UPDATE standing SET cursor = NULL, position = 0", [])?;
+    transaction.execute("UPDATE standing SET cursor = NULL, position = 0, has_archived = 0", [])?;
     transaction.commit()
 }
 

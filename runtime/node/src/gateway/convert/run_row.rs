@@ -23,6 +23,7 @@ pub(in crate::gateway) fn message(row: RunRow) -> v1::Run {
         create_time: Some(row.created_at.into()),
         start_time: row.started_at.map(Into::into),
         end_time: row.ended_at.map(Into::into),
+        archive_time: row.archived_at.map(Into::into),
         trace_id: row.trace_id,
         parent: row.parent.map(|(run_id, step_id)| v1::RunParent { run_id, step_id }),
         version: row.version,

@@ -1,12 +1,15 @@
 //! A run's events, and its timeline.
 
-use mesh_kernel::{envelope::Refusal, path::Caller};
+use mesh_kernel::{
+    envelope::{Address, ErrorKind, Refusal},
+    path::Caller,
+};
 use mesh_proto::v1;
 use mesh_workflows::run::history::timeline;
 
 use super::run_address;
 use crate::gateway::{
-    GatewayState,
+    GatewayState, convert,
     convert::run::event,
     page::{Binding, size},
     status::refused_field,
@@ -35,7 +38,10 @@ pub(super) async fn read(
             .map_err(|_| refused_field("page_token", "not a token of this list: begin again without one"))?,
         None => 1,
     };
-    let past = state.mesh.history(caller, &address, from).await?;
+    let past = match state.mesh.history(caller, &address, from).await {
+        Err(refusal) if refusal.kind == ErrorKind::NotFound => return archived(state, caller, &address).await,
+        past => past?,
+    };
     let timeline = match request.include_timeline && from == 1 {
         true => timeline(past.iter().map(|past| past.envelope.as_ref())),
         false => String::new(),
@@ -45,5 +51,22 @@ pub(super) async fn read(
         events: past.iter().take(size).map(|past| event(&past.envelope, past.version, 0)).collect(),
         next_page_token: binding.seal(next.as_deref()),
         timeline,
+        archive_time: None,
+    })
+}
+
+/// Of an archived run there is nothing but that it is one.
+async fn archived(
+    state: &GatewayState,
+    caller: &Caller,
+    address: &Address,
+) -> Result<v1::GetRunHistoryResponse, Refusal> {
+    let viewed = state.mesh.query(caller, address, "GetHistory", "").await?;
+    let archive_time = convert::run::message(&viewed.view, viewed.version)?.archive_time;
+    let at = viewed.view.get("archivedAt").and_then(|at| at.as_str()).unwrap_or_default();
+    Ok(v1::GetRunHistoryResponse {
+        timeline: format!("archived {at}: its {} events are gone, the run can still be read\n", viewed.version),
+        archive_time,
+        ..Default::default()
     })
 }

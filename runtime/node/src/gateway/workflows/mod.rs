@@ -13,7 +13,7 @@ use std::pin::Pin;
 
 use futures_util::Stream;
 use mesh_kernel::{
-    envelope::{Address, Refusal},
+    envelope::{Address, ErrorKind, Refusal},
     path::Caller,
 };
 use mesh_proto::v1::{self, workflow_service_server::WorkflowService};
@@ -160,6 +160,20 @@ impl WorkflowService for Workflows {
 
 fn answer<T>(result: Result<T, Refusal>) -> Result<Response<T>, Status> {
     result.map(Response::new).map_err(|refusal| status(&refusal))
+}
+
+/// What is told of a run whose events are gone.
+fn archived(run: &str) -> Refusal {
+    let shown: String = run.chars().take(80).collect();
+    Refusal::new(
+        "GTW-0041",
+        ErrorKind::FailedPrecondition,
+        format!("the run `{shown}` is archived: it can be read, and nothing of it goes on; submit another one"),
+    )
+}
+
+fn is_archived(view: &serde_json::Value) -> bool {
+    view.get("archivedAt").is_some()
 }
 
 /// The address of the caller's run.

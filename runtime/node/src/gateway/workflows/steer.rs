@@ -8,7 +8,7 @@ use mesh_proto::v1;
 use mesh_workflows::run::Command;
 use prost::Message;
 
-use super::run_address;
+use super::{archived, is_archived, run_address};
 use crate::gateway::{GatewayState, Terms, convert, status::refused_field};
 
 /// What a request says beside its command.
@@ -30,6 +30,9 @@ async fn steer<M: Message>(
     let terms = Terms::of(method, body, request.request_id, request.etag)?;
     let address = run_address(caller, request.run_id)?;
     let known = state.mesh.query(caller, &address, "GetRun", "summary").await?;
+    if is_archived(&known.view) {
+        return Err(archived(request.run_id));
+    }
     let trace = known.view.get("traceId").and_then(|trace| trace.as_str());
     let terms = Terms {
         correlation: CorrelationId::parse(request.run_id).ok(),

@@ -1,7 +1,7 @@
 //! Submitting a run: which version, under which id, with which input.
 
 use mesh_kernel::{
-    envelope::{CorrelationId, ErrorKind, ProjectId, Refusal},
+    envelope::{Address, CorrelationId, ErrorKind, ProjectId, Refusal},
     path::Caller,
 };
 use mesh_proto::v1;
@@ -18,6 +18,9 @@ use super::{
     run_address,
 };
 use crate::gateway::{GatewayState, Terms, convert, keys, status::refused_field};
+
+/// How the kernel refuses what would be recorded of an entity that has ended.
+const RETIRED: &str = "KER-0092";
 
 /// Submits a run, or answers with the one that the same request submitted before.
 ///
@@ -70,12 +73,32 @@ pub(super) async fn submit(
     }));
     terms.project = project;
     terms.correlation = CorrelationId::parse(&id).ok();
-    let reply = state.tell(caller, to, &command, terms).await?;
+    let same = terms.request.map(|request| request.short());
+    let reply = match state.tell(caller, to.clone(), &command, terms).await {
+        Err(refusal) if refusal.code == RETIRED => return archived(state, caller, &to, same.as_deref()).await,
+        reply => reply?,
+    };
     Ok(v1::SubmitRunResponse {
         run: Some(convert::run::message(&reply.view, reply.version)?),
         repeated: reply.repeated || reply.events.is_empty(),
         position: reply.position.0,
     })
+}
+
+/// The run that the same request submitted so long ago that it is archived.
+async fn archived(
+    state: &GatewayState,
+    caller: &Caller,
+    address: &Address,
+    request: Option<&str>,
+) -> Result<v1::SubmitRunResponse, Refusal> {
+    let viewed = state.mesh.query(caller, address, "GetRun", "").await?;
+    if viewed.view.get("requestDigest").and_then(Value::as_str) != request {
+        let message = "this request id has submitted another run, which is archived: choose another id";
+        return Err(Refusal::new("GTW-0042", ErrorKind::AlreadyExists, message));
+    }
+    let run = Some(convert::run::message(&viewed.view, viewed.version)?);
+    Ok(v1::SubmitRunResponse { run, repeated: true, position: viewed.position.0 })
 }
 
 /// The version that a request names, or the latest.

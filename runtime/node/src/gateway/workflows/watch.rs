@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use futures_util::{Stream, stream};
 use mesh_kernel::{
-    envelope::{Envelope, Refusal},
+    envelope::{Envelope, ErrorKind, Refusal},
     follow::Seen,
     path::{Caller, Past},
 };
@@ -59,7 +59,15 @@ impl RunFollow {
         // First the place, then the history: what is recorded between the two comes twice and is told
         // by its version, and nothing falls between them.
         let follow = Follow::new(state, caller, "", WatchStart::Now)?;
-        let mut history: VecDeque<_> = state.mesh.history(caller, &address, 1).await?.into();
+        let history = match state.mesh.history(caller, &address, 1).await {
+            // An archived run is there, and there is nothing to watch.
+            Err(refusal) if refusal.kind == ErrorKind::NotFound => {
+                state.mesh.query(caller, &address, "WatchRuns", "").await?;
+                Err(super::archived(run))
+            }
+            history => history,
+        };
+        let mut history: VecDeque<_> = history?.into();
         let mut follower = Self {
             follow,
             subject: address.as_str().to_owned(),

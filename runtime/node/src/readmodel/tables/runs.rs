@@ -104,7 +104,7 @@ fn cancelled_row(reason: String) -> FailureRow {
 /// What a row of the list shows: all but the phases of steps, which may be long.
 const COLUMNS: &str = "id, definition, number, digest, project, state, created, started, ended, trace, submitted_by,
     parent_run, parent_step, failed_step, failed_class, failed_code, failed_text, total, done, running, waiting,
-    failed, version";
+    failed, version, archived";
 
 /// Of a running run every unfinished step waits: none is being done, and at least one waits.
 const ALL_WAIT: &str = "running = 0 AND waiting > 0";
@@ -155,6 +155,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         created_at: instant(row, "created")?,
         started_at: instant_if(row, "started")?,
         ended_at: instant_if(row, "ended")?,
+        archived_at: instant_if(row, "archived")?,
         trace_id: row.get("trace")?,
         submitted_by: row.get("submitted_by")?,
         parent: parent.0.map(|run| (run, parent.1.unwrap_or_default())),

@@ -88,19 +88,12 @@ impl Mesh {
         let envelope = self.accepted(caller, &command);
         let (address, trace_id) = (command.to, envelope.trace_id.clone());
         crate::failpoint::pass("accept");
-        let answered = self.pass(caller, envelope).await?;
+        let Answered { version, position, events, repeated, .. } = self.pass(caller, envelope).await?;
         let view = match what {
             Some(what) => self.view_of(&address, &what).await?.view,
             None => serde_json::Value::Null,
         };
-        Ok(Reply {
-            version: answered.version,
-            position: answered.position,
-            events: answered.events,
-            view,
-            repeated: answered.repeated,
-            trace_id,
-        })
+        Ok(Reply { version, position, events, view, repeated, trace_id })
     }
 
     /// Sends a command because of an event, as reactors, timers and effect workers do. What is

@@ -110,15 +110,6 @@ fn headers_from_proto(headers: v1::Headers) -> Result<Headers, WireError> {
     })
 }
 
-pub(super) fn classification_to_proto(classification: Classification) -> v1::Classification {
-    match classification {
-        Classification::Public => v1::Classification::Public,
-        Classification::Internal => v1::Classification::Internal,
-        Classification::Confidential => v1::Classification::Confidential,
-        Classification::Restricted => v1::Classification::Restricted,
-    }
-}
-
 fn classification_from_proto(classification: v1::Classification) -> Classification {
     match classification {
         v1::Classification::Public => Classification::Public,
@@ -179,7 +170,7 @@ mod tests {
                 roles: headers.principal.roles.iter().map(|r| r.as_str().to_owned()).collect(),
                 on_behalf_of: headers.principal.on_behalf_of.clone().unwrap_or_default(),
             }),
-            classification: classification_to_proto(headers.classification).into(),
+            classification: writer::classification_to_proto(headers.classification).into(),
             taint: headers.taint.clone(),
             traceparent: headers.traceparent.clone().unwrap_or_default(),
             idempotency_key: text(headers.idempotency_key.as_ref().map(IdempotencyKey::as_str)),

@@ -3,7 +3,9 @@
 //! INVARIANT: byte for byte what the generated message encodes to; fields in the order of their
 //! numbers, and none that has its default.
 
-use super::{Address, Envelope, Headers, IdempotencyKey, ModuleId, Principal, ProjectId, Timestamp, wire};
+use mesh_proto::v1;
+
+use super::{Address, Classification, Envelope, Headers, IdempotencyKey, ModuleId, Principal, ProjectId, Timestamp};
 
 /// Fields of one message.
 #[derive(Default)]
@@ -74,7 +76,7 @@ fn headers(headers: &Headers) -> Vec<u8> {
     to.optional(2, headers.actor.as_ref(), Address::as_str);
     to.text(3, headers.subject.as_str());
     to.message(4, &principal(&headers.principal));
-    to.number(5, wire::classification_to_proto(headers.classification) as u64);
+    to.number(5, classification_to_proto(headers.classification) as u64);
     headers.taint.iter().for_each(|taint| to.message(6, taint.as_bytes()));
     to.text(7, headers.traceparent.as_deref().unwrap_or_default());
     to.optional(8, headers.idempotency_key.as_ref(), IdempotencyKey::as_str);
@@ -111,4 +113,13 @@ fn instant(at: Timestamp) -> Vec<u8> {
     to.number(1, at.seconds as u64);
     to.number(2, i64::from(at.nanos) as u64);
     to.0
+}
+
+pub(super) fn classification_to_proto(classification: Classification) -> v1::Classification {
+    match classification {
+        Classification::Public => v1::Classification::Public,
+        Classification::Internal => v1::Classification::Internal,
+        Classification::Confidential => v1::Classification::Confidential,
+        Classification::Restricted => v1::Classification::Restricted,
+    }
 }

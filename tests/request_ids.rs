@@ -216,6 +216,15 @@ async fn tenants(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()>
     let enable = v1::EnableTenantRequest { tenant_id: "acme".to_owned(), request_id: id(), ..Default::default() };
     let change = |other: &mut v1::EnableTenantRequest| other.etag = "\"v1\"".to_owned();
     once!(done, client.tenants, enable_tenant, enable, change, |answer: &v1::EnableTenantResponse| answer.position);
+
+    // What is deleted takes its request ids along: the repeat is answered the same, or not found once it is gone.
+    let delete = v1::DeleteTenantRequest { tenant_id: "acme".to_owned(), request_id: id(), ..Default::default() };
+    let first = client.tenants.delete_tenant(delete.clone()).await?.into_inner();
+    match client.tenants.delete_tenant(delete).await {
+        Ok(second) => assert_eq!(second.into_inner().position, first.position),
+        Err(gone) => assert_eq!(gone.code(), Code::NotFound, "{gone}"),
+    }
+    done.insert("DeleteTenant".to_owned());
     Ok(())
 }
 

@@ -5,15 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{Item, NotTaken};
+use super::{Item, NotTaken, link::Link};
 use crate::envelope::Address;
-
-/// An ask under way: who asks, and the ask that it works for.
-#[derive(Debug)]
-pub(super) struct Link {
-    asker: Address,
-    before: Option<Arc<Link>>,
-}
 
 /// What the handler that runs on this task works for.
 struct Work {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::chain::Link;
+use super::link::Link;
 use crate::{
     envelope::{Envelope, Refusal},
     ports::Position,

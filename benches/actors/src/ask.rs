@@ -8,7 +8,7 @@ use std::{
 use anyhow::Result;
 use mesh_kernel::{actor::Handle, envelope::Envelope};
 use ractor::ActorRef;
-use tokio::{runtime::Runtime, sync::mpsc::unbounded_channel};
+use tokio::{runtime::Runtime, sync::mpsc::channel};
 
 use crate::{
     load::pool,
@@ -84,7 +84,7 @@ pub(crate) fn compare(runtime: &Runtime, number: usize, rounds: usize) -> Result
         // The asker is a task on a worker like everybody else, not the thread that waits for it.
         let asking = mesh_kernel::task::spawn("asker", async move {
             let (mut asks, messages) = (Asks::default(), pool(&address("receiver")?)?);
-            let (stage, ractor) = (Stage::set(0, unbounded_channel().0).await?, Ractor::set(0).await?);
+            let (stage, ractor) = (Stage::set(0, channel(1).0).await?, Ractor::set(0).await?);
             let until = tokio::time::Instant::now() + Duration::from_secs(600);
             let mut ours = Asker::Ours(stage.directory.to(&address("receiver")?)?, until);
             let mut theirs = Asker::Ractor(ractor.receiver.clone());

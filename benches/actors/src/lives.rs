@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use mesh_kernel::actor::Lane;
 use ractor::Actor as _;
-use tokio::{runtime::Runtime, sync::mpsc::unbounded_channel};
+use tokio::{runtime::Runtime, sync::mpsc::channel};
 
 use crate::{
     load::envelope,
@@ -26,7 +26,8 @@ pub(crate) struct Restarts {
 /// An entity of its own for each restart, so that none has a past.
 pub(crate) fn restarts(runtime: &Runtime, rounds: u64, queued: u64) -> Result<Restarts> {
     runtime.block_on(async {
-        let (tell, mut told) = unbounded_channel();
+        // Two are told in each round, and heard before the next.
+        let (tell, mut told) = channel(8);
         let stage = Stage::set(0, tell).await?;
         let mut restarts = Restarts::default();
         for round in 0..rounds {
@@ -80,7 +81,7 @@ pub(crate) fn awake(runtime: &Runtime, number: usize) -> Result<Awake> {
         }
         awake.spawn_cpu = micros(cpu().saturating_sub(before)) / number as f64;
         awake.ractor_bytes = resident().saturating_sub(memory) as f64 / number as f64;
-        let stage = Stage::set(0, unbounded_channel().0).await?;
+        let stage = Stage::set(0, channel(1).0).await?;
         let (memory, before) = (resident(), cpu());
         for entity in 0..number {
             let message = envelope(&address(&format!("awake-{entity}"))?, "DoNothing", entity)?;

@@ -15,7 +15,7 @@ use mesh_kernel::{
     envelope::{Address, Envelope, Timestamp},
     ports::{Clock, Position},
 };
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
 use tracing::Instrument as _;
 
 use crate::load::{Tally, envelope, pool, span};
@@ -48,7 +48,7 @@ pub(crate) struct Shared {
     /// Messages that each teller sends.
     each: u64,
     /// When an entity panicked, and when its next incarnation handled its first message.
-    restarts: UnboundedSender<Instant>,
+    restarts: Sender<Instant>,
 }
 
 /// A directory whose entities do what their messages are called.
@@ -92,13 +92,13 @@ impl Behaviour for Entity {
         match &*item.envelope.event_type {
             "TellAll" => return None,
             "Panic" if item.attempts == 0 => {
-                let _ = self.shared.restarts.send(Instant::now());
+                let _ = self.shared.restarts.try_send(Instant::now());
                 std::panic::resume_unwind(Box::new("told to"));
             }
             _ => {}
         }
         if std::mem::take(&mut self.fresh) {
-            let _ = self.shared.restarts.send(Instant::now());
+            let _ = self.shared.restarts.try_send(Instant::now());
         }
         self.shared.tally.one();
         if item.reply.is_some() {
@@ -148,7 +148,7 @@ fn receiver() -> Result<Address> {
 
 impl Stage {
     /// A directory as a node has it, but that entities fall asleep only when they are asked to.
-    pub(crate) async fn set(each: u64, restarts: UnboundedSender<Instant>) -> Result<Self> {
+    pub(crate) async fn set(each: u64, restarts: Sender<Instant>) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(Wall(Instant::now()));
         let tree = Tree::start(&[("control", &["control-plane"])], clock.clone()).await?;
         let (tally, dead) = (Arc::<Tally>::default(), Arc::<Tally>::default());

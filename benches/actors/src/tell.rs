@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use anyhow::Result;
-use tokio::{runtime::Runtime, sync::mpsc::unbounded_channel};
+use tokio::{runtime::Runtime, sync::mpsc::channel};
 
 use crate::{
     measure::{cpu, median, nanos},
@@ -65,7 +65,7 @@ pub(crate) fn compare(
 async fn once(side: &str, senders: u64, each: u64) -> Result<(f64, f64)> {
     match side {
         "ours" => {
-            let stage = Stage::set(each, unbounded_channel().0).await?;
+            let stage = Stage::set(each, channel(1).0).await?;
             let used = used(stage.tell(senders)).await?;
             stage.strike().await;
             Ok(used)

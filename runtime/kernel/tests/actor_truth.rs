@@ -131,7 +131,7 @@ async fn telemetry_tells_the_truth() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_entitys_line_is_what_it_did() {
+async fn the_line_of_an_entity_is_what_it_did() {
     let stage = stage(patient()).await;
     let mut dice = Dice::seeded();
     let models = load(&stage, &mut dice, 3_000).await;

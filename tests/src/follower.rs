@@ -8,9 +8,13 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// Lines of output that may wait for the test.
 const LINES_MAX: usize = 10_000;
+
+/// How long a command in slow motion runs between two looks: shorter than one flush of a disk.
+const GLIMPSE: Duration = Duration::from_micros(200);
 
 /// A running command and the lines that it has printed. Dropping it kills it.
 #[derive(Debug)]
@@ -61,6 +65,28 @@ impl Follower {
         let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status()?;
         ensure!(sent.success(), "SIGTERM could not be sent to {}", self.pid());
         Ok(())
+    }
+
+    /// Lets it run in slow motion until this holds, and leaves it standing still: stopped, looked at, let
+    /// go on for a moment. So a moment of milliseconds is met as surely as a long one. Its children run on.
+    ///
+    /// # Errors
+    /// When it ends, or the moment does not come in time; a watchdog, not a measure.
+    pub fn freeze_when(&self, at_most: Duration, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+        let pid = Pid::from_raw(self.pid().try_into()?).context("no process")?;
+        let began = Instant::now();
+        loop {
+            kill_process(pid, Signal::STOP)?;
+            // Answered when each of its threads stands still.
+            let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED)?.context("it is not ours")?;
+            ensure!(status.stopped(), "it ended: {status:?}");
+            if holds()? {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < at_most, "the moment did not come");
+            kill_process(pid, Signal::CONT)?;
+            std::thread::sleep(GLIMPSE);
+        }
     }
 
     /// The next line for which this holds; a watchdog, not a measure.

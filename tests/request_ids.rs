@@ -134,12 +134,13 @@ async fn workflows(done: &mut BTreeSet<String>, client: &mut Client) -> Result<(
 }
 
 async fn approvals(done: &mut BTreeSet<String>, client: &mut Client, approver: &mut Client) -> Result<()> {
-    submitted(client, "waits", "three").await?;
+    let run_id = submitted(client, "waits", "three").await?;
     let began = std::time::Instant::now();
     let approval = loop {
         let request = v1::ListApprovalsRequest { filter: "state = PENDING".to_owned(), ..Default::default() };
         let listed = client.approvals.list_approvals(request).await?.into_inner().approvals;
-        if let Some(approval) = listed.into_iter().next() {
+        // The list may still have the one of the run that was cancelled.
+        if let Some(approval) = listed.into_iter().find(|approval| approval.run_id == run_id) {
             break approval;
         }
         ensure!(began.elapsed() < Duration::from_secs(10), "no approval");

@@ -96,6 +96,39 @@ async fn bounds() {
     }
 }
 
+/// Memory of this process. **Units**: bytes.
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+/// A hundred megabytes go through a node that may hold an eighth of one.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_is_flat_while_a_flood_goes_through() {
+    let mut config = patient();
+    config.mailbox = MAILBOX;
+    config.lane = MAILBOX;
+    config.queued_bytes = NODE;
+    let stage = Arc::new(stage(config).await);
+    let large = "x".repeat(20_000);
+    let mut after_a_tenth = 0;
+    for seq in 0..5_000 {
+        if seq == 500 {
+            after_a_tenth = resident();
+        }
+        let mut item = tell(&of_tenant(seq % TENANTS), &format!("ok {} {seq} {large}", seq % TENANTS));
+        while let Err(undelivered) = stage.directory.try_deliver(item, Lane::Work) {
+            item = undelivered.item;
+            tokio::task::yield_now().await;
+        }
+    }
+    until("all is handled", || stage.directory.counts().handled == 5_000).await;
+    let more = resident().saturating_sub(after_a_tenth);
+    assert!(more < 32 * 1024 * 1024, "{more} bytes more than after a tenth of it");
+}
+
 #[tokio::test]
 async fn the_nodes_bound_in_bytes_is_never_passed_and_control_goes_on() {
     let mut config = patient();

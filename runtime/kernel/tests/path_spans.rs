@@ -13,6 +13,7 @@ mod support;
 
 use std::sync::{Arc, Mutex};
 
+use mesh_kernel::path::Settings;
 use support::{Ask, Kernel, address, ask, until};
 use tracing_subscriber::{Layer, layer::SubscriberExt};
 
@@ -34,7 +35,7 @@ impl<S: tracing::Subscriber> Layer<S> for Names {
 }
 
 #[test]
-fn an_envelope_takes_the_eight_steps_in_order() {
+fn an_envelope_takes_the_eight_steps_in_order_and_leaves_no_span_when_it_is_not_sampled() {
     let names = Names::default();
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(names.clone())).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -52,5 +53,17 @@ fn an_envelope_takes_the_eight_steps_in_order() {
         let seen = kernel.mesh.query(&caller, &address("acme", "spans"), "GetCounter", "").await.unwrap();
         assert_eq!(seen.view["count"], 2);
         assert!(names.0.lock().unwrap().iter().all(|name| *name == "admit"));
+        drop(kernel);
+
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings { sample_one_in: 0, ..Settings::default() };
+        let unsampled = Kernel::start_with(folder.path(), settings).await;
+        names.0.lock().unwrap().clear();
+        let caller = unsampled.caller("acme:admin");
+        let before = unsampled.mesh.send(&caller, ask("acme", "spans", &Ask::AddCount { by: 2 })).await.unwrap();
+        // When the second is answered, the first was announced.
+        let reply = unsampled.mesh.send(&caller, ask("acme", "spans", &Ask::AddCount { by: 2 })).await.unwrap();
+        assert_eq!((before.version, reply.version), (1, 2));
+        assert_eq!(*names.0.lock().unwrap(), [""; 0]);
     });
 }

@@ -12,6 +12,9 @@ use crate::{
     product::http::{Answer, Ask},
 };
 
+/// The step's own timeout ends it before.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 #[derive(Deserialize)]
 struct Input {
     url: String,
@@ -73,7 +76,7 @@ impl Skill for HttpPost {
     fn call<'a>(&'a self, call: Call) -> BoxFuture<'a, Result<Value, Failure>> {
         Box::pin(async move {
             let input: Input = call.input()?;
-            let ask = Ask { within: Duration::from_secs(25), ..Ask::post_json(&input.url, &input.body) }
+            let ask = Ask { within: LONGEST, ..Ask::post_json(&input.url, &input.body) }
                 .with("idempotency-key", call.key.as_str())
                 .with("mesh-attempt", call.attempt.to_string())
                 .with("mesh-tenant-id", call.tenant().as_str())

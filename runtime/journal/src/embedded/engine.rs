@@ -234,7 +234,8 @@ impl Journal for EmbeddedJournal {
 
     fn snapshot_get<'a>(&'a self, address: &'a Address) -> BoxFuture<'a, Option<Snapshot>> {
         Box::pin(async move {
-            let version = self.version(address).await.ok()?;
+            // What was never written has none: no file is looked for at the birth of an entity.
+            let version = self.version(address).await.ok().filter(|version| *version > 0)?;
             let (snapshots, address) = (self.snapshots.clone(), address.clone());
             let found = spawn_blocking(move || snapshots.get(&address)).await.ok()??;
             // A snapshot that knows more than the log is of a log that is no more.

@@ -13,7 +13,7 @@ const SHORTEST: Duration = Duration::from_millis(10);
 
 /// An entity of which nothing more is expected sleeps after this long, when others may stay longer: who
 /// heard of its end looks at it now.
-const DONE_AFTER: Duration = Duration::from_secs(1);
+const DONE_AFTER: Duration = Duration::from_millis(250);
 
 /// Starts the sweep. It ends with the directory.
 pub(super) fn start(directory: &Arc<Directory>) {

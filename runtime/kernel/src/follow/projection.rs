@@ -106,10 +106,12 @@ pub async fn run_projection(
             delay = (delay * 2).min(Duration::from_secs(5));
         }
         meter.handled(batch.len());
-        let rest = projection.rest(started.elapsed());
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = rest => {}
+        // Who is behind does not rest: what waits would leave the journal's memory meanwhile.
+        if followed.records.len() < BATCH_MAX {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = projection.rest(started.elapsed()) => {}
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ use super::{
 const REST_FOR_WORK: u32 = 20;
 
 /// The longest rest: how far the lists lag behind when nobody waits for them.
-const REST_MAX: Duration = Duration::from_millis(500);
+const REST_MAX: Duration = Duration::from_millis(250);
 
 /// Opens the read model: the projection that writes it, and the handle that reads it.
 ///

@@ -6,8 +6,9 @@
 //! adopted).
 //!
 //! The truth is the public history, git and the process table. Only the moment to strike is read from the
-//! journal's bytes, with the node in slow motion: between the request of a step and its outcome lies at
-//! least one flush. Needs a toolchain and a dependency seed that is there already.
+//! journal's bytes, with the node in slow motion and behind everybody else on the processor: between the
+//! request of a step and its outcome lies at least one flush. Should it be missed all the same, then
+//! everything is checked and it is tried again. Needs a toolchain and a dependency seed that is there already.
 
 use std::{
     collections::BTreeMap,
@@ -26,6 +27,9 @@ use serde_json::Value;
 /// How long anything may take: a watchdog.
 const WATCHDOG: Duration = Duration::from_secs(180);
 
+/// How often a step is tried until the signal strikes while it is under way.
+const TRIES: u32 = 5;
+
 /// The steps of a product's run, in their order.
 const STEPS: [&str; 8] = ["validate", "render", "commit", "build", "test", "start", "probe", "smoke"];
 
@@ -37,10 +41,14 @@ async fn main() -> Result<()> {
     };
     for (index, step) in STEPS.iter().enumerate() {
         let began = Instant::now();
-        let mut place = Place::new(&mesh, &blueprint)?;
-        let done = place.kill_in(index).await.with_context(|| format!("killed in `{step}`"))?;
-        ensure!(done >= index, "{index} steps had an outcome when it was killed in `{step}`, and now only {done}");
-        println!("killed in {step}: goes on, repeats nothing ({:.1} s)", began.elapsed().as_secs_f32());
+        let (mut tries, mut struck) = (0, false);
+        while !struck && tries < TRIES {
+            tries += 1;
+            let mut place = Place::new(&mesh, &blueprint)?;
+            struck = place.kill_in(index).await.with_context(|| format!("killed in `{step}`"))?;
+        }
+        ensure!(struck, "the signal never struck while `{step}` was under way");
+        println!("killed in {step}: goes on, repeats nothing ({:.1} s, kills: {tries})", began.elapsed().as_secs_f32());
     }
     Place::new(&mesh, &blueprint)?.kill_what_serves().await
 }
@@ -75,8 +83,14 @@ impl Place {
     /// `mesh run`, its progress in a file of its own.
     fn run(&mut self) -> Result<Follower> {
         self.starts += 1;
-        let mut command = Command::new(&self.mesh);
-        command.arg("run").arg(&self.blueprint).args(["--output", "json", "--data"]).arg(self.data());
+        let mut command = Command::new("nice");
+        command
+            .args(["-n", "19"])
+            .arg(&self.mesh)
+            .arg("run")
+            .arg(&self.blueprint)
+            .args(["--output", "json", "--data"])
+            .arg(self.data());
         command.env_remove("MESH_API_KEY").stderr(File::create(self.said_file())?);
         Follower::start(command)
     }
@@ -110,15 +124,14 @@ impl Place {
         Client::connect(grpc, key.trim()).await
     }
 
-    /// Kills the node while this step is under way, starts it again, and checks everything. Answers how
-    /// many steps had an outcome when `mesh run` had found the run again, which goes on by itself.
-    async fn kill_in(&mut self, step: usize) -> Result<usize> {
+    /// Kills the node while this step is under way, starts it again, and checks everything. Answers
+    /// whether the step was still under way.
+    async fn kill_in(&mut self, step: usize) -> Result<bool> {
         let mut first = self.run()?;
         let mut journal = Journal::new(&self.data());
         first
             .freeze_when(WATCHDOG, || {
                 journal.read_on()?;
-                ensure!(journal.outcomes <= step, "it was over before it was seen");
                 Ok(journal.requests > step)
             })
             .with_context(|| self.said().unwrap_or_default())?;
@@ -131,7 +144,13 @@ impl Place {
         self.check_repository(&made)?;
         self.one_product(&made).await?;
         self.end(second).await?;
-        Ok(done)
+        // It goes on by itself, and may have more by the time that `mesh run` counts.
+        ensure!(
+            done >= journal.outcomes,
+            "{} steps had an outcome when it died, and now only {done}",
+            journal.outcomes
+        );
+        Ok(journal.outcomes == step)
     }
 
     /// Waits for the last line.

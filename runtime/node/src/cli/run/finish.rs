@@ -42,6 +42,8 @@ pub(super) async fn read(link: Link, name: &str, progress: Progress, near: bool)
         let blueprint = client.get_blueprint(request).await?.into_inner().blueprint;
         let product = blueprint.and_then(|blueprint| blueprint.product);
         let is_up = match &product {
+            // The product hears of its run's end, and may not have yet.
+            Some(product) if product.run_id != progress.run().run_id => false,
             // After a kill the list may still name the address of a process that is gone.
             Some(product) if product.state == "running" => !near || answers(&product.url).await,
             _ => false,

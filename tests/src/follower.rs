@@ -68,7 +68,7 @@ impl Follower {
     }
 
     /// Lets it run in slow motion until this holds, and leaves it standing still: stopped, looked at, let
-    /// go on for a moment. So a moment of milliseconds is met as surely as a long one. Its children run on.
+    /// go on for a moment. So a moment of milliseconds is hardly ever missed. Its children run on.
     ///
     /// # Errors
     /// When it ends, or the moment does not come in time; a watchdog, not a measure.

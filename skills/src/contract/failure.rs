@@ -1,6 +1,6 @@
 //! How a skill fails: a class that decides about retrying, a code, and words for people.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{any::Any, fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -120,6 +120,13 @@ impl Failure {
     /// A bug.
     pub fn internal(code: &str, message: impl Into<String>) -> Self {
         Self::new(FailureClass::Internal, code, message)
+    }
+
+    /// A skill that panicked with this.
+    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let said = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("(no message)");
+        Self::internal("skill.panic", format!("the skill panicked: {said}"))
     }
 
     /// Nobody wants the outcome any more.

@@ -139,6 +139,11 @@ impl Manifest {
         self
     }
 
+    /// Whether its outcome may be computed from its input alone, by whoever asks for it.
+    pub fn is_computable(&self) -> bool {
+        self.is_instant && self.effect == Effect::Pure && self.permissions.is_empty()
+    }
+
     /// How it may fail.
     #[must_use]
     pub fn fails(mut self, classes: &[FailureClass]) -> Self {

@@ -1,6 +1,6 @@
 //! Which skills there are, by name, with their schemas compiled once.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, panic::AssertUnwindSafe, sync::Arc};
 
 use jsonschema::Validator;
 use serde_json::Value;
@@ -63,6 +63,19 @@ impl Registered {
     /// What the skill says of itself.
     pub fn manifest(&self) -> &Manifest {
         self.skill.manifest()
+    }
+
+    /// What it gives for this input, when that can be computed; see [`Skill::compute`].
+    fn compute(&self, input: &Value) -> Option<Result<Value, Failure>> {
+        if !self.manifest().is_computable() {
+            return None;
+        }
+        if let Err(failure) = self.check_input(input) {
+            return Some(Err(failure));
+        }
+        let computed = std::panic::catch_unwind(AssertUnwindSafe(|| self.skill.compute(input)));
+        let computed = computed.unwrap_or_else(|panic| Some(Err(Failure::panicked(panic.as_ref()))))?;
+        Some(computed.and_then(|output| self.check_output(&output).map(|()| output)))
     }
 
     /// Checks an input.
@@ -162,6 +175,12 @@ impl Registry {
             );
             Failure::validation("skill.unknown", format!("there is no skill `{name}` in this node: {hint}"))
         })
+    }
+
+    /// What a skill gives that can be computed without a performer; `None` when it must be called, or there
+    /// is none of this name. Schemas and panics are minded as they are in a call.
+    pub fn compute(&self, name: &str, input: &Value) -> Option<Result<Value, Failure>> {
+        self.get(name)?.compute(input)
     }
 
     /// Every name, sorted.

@@ -26,6 +26,13 @@ pub trait Skill: Send + Sync + 'static {
     /// # Errors
     /// A [`Failure`] whose class says whether the same call may succeed later.
     fn call<'a>(&'a self, call: Call) -> BoxFuture<'a, Result<Value, Failure>>;
+
+    /// The same as [`Skill::call`] from the input alone, for a skill that is pure, answers at once and needs no
+    /// permission. A run then computes its steps itself, many in one append, and logs nothing of them.
+    /// `None`, the default, has every step go to a performer.
+    fn compute(&self, _input: &Value) -> Option<Result<Value, Failure>> {
+        None
+    }
 }
 
 /// One call of a skill.

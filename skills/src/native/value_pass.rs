@@ -38,10 +38,15 @@ impl Skill for ValuePass {
         &self.0
     }
 
-    fn call<'a>(&'a self, mut call: Call) -> BoxFuture<'a, Result<Value, Failure>> {
-        Box::pin(async move {
-            let value = call.input.get_mut("value").map(Value::take).unwrap_or_default();
-            Ok(json!({"value": value}))
-        })
+    fn call<'a>(&'a self, call: Call) -> BoxFuture<'a, Result<Value, Failure>> {
+        Box::pin(async move { Ok(passed(&call.input)) })
     }
+
+    fn compute(&self, input: &Value) -> Option<Result<Value, Failure>> {
+        Some(Ok(passed(input)))
+    }
+}
+
+fn passed(input: &Value) -> Value {
+    json!({"value": input["value"]})
 }

@@ -1,6 +1,6 @@
 //! One call of a skill, bounded in time, with its panics caught.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -21,7 +21,7 @@ pub(super) async fn call(skill: Arc<dyn Skill>, call: Call, timeout: Duration) -
         match std::panic::catch_unwind(AssertUnwindSafe(|| calling.as_mut().now_or_never())) {
             Ok(Some(answer)) => return answer,
             Ok(None) => {}
-            Err(panic) => return Err(panicked(panic.as_ref())),
+            Err(panic) => return Err(Failure::panicked(panic.as_ref())),
         }
     }
     let mut task = Guarded(mesh_kernel::task::spawn("skill", calling));
@@ -57,15 +57,6 @@ fn flat(ended: Result<Result<Value, Failure>, JoinError>) -> Result<Value, Failu
         if error.is_cancelled() {
             return Err(Failure::cancelled());
         }
-        Err(panicked(error.into_panic().as_ref()))
+        Err(Failure::panicked(error.into_panic().as_ref()))
     })
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> Failure {
-    Failure::internal("skill.panic", format!("the skill panicked: {}", said(panic)))
-}
-
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("(no message)").to_owned()
 }

@@ -32,6 +32,7 @@ use mesh_kernel::{
     entity::{Cause, Decider, Recorded, Wants},
     envelope::{Address, Kind},
 };
+use mesh_skills::contract::Registry;
 use serde_json::Value;
 
 use crate::plan::{Plan, Plans};
@@ -40,16 +41,24 @@ use evolve::Moment;
 /// The kind of a run's address.
 pub const KIND: Kind = Kind { platform: "control-plane", name: "run" };
 
-/// Decides for all runs. Holds nothing but compiled definitions.
+/// Decides for all runs. Holds nothing but compiled definitions and the skills that it computes itself.
 #[derive(Debug, Clone, Default)]
 pub struct RunDecider {
-    plans: Plans,
+    known: decide::Known,
 }
 
 impl RunDecider {
-    /// A decider that shares its compiled definitions with others.
+    /// A decider that shares its compiled definitions with others, and asks performers for every step.
     pub fn new(plans: Plans) -> Self {
-        Self { plans }
+        Self { known: decide::Known { plans, ..decide::Known::default() } }
+    }
+
+    /// The same; steps whose skill is pure and answers at once ([`Registry::compute`]) are computed within
+    /// the decision, at most so many, and stand in one append with what asked for them.
+    #[must_use]
+    pub fn computing(mut self, skills: Registry, at_most: usize) -> Self {
+        self.known.computes = decide::Computes { skills, at_most };
+        self
     }
 
     /// The plan of a run; found again by its digest when the state comes from a snapshot.
@@ -58,7 +67,7 @@ impl RunDecider {
             return Some(plan.clone());
         }
         let head = run.head.as_ref()?;
-        let plan = self.plans.get(head.definition.digest, &head.workflow).ok()?;
+        let plan = self.known.plans.get(head.definition.digest, &head.workflow).ok()?;
         // Lost races set the same plan.
         drop(run.plan.set(plan.clone()));
         Some(plan)
@@ -78,7 +87,7 @@ impl Decider for RunDecider {
     }
 
     fn decide(&self, run: &Run, command: Command, cause: &Cause) -> Result<Vec<Event>, Error> {
-        decide::decide(&self.plans, run, command, cause)
+        decide::decide(&self.known, run, command, cause)
     }
 
     fn evolve(&self, run: &mut Run, event: Event, recorded: &Recorded<'_>) {

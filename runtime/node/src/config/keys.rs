@@ -192,6 +192,13 @@ pub const KEYS: &[Key] = &[
     ),
     key("effects.tenant_concurrent_max", "128", count(1, 100_000), "Effects under way at once for one tenant."),
     key(
+        "effects.computed_steps_max",
+        "64",
+        count(0, 1_000),
+        "Steps of a run that are recorded together, in one append, when their skills are pure and answer at once; \
+         with 0 every step is recorded by itself before the next begins.",
+    ),
+    key(
         "builds.time_max",
         "20m",
         seconds(10, 86_400),

@@ -124,6 +124,8 @@ pub struct Effects {
     pub concurrent_max: usize,
     /// Under way at once for one tenant.
     pub tenant_concurrent_max: usize,
+    /// Pure steps that a run computes within one decision.
+    pub computed_steps_max: usize,
 }
 
 /// Section `builds`.
@@ -220,6 +222,7 @@ impl Config {
             effects: Effects {
                 concurrent_max: all.take_size("effects.concurrent_max")?,
                 tenant_concurrent_max: all.take_size("effects.tenant_concurrent_max")?,
+                computed_steps_max: all.take_size("effects.computed_steps_max")?,
             },
             builds: Builds {
                 time_max: all.take_time("builds.time_max")?,

@@ -138,7 +138,8 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
 
     // The kernel, and the tree that it lives in.
     let tree = Tree::start(mesh_platforms::planes(), clock.clone()).await?;
-    let workflows = Kinds::default().with(RunDecider::default()).with(DefinitionDecider::default()).with(LimitDecider);
+    let runs = RunDecider::default().computing(skills.as_ref().clone(), config.effects.computed_steps_max);
+    let workflows = Kinds::default().with(runs).with(DefinitionDecider::default()).with(LimitDecider);
     let kinds = mesh_platforms::kinds(workflows);
     let mesh = Mesh::new(Parts {
         journal: journal.clone(),

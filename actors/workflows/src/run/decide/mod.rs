@@ -5,6 +5,7 @@
 //! of it stands in one append.
 
 mod approve;
+mod compute;
 mod control;
 mod end;
 mod outcome;
@@ -18,7 +19,7 @@ pub use submit::{check_input, check_whole};
 use std::sync::Arc;
 
 use mesh_kernel::{entity::Cause, envelope::Role};
-use mesh_skills::contract::{Failure, FailureClass};
+use mesh_skills::contract::{Failure, FailureClass, Registry};
 use serde_json::Value;
 
 use super::{
@@ -39,10 +40,27 @@ const BYTES_MAX: usize = 512 * 1024;
 /// Largest inline input, signal or output. **Units**: bytes of JSON.
 pub(super) const INLINE_MAX: usize = 1024 * 1024;
 
+/// What a decision may know beside the run, the command and its cause.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    /// Compiled definitions.
+    pub(super) plans: Plans,
+    /// What is computed within a decision.
+    pub(super) computes: Computes,
+}
+
+/// Which steps a decision computes itself.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Computes {
+    pub(super) skills: Registry,
+    /// Steps and items of one decision.
+    pub(super) at_most: usize,
+}
+
 /// Decides.
-pub(super) fn decide(plans: &Plans, run: &Run, command: Command, cause: &Cause) -> Result<Vec<Event>, Error> {
+pub(super) fn decide(known: &Known, run: &Run, command: Command, cause: &Cause) -> Result<Vec<Event>, Error> {
     if let Command::SubmitRun(submit) = command {
-        return submit::submit(plans, run, *submit, cause);
+        return submit::submit(known, run, *submit, cause);
     }
     // A parent's reaction alone: for a caller, what was never submitted is not there.
     if let (None, Command::CancelRun { reason }) = (&run.head, &command)
@@ -54,11 +72,12 @@ pub(super) fn decide(plans: &Plans, run: &Run, command: Command, cause: &Cause) 
     let head = run.head.as_ref().ok_or_else(|| Error::Absent { run: id() })?;
     let plan = match run.plan.get() {
         Some(plan) => plan.clone(),
-        None => plans
+        None => known
+            .plans
             .get(head.definition.digest, &head.workflow)
             .map_err(|faults| Error::Unreadable { run: id(), faults })?,
     };
-    let mut deciding = Deciding::new(run.clone(), plan, cause);
+    let mut deciding = Deciding::new(run.clone(), plan, cause, &known.computes);
     match command {
         Command::SubmitRun(_) => {}
         Command::RecordOutcome(outcome) => deciding.record_outcome(*outcome)?,
@@ -84,13 +103,16 @@ pub(super) struct Deciding<'c> {
     run: Run,
     plan: Arc<Plan>,
     cause: &'c Cause,
+    computes: &'c Computes,
     events: Vec<Event>,
     bytes: usize,
+    /// Steps and items that were computed within it.
+    computed: usize,
 }
 
 impl<'c> Deciding<'c> {
-    fn new(run: Run, plan: Arc<Plan>, cause: &'c Cause) -> Self {
-        Self { run, plan, cause, events: Vec::new(), bytes: 0 }
+    fn new(run: Run, plan: Arc<Plan>, cause: &'c Cause, computes: &'c Computes) -> Self {
+        Self { run, plan, cause, computes, events: Vec::new(), bytes: 0, computed: 0 }
     }
 
     /// Makes an event happen.

@@ -136,7 +136,8 @@ impl Deciding<'_> {
     fn request(&mut self, step: &PlanStep, at: StepIndex, item: Option<u32>) -> Result<(), Failure> {
         let input = self.input(step, at, item)?;
         let (attempt, due) = (self.next_attempt(at, item), self.due(step));
-        self.emit(Event::StepRequested { step: step.id.clone(), item, attempt, input, due });
+        self.emit(Event::StepRequested { step: step.id.clone(), item, attempt, input: input.clone(), due });
+        self.compute(step, at, item, &input);
         Ok(())
     }
 

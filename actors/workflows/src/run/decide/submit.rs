@@ -5,11 +5,11 @@ use serde_json::{Map, Value};
 
 use super::{
     super::{error::Error, evolve, messages::Event, state::Run},
-    Deciding, INLINE_MAX, invalid, value_weight,
+    Deciding, INLINE_MAX, Known, invalid, value_weight,
 };
 use crate::{
     limit,
-    plan::{Fault, Plan, Plans},
+    plan::{Fault, Plan},
     submission::SubmitRun,
 };
 
@@ -23,7 +23,7 @@ const FAULTS_MAX: usize = 50;
 const FAULT_LEN_MAX: usize = 500;
 
 /// Decides `SubmitRun`: the first time it begins, the second time it is the same run.
-pub(super) fn submit(plans: &Plans, run: &Run, mut submit: SubmitRun, cause: &Cause) -> Result<Vec<Event>, Error> {
+pub(super) fn submit(known: &Known, run: &Run, mut submit: SubmitRun, cause: &Cause) -> Result<Vec<Event>, Error> {
     if submit.input.is_null() {
         submit.input = Value::Object(Map::new());
     }
@@ -33,14 +33,15 @@ pub(super) fn submit(plans: &Plans, run: &Run, mut submit: SubmitRun, cause: &Ca
             false => Err(Error::OtherBody { run: cause.address.id().to_owned() }),
         };
     }
-    let plan = plans.get(submit.definition.digest, &submit.workflow).map_err(|faults| Error::Definition { faults })?;
+    let plan = known.plans.get(submit.definition.digest, &submit.workflow);
+    let plan = plan.map_err(|faults| Error::Definition { faults })?;
     check_input(&plan, &submit.input)?;
     if let Some(parent) = &submit.parent
         && parent.depth > DEPTH_MAX
     {
         return Err(Error::TooDeep { depth: parent.depth, max: DEPTH_MAX });
     }
-    let mut deciding = Deciding::new(Run::default(), plan, cause);
+    let mut deciding = Deciding::new(Run::default(), plan, cause, &known.computes);
     submit.submitted_by = Some(deciding.by());
     deciding.emit(Event::RunSubmitted(Box::new(submit)));
     match &run.cancel {

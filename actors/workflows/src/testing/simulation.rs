@@ -7,7 +7,7 @@ use mesh_kernel::{
     envelope::{Address, CorrelationId, EventId, Principal, TenantId, Timestamp, TraceId},
 };
 use mesh_skills::{
-    contract::{Failure, SkillCall, SkillOutcome, SkillResult},
+    contract::{Failure, Registry, SkillCall, SkillOutcome, SkillResult},
     logs::LogRef,
 };
 use serde_json::Value;
@@ -87,6 +87,13 @@ impl Simulation {
             now: BEGIN,
             asked: BTreeMap::new(),
         })
+    }
+
+    /// The same, whose run computes so many pure steps of these skills within a decision.
+    #[must_use]
+    pub fn computing(mut self, skills: Registry, at_most: usize) -> Self {
+        self.decider = RunDecider::new(Plans::default()).computing(skills, at_most);
+        self
     }
 
     /// Sends a command; its events move the run.

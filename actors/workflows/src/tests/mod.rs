@@ -1,5 +1,6 @@
 //! Scenarios and properties of whole runs; tables of single parts stand at the foot of their files.
 
+mod computed;
 mod control;
 mod definitions;
 mod large;

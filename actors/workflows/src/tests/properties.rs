@@ -1,5 +1,9 @@
 //! Random definitions, random outcomes, random order: what must hold always.
 
+use std::sync::Arc;
+
+use mesh_kernel::BoxFuture;
+use mesh_skills::contract::{Call, Manifest, Registry, Skill};
 use proptest::prelude::*;
 
 use super::*;
@@ -74,6 +78,28 @@ fn source(steps: &[Rough], limit: bool, timeout: bool) -> String {
         }
     }
     text
+}
+
+/// A submitted run that computes the steps of `x.y` itself, so many in one decision.
+fn computing(source: &str, at_most: usize) -> Simulation {
+    struct One(Manifest);
+    impl Skill for One {
+        fn manifest(&self) -> &Manifest {
+            &self.0
+        }
+
+        fn call<'a>(&'a self, _: Call) -> BoxFuture<'a, Result<Value, Failure>> {
+            Box::pin(async { Ok(json!(1)) })
+        }
+
+        fn compute(&self, _: &Value) -> Option<Result<Value, Failure>> {
+            Some(Ok(json!(1)))
+        }
+    }
+    let one: Arc<dyn Skill> = Arc::new(One(Manifest::new("x.y", "Gives one.").at_once()));
+    let mut run = Simulation::new("run-1").unwrap().computing(Registry::new([one]).unwrap(), at_most);
+    run.submit(&definition(source), empty()).unwrap();
+    run
 }
 
 /// What happens next, of all that can.
@@ -167,6 +193,34 @@ proptest! {
         check_invariants(&run);
         let unfinished = run.run.steps.iter().filter(|step| !step.work.status.is_done()).count();
         prop_assert_eq!(run.run.status == Status::Succeeded, unfinished == 0 && run.run.status != Status::Cancelled && run.run.failure.is_none());
+    }
+
+    #[test]
+    fn a_run_whose_pure_steps_are_computed_ends_as_one_whose_steps_are_performed(
+        steps in prop::collection::vec(rough(), 1..9),
+        at_most in 0_usize..6,
+        choices in prop::collection::vec(any::<u32>(), 0..10),
+    ) {
+        let source = source(&steps, false, false);
+        let ended = |at_most, choices: &[u32]| {
+            let mut run = computing(&source, at_most);
+            for choice in choices {
+                act(&mut run, *choice);
+                check_invariants(&run);
+            }
+            while !run.run.status.is_final() {
+                forward(&mut run, Answer::Output(json!(1)));
+            }
+            check_invariants(&run);
+            run
+        };
+        let (performed, computed) = (ended(0, &[]), ended(at_most, &[]));
+        prop_assert_eq!(performed.run.status, computed.run.status);
+        let outputs = |run: &Simulation| -> Vec<_> {
+            run.run.steps.iter().map(|step| (step.work.status, step.work.attempts, step.work.output.clone())).collect()
+        };
+        prop_assert_eq!(outputs(&performed), outputs(&computed));
+        ended(at_most, &choices);
     }
 
     #[test]

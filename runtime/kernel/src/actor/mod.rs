@@ -46,6 +46,7 @@ mod supervisor;
 mod sweep;
 mod tree;
 mod turn;
+mod unknown;
 mod verdict;
 mod wake;
 mod watchdog;
@@ -64,5 +65,6 @@ pub use restart::{Backoff, Cause, Chance, Intensity, RestartPolicy};
 pub use service::ServiceSpec;
 pub use slot::{KeepAwake, Slot};
 pub use tree::{Tree, TreeError};
+pub(crate) use unknown::Unknown;
 
 pub use crate::fair::Bounds;

@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 use super::{Services, load};
 use crate::{
     BoxFuture,
-    actor::{Answered, Behaviour, Crash, Item, SlotHandle, Spawner},
+    actor::{Answered, Behaviour, Crash, Item, SlotHandle, Spawner, Unknown},
     entity::{AnyState, ErasedDecider, KeySpan, KeyWindow, LoadError},
     envelope::{Address, Envelope, ErrorKind, IdempotencyKey, Refusal, Timestamp},
     ports::{JournalError, Position, Wake},
@@ -208,34 +208,4 @@ pub(super) fn crash(error: LoadError) -> Crash {
 
 pub(super) fn unreadable(error: &JournalError) -> Refusal {
     Refusal::new("KER-0071", ErrorKind::Internal, error.to_string())
-}
-
-/// An address whose kind this node does not have; `route` refuses it, so this only answers a wake.
-struct Unknown;
-
-impl Behaviour for Unknown {
-    fn start(&mut self) -> BoxFuture<'_, Result<(), Crash>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn handle<'a>(&'a mut self, item: &'a mut Item) -> BoxFuture<'a, Result<(), Crash>> {
-        Box::pin(async move {
-            let subject = &item.envelope.headers.subject;
-            let refusal = Refusal::new("KER-0040", ErrorKind::InvalidArgument, format!("no kind for `{subject}`"));
-            item.answer(Err(refusal));
-            Ok(())
-        })
-    }
-
-    fn may_park(&self) -> bool {
-        true
-    }
-
-    fn park(&mut self) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
-    }
-
-    fn size(&self) -> usize {
-        0
-    }
 }

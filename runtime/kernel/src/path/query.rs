@@ -46,6 +46,15 @@ impl Mesh {
         self.view_of(address, what).await
     }
 
+    /// The version at which an entity stands, awake or asleep; 0 when it has no events.
+    ///
+    /// # Errors
+    /// As [`Mesh::query`].
+    pub async fn version(&self, caller: &Caller, address: &Address, action: &str) -> Result<u64, Refusal> {
+        self.admit_query(caller, action, Some(address))?;
+        self.0.services.journal.version(address).await.map_err(|error| unreadable(&error))
+    }
+
     /// An entity's events from a version on.
     ///
     /// # Errors

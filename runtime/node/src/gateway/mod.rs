@@ -31,6 +31,7 @@ use std::{sync::Arc, time::Duration};
 pub use dead_letters::{DeadLetters, DeadRow};
 pub use mount::{Method, MountError, methods, routes};
 pub use status::status;
+pub use workflows::Recent;
 
 use lists::Lists;
 use mesh_kernel::{
@@ -56,6 +57,8 @@ pub struct GatewayState {
     pub logs: Arc<LogStore>,
     /// Bodies over 64 KB.
     pub content: Arc<dyn ContentStore>,
+    /// Definitions that were submitted lately.
+    pub recent: Recent,
     /// What could not be delivered.
     pub dead_letters: Arc<dyn DeadLetters>,
     /// The skills that definitions may call.

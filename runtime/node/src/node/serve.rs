@@ -15,7 +15,7 @@ use tonic::{
 use super::{clock::secret, compose::Whole};
 use crate::{
     config::Config,
-    gateway::{self, GatewayState},
+    gateway::{self, GatewayState, Recent},
     http::{self, Pages},
     telemetry::{self, Metrics, Requests, Sources},
 };
@@ -43,6 +43,7 @@ pub(super) async fn listen(config: &Config, whole: &Whole, stopping: &Cancellati
         lists: whole.lists.clone(),
         logs: whole.logs.clone(),
         content: whole.content.clone(),
+        recent: Recent::default(),
         dead_letters: whole.dead_letters.clone(),
         skills: whole.skills.clone(),
         clock: whole.clock.clone(),

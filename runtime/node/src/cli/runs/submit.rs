@@ -67,7 +67,8 @@ pub(super) async fn submit(args: Submit, context: Context) -> Result<(), Failure
     if answer.repeated {
         context.out.line("the same request had come before")?;
     }
-    show::print(run, &context)
+    let whole = client.get_run(v1::GetRunRequest { run_id: run.run_id.clone() }).await?;
+    show::print(whole.get_ref().run.as_ref().unwrap_or(run), &context)
 }
 
 /// Splits `deploy@3`.

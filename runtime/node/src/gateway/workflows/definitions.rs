@@ -1,7 +1,7 @@
 //! Publishing, checking and reading definitions.
 
 use mesh_kernel::{
-    envelope::{ErrorKind, Refusal, Timestamp},
+    envelope::{Address, ErrorKind, Refusal, Timestamp},
     path::Caller,
     ports::Digest,
 };
@@ -41,7 +41,7 @@ pub(super) struct Published {
     pub(super) definition: Value,
     /// Version of the entity's last event.
     #[serde(skip)]
-    entity_version: u64,
+    pub(super) entity_version: u64,
 }
 
 impl Published {
@@ -56,7 +56,7 @@ impl Published {
         version: u32,
         action: &str,
     ) -> Result<Option<Self>, Refusal> {
-        let address = address(caller.tenant(), catalogue::KIND, "definition", name)?;
+        let address = definition_address(caller, name)?;
         let what = if version == 0 { "latest".to_owned() } else { format!("version:{version}") };
         let viewed = state.mesh.query(caller, &address, action, &what).await?;
         if viewed.view.is_null() {
@@ -80,6 +80,11 @@ impl Published {
             latest_version: latest,
         }
     }
+}
+
+/// Where the definition of this name lives.
+pub(super) fn definition_address(caller: &Caller, name: &str) -> Result<Address, Refusal> {
+    address(caller.tenant(), catalogue::KIND, "definition", name)
 }
 
 /// The list of versions, as the entity shows it.

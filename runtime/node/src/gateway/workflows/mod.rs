@@ -4,6 +4,7 @@ mod content;
 mod definitions;
 mod history;
 mod logs;
+mod recent;
 mod runs;
 mod steer;
 mod submit;
@@ -21,6 +22,8 @@ use mesh_workflows::run;
 use tonic::{Request, Response, Status};
 
 use super::{GatewayState, address, auth::caller, status::status};
+
+pub use recent::Recent;
 
 /// The service.
 pub(super) struct Workflows(pub(super) GatewayState);

@@ -14,13 +14,17 @@ use serde_json::{Value, json};
 
 use super::{
     content::{refers, set_aside, store, whole},
-    definitions::{Published, no_version},
+    definitions::{Published, definition_address, no_version},
+    recent::Submittable,
     run_address,
 };
 use crate::gateway::{GatewayState, Terms, convert, keys, status::refused_field};
 
 /// How the kernel refuses what would be recorded of an entity that has ended.
 const RETIRED: &str = "KER-0092";
+
+/// What the policy is asked about the definition.
+const ACTION: &str = "ListDefinitions";
 
 /// Submits a run, or answers with the one that the same request submitted before.
 ///
@@ -48,7 +52,7 @@ pub(super) async fn submit(
     // The entity checks what it is given; what stands elsewhere can only be looked into here.
     if request.validate_only || refers(&kept) {
         let whole = whole(state.content.as_ref(), caller.scope(), input).await?;
-        check(&published.definition, &whole, &kept)?;
+        check(&published.workflow.value(), &whole, &kept)?;
     }
     if request.validate_only {
         return Ok(v1::SubmitRunResponse::default());
@@ -62,7 +66,7 @@ pub(super) async fn submit(
     let to = run_address(caller, &id)?;
     let command = Command::SubmitRun(Box::new(SubmitRun {
         definition: DefinitionRef { name: request.definition, version: published.version, digest: published.digest },
-        workflow: (&published.definition).into(),
+        workflow: published.workflow,
         input: kept,
         request_id: given,
         body: Some(digest_of(&body)),
@@ -74,7 +78,7 @@ pub(super) async fn submit(
     terms.project = project;
     terms.correlation = CorrelationId::parse(&id).ok();
     let same = terms.request.map(|request| request.short());
-    let reply = match state.tell(caller, to.clone(), &command, terms).await {
+    let reply = match state.send(caller, to.clone(), &command, terms, Some("summary".to_owned())).await {
         Err(refusal) if refusal.code == RETIRED => return archived(state, caller, &to, same.as_deref()).await,
         reply => reply?,
     };
@@ -106,12 +110,22 @@ async fn definition(
     state: &GatewayState,
     caller: &Caller,
     request: &v1::SubmitRunRequest,
-) -> Result<Published, Refusal> {
-    if request.definition.is_empty() {
+) -> Result<Submittable, Refusal> {
+    let (name, version) = (&request.definition, request.version);
+    if name.is_empty() {
         return Err(refused_field("definition", "the name of a published definition is expected"));
     }
-    let found = Published::find(state, caller, &request.definition, request.version, "ListDefinitions").await?;
-    found.ok_or_else(|| no_version(&request.definition, request.version))
+    let address = definition_address(caller, name)?;
+    let stands = state.mesh.version(caller, &address, ACTION).await?;
+    if let Some(known) = state.recent.get(&address, version, stands) {
+        return Ok(known);
+    }
+    let found = Published::find(state, caller, name, version, ACTION).await?;
+    let found = found.ok_or_else(|| no_version(name, version))?;
+    let submittable =
+        Submittable { version: found.version, digest: found.digest, workflow: (&found.definition).into() };
+    state.recent.keep(address, version, found.entity_version, &submittable);
+    Ok(submittable)
 }
 
 fn project(text: &str) -> Result<Option<ProjectId>, Refusal> {

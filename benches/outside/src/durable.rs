@@ -8,7 +8,7 @@ use crate::{
     limit,
     measure::{STEPS, Slot},
     options::Durable,
-    ours::Ours,
+    ours::{EACH, Ours},
     process::{Cost, Meter, load},
     report,
     restate::Restate,
@@ -77,7 +77,7 @@ pub(crate) async fn run(options: &Durable) -> Result<()> {
 /// server twice, would take minutes with 256 in flight.
 fn takes_part(peer: &str, round: usize, level: usize) -> bool {
     match peer {
-        "restate" => true,
+        EACH | "restate" => true,
         "temporal-activities" => round == 0 && level <= 32,
         _ => round == 0,
     }
@@ -90,6 +90,7 @@ async fn start(options: &Durable, work: &Path) -> Result<Vec<Box<dyn Side>>> {
     for name in &options.only {
         peers.push(match name.as_str() {
             "ours" => continue,
+            EACH => Box::new(Ours::start_each(&options.mesh, work.join(EACH)).await?),
             "restate" => Box::new(Restate::start(&options.restate_server, &options.restate_steps, work).await?),
             "temporal" => {
                 Box::new(Scripted::start("temporal", python, &script("temporal.py"), &["local"], work).await?)
@@ -98,7 +99,7 @@ async fn start(options: &Durable, work: &Path) -> Result<Vec<Box<dyn Side>>> {
                 Scripted::start("temporal-activities", python, &script("temporal.py"), &["remote"], work).await?,
             ),
             "dbos" => Box::new(Scripted::start("dbos", python, &script("dbos_sqlite.py"), &[], work).await?),
-            other => bail!("`{other}` is no side: ours, restate, temporal, temporal-activities and dbos are (--only)"),
+            other => bail!("`{other}` is no side: ours, ours-each, restate, temporal, temporal-activities and dbos are (--only)"),
         });
     }
     Ok(peers)

@@ -27,7 +27,11 @@ pub(crate) async fn run(options: &Fairness) -> Result<()> {
     std::fs::create_dir_all(&options.work)?;
     let work = tempfile::tempdir_in(&options.work)?;
     let before = load();
-    let settings = [("MESH_ACTORS_SLEEP_AFTER", "1s")];
+    let quota = options.quota.map(|quota| quota.to_string());
+    let mut settings = vec![("MESH_ACTORS_SLEEP_AFTER", "1s")];
+    for name in ["MESH_TENANTS_COMMANDS_PER_SECOND", "MESH_TENANTS_COMMANDS_BURST"] {
+        settings.extend(quota.as_deref().map(|quota| (name, quota)));
+    }
     let mut ours = Ours::start_with(&options.mesh, work.path().join("ours"), &settings).await?;
     let (flooding, quiet) = (ours.tenant("flooding").await?, ours.tenant("quiet").await?);
     let seat = ours.seat(&quiet).await?;

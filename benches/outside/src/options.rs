@@ -56,6 +56,9 @@ pub(crate) struct Load {
 /// Options of `fairness`.
 #[derive(Debug, Args)]
 pub(crate) struct Fairness {
+    /// Commands a second of each tenant, and its burst; the node's default when it is not said.
+    #[arg(long)]
+    pub(crate) quota: Option<u32>,
     /// Length of each quiet and of each flooded measurement.
     #[arg(long, default_value_t = 15)]
     pub(crate) seconds: u64,
@@ -122,8 +125,8 @@ pub(crate) struct Ready {
 /// Options of `durable`.
 #[derive(Debug, Args)]
 pub(crate) struct Durable {
-    /// Which sides run: ours, restate, temporal, temporal-activities, dbos.
-    #[arg(long, value_delimiter = ',', default_value = "ours,restate,temporal,temporal-activities,dbos")]
+    /// Which sides run: ours, ours-each, restate, temporal, temporal-activities, dbos.
+    #[arg(long, value_delimiter = ',', default_value = "ours,ours-each,restate,temporal,temporal-activities,dbos")]
     pub(crate) only: Vec<String>,
     /// Length of one measurement: of one side at one level in one round.
     #[arg(long, default_value_t = 6)]

@@ -38,6 +38,13 @@ const DEFINITION: &str = "ten-steps";
 const SUBMIT: &str = "/mesh.v1.WorkflowService/SubmitRun";
 const WATCH: &str = "/mesh.v1.WorkflowService/WatchRuns";
 
+/// One tenant does all the work; its share of a node for many would be the limit.
+const UNBOUNDED: [(&str, &str); 2] =
+    [("MESH_TENANTS_COMMANDS_PER_SECOND", "10000000"), ("MESH_TENANTS_COMMANDS_BURST", "10000000")];
+
+/// The name of our side when each step is recorded before the next begins.
+pub(crate) const EACH: &str = "ours-each";
+
 /// What every step gets and gives back, on every side.
 pub(crate) const TEXT: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-.";
 
@@ -99,6 +106,7 @@ pub(crate) struct Started {
 
 /// The node and a client.
 pub(crate) struct Ours {
+    name: &'static str,
     node: Node,
     data: PathBuf,
     pub(crate) started: Started,
@@ -169,9 +177,17 @@ impl Ours {
     /// # Errors
     /// When it does not start, or refuses the definition.
     pub(crate) async fn start(mesh: &Path, data: PathBuf) -> Result<Self> {
-        // One tenant does all the work; its share of a node for many would be the limit.
-        let unbounded = ["MESH_TENANTS_COMMANDS_PER_SECOND", "MESH_TENANTS_COMMANDS_BURST"];
-        Self::start_with(mesh, data, &unbounded.map(|name| (name, "10000000"))).await
+        Self::start_with(mesh, data, &UNBOUNDED).await
+    }
+
+    /// The same, and it records each step before the next begins, although they are pure.
+    ///
+    /// # Errors
+    /// As [`Ours::start`].
+    pub(crate) async fn start_each(mesh: &Path, data: PathBuf) -> Result<Self> {
+        let mut settings = UNBOUNDED.to_vec();
+        settings.push(("MESH_EFFECTS_COMPUTED_STEPS_MAX", "0"));
+        Ok(Self { name: EACH, ..Self::start_with(mesh, data, &settings).await? })
     }
 
     /// The same with these settings, and everything else at its default.
@@ -187,7 +203,7 @@ impl Ours {
         let mut client = node.client().await?;
         client.publish(&definition()).await?;
         let seat = Seat::take(&node.grpc, &node.key()?).await?;
-        Ok(Self { node, data, started, client, last: None, seat })
+        Ok(Self { name: "ours", node, data, started, client, last: None, seat })
     }
 
     /// Whether it has used more than a tenth of a processor in the last fifth of a second.
@@ -340,7 +356,7 @@ impl Ours {
 
 impl Side for Ours {
     fn name(&self) -> &'static str {
-        "ours"
+        self.name
     }
 
     fn version(&self) -> String {

@@ -187,6 +187,9 @@ fn tell_step(event: &Event) -> Told {
             Told::step(step, None, *attempt, format!("has {} items", items.len())).begins()
         }
         Event::StepSucceeded { step, item, attempt, .. } => Told::step(step, *item, *attempt, "succeeded").ends(),
+        Event::StepComputed { step, item, attempt, .. } => {
+            Told::step(step, *item, *attempt, "was computed at once").begins().ends()
+        }
         Event::AttemptFailed { step, item, attempt, failure, retry_at, .. } => {
             let what = format!("failed, again at {retry_at}: {}", why(failure));
             Told::step(step, *item, *attempt, what).ends()

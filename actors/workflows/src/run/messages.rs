@@ -274,6 +274,21 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         log: Option<LogRef>,
     },
+    /// A step, or an item of one, was computed within the decision that began it: it was asked for and
+    /// succeeded at once.
+    StepComputed {
+        /// The step.
+        step: Arc<str>,
+        /// The item.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<u32>,
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// What its skill was given.
+        input: Arc<Value>,
+        /// What it gave.
+        output: Arc<Value>,
+    },
     /// An attempt failed and will be made again.
     AttemptFailed {
         /// The step.

@@ -80,7 +80,8 @@ fn a_chain_of_pure_steps_ends_in_the_append_that_submitted_it_as_if_each_had_bee
     for step in 1..=10 {
         ok(&mut performed, &format!("s{step}"), json!({ "sum": 5 + step }));
     }
-    assert_eq!(names(&run), names(&performed), "a history looks the same");
+    let performed_names = names(&performed).join(" ").replace("StepRequested StepSucceeded", "StepComputed");
+    assert_eq!(names(&run).join(" "), performed_names);
     assert_eq!(run.view("")["steps"], performed.view("")["steps"]);
     assert_eq!(serde_json::to_value(run.replayed()).unwrap(), serde_json::to_value(&run.run).unwrap());
 }

@@ -11,7 +11,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
-use super::{ActorConfig, DeadLetterSink, restart::Chance};
+use super::{ActorConfig, DeadLetterSink, restart::Chance, sweep::Done};
 use crate::{
     ports::Clock,
     telemetry::{Meters, Signals},
@@ -62,6 +62,8 @@ pub(super) struct Floor {
     pub(super) chance: Mutex<Chance>,
     /// Entities that load at once.
     pub(super) starts: Semaphore,
+    /// Who is done, for the sweep.
+    pub(super) done: Done,
 }
 
 impl Floor {

@@ -13,7 +13,8 @@ use super::{
     directory::Map,
     floor::{Apart, Floor, Totals},
     restart::Chance,
-    sweep, watchdog,
+    sweep::{self, Done},
+    watchdog,
 };
 use crate::{envelope::Shard, ports::Clock};
 
@@ -31,6 +32,7 @@ impl Directory {
         let floor = Arc::new(Floor {
             chance: Mutex::new(Chance::new(config.seed)),
             starts: Semaphore::new(config.starts.max(1)),
+            done: Done::default(),
             config,
             clock,
             dead,

@@ -223,8 +223,10 @@ impl Slot {
     }
 
     /// Says whether anything more is expected of the entity: one that is done sleeps sooner.
-    pub fn done(&self, is_done: bool) {
-        self.is_done.store(is_done, Ordering::Relaxed);
+    pub fn done(self: &Arc<Self>, is_done: bool) {
+        if !self.is_done.swap(is_done, Ordering::Relaxed) && is_done {
+            self.floor.done.push(self, self.floor.now());
+        }
     }
 
     /// Whether nothing more is expected of it.

@@ -1,9 +1,12 @@
 //! The sweep: puts idle entities to sleep, and more of them when memory is short.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    collections::VecDeque,
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use super::{Directory, Slot};
 use crate::{task, telemetry::ActorState};
@@ -11,17 +14,43 @@ use crate::{task, telemetry::ActorState};
 /// Between two sweeps for memory, so that one that frees nothing does not spin.
 const SHORTEST: Duration = Duration::from_millis(10);
 
+/// Between two sweeps of all that is awake, at most.
+const LONGEST: Duration = Duration::from_millis(250);
+
 /// An entity of which nothing more is expected sleeps after this long, when others may stay longer: who
 /// heard of its end looks at it now.
-const DONE_AFTER: Duration = Duration::from_millis(250);
+const DONE_AFTER: Duration = Duration::from_millis(50);
+
+/// Entities of which nothing more is expected, in the order in which they were last looked at.
+#[derive(Debug, Default)]
+pub(super) struct Done(Mutex<VecDeque<(Duration, Weak<Slot>)>>);
+
+impl Done {
+    pub(super) fn push(&self, slot: &Arc<Slot>, now: Duration) {
+        self.0.lock().push_back((now, Arc::downgrade(slot)));
+    }
+
+    /// Those that were put in by this instant.
+    fn take(&self, until: Duration) -> Vec<Weak<Slot>> {
+        let mut done = self.0.lock();
+        let due = done.iter().take_while(|(at, _)| *at <= until).count();
+        done.drain(..due).map(|(_, slot)| slot).collect()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+}
 
 /// Starts the sweep. It ends with the directory.
 pub(super) fn start(directory: &Arc<Directory>) {
     let (weak, floor) = (directory.weak(), directory.floor.clone());
-    let every = (floor.config.idle_after / 4).clamp(SHORTEST, DONE_AFTER);
+    let every = (floor.config.idle_after / 4).clamp(SHORTEST, LONGEST);
     task::spawn("actor sweep", async move {
+        let mut swept = floor.now();
         loop {
-            let tight = tokio::time::timeout(every, floor.tight.notified()).await.is_ok();
+            let wait = if floor.done.is_empty() { every } else { every.min(DONE_AFTER / 2) };
+            let tight = tokio::time::timeout(wait, floor.tight.notified()).await.is_ok();
             let Some(directory) = weak.upgrade() else {
                 return;
             };
@@ -32,8 +61,12 @@ pub(super) fn start(directory: &Arc<Directory>) {
                 // When nobody may sleep, looking for room must not become the main work.
                 let took = floor.now().saturating_sub(began);
                 tokio::time::sleep(SHORTEST.max(took * 10)).await;
-            } else {
+                continue;
+            }
+            directory.sweep_done();
+            if floor.now().saturating_sub(swept) >= every {
                 directory.sweep();
+                swept = floor.now();
             }
         }
     });
@@ -47,6 +80,24 @@ impl Directory {
             let idle_after = if slot.is_done() { idle_after.min(DONE_AFTER) } else { idle_after };
             if now.saturating_sub(slot.meter.last_at()) >= idle_after {
                 self.put_to_sleep(&slot);
+            }
+        }
+    }
+
+    /// Asks those to sleep that are done, and forgets them once they do.
+    ///
+    /// **Cost**: looks at who is done, and not at all that is awake.
+    fn sweep_done(&self) {
+        let now = self.floor.now();
+        let idle_after = DONE_AFTER.min(self.floor.config.idle_after);
+        for slot in self.floor.done.take(now.saturating_sub(idle_after)) {
+            let Some(slot) = slot.upgrade().filter(|slot| slot.is_done()) else { continue };
+            let state = slot.state();
+            if state == ActorState::Asleep || now.saturating_sub(slot.meter.last_at()) >= idle_after {
+                self.put_to_sleep(&slot);
+            }
+            if matches!(state, ActorState::Live | ActorState::Parking) {
+                self.floor.done.push(&slot, now);
             }
         }
     }

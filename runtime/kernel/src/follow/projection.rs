@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// About how many events a projection is given at once, at most.
-const BATCH_MAX: usize = 8192;
+const BATCH_MAX: usize = 2048;
 
 /// Why a projection could not take a batch.
 #[derive(Debug, thiserror::Error)]

@@ -6,14 +6,13 @@
 //! One decision computes only so many, for others of the entity's thread wait meanwhile. The next one is
 //! asked for as any other, and with its answer as many again are computed.
 
-use std::sync::Arc;
-
+use mesh_skills::contract::Failure;
 use serde_json::Value;
 
 use super::{Deciding, value_weight};
 use crate::{
     expression::is_reference,
-    plan::{Act, Body, PlanStep, StepIndex},
+    plan::{Act, Body, ForEachPlan, PlanStep},
 };
 
 /// Larger inputs and outputs are a performer's business, who keeps them by reference. **Units**: bytes of
@@ -21,27 +20,20 @@ use crate::{
 const BYTES_MAX: usize = 8 * 1024;
 
 impl Deciding<'_> {
-    /// Ends the attempt that was just asked for, when its skill is one that can be computed here.
-    pub(super) fn compute(&mut self, step: &PlanStep, at: StepIndex, item: Option<u32>, input: &Value) {
+    /// What the step's skill gives for this input; `None` when it must be asked for.
+    pub(super) fn compute(&mut self, step: &PlanStep, input: &Value) -> Option<Result<Value, Failure>> {
         let skill = match &step.act {
             Act::Skill(skill) => skill,
-            Act::ForEach(each) => match &each.body {
-                Body::Skill(skill) => skill,
-                Body::Workflow(_) => return,
-            },
-            _ => return,
+            Act::ForEach(ForEachPlan { body: Body::Skill(skill), .. }) => skill,
+            _ => return None,
         };
         if self.computed >= self.computes.at_most || !fits(input) {
-            return;
+            return None;
         }
-        let Some(result) = self.computes.skills.compute(skill, input) else { return };
+        let result = self.computes.skills.compute(skill, input)?;
         self.computed += 1;
-        match result {
-            Ok(output) if fits(&output) => self.succeed_step(at, item, Some(Arc::new(output)), None),
-            // It is pure: the performer that is asked for it comes to the same, and stores it.
-            Ok(_) => {}
-            Err(failure) => self.attempt_failed(at, item, failure, None),
-        }
+        // What is too large is computed once more, by the performer that then keeps it.
+        if result.as_ref().is_ok_and(|output| !fits(output)) { None } else { Some(result) }
     }
 }
 

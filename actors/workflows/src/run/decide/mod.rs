@@ -214,6 +214,7 @@ fn weight(event: &Event) -> usize {
         | Event::ChildRequested { input, .. }
         | Event::CompensationRequested { input, .. } => 200 + value_weight(input),
         Event::ApprovalRequested { subject, .. } => 400 + value_weight(subject),
+        Event::StepComputed { input, output, .. } => 200 + value_weight(input) + value_weight(output),
         Event::StepSucceeded { output: Some(output), .. } => 200 + value_weight(output),
         Event::ItemsListed { items, .. } => 100 + items.iter().map(value_weight).sum::<usize>(),
         _ => 150,

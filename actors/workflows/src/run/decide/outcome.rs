@@ -78,7 +78,13 @@ impl Deciding<'_> {
     ) {
         let Some(id) = self.plan.step(at).map(|step| step.id.clone()) else { return };
         let attempt = self.run.work(at, item).map_or(1, |work| work.attempts);
-        self.emit(Event::StepSucceeded { step: id.clone(), item, attempt, output, log });
+        self.emit(Event::StepSucceeded { step: id, item, attempt, output, log });
+        self.end_items(at, item);
+    }
+
+    /// Ends a for-each step whose last item has just succeeded.
+    pub(super) fn end_items(&mut self, at: StepIndex, item: Option<u32>) {
+        let Some(id) = self.plan.step(at).map(|step| step.id.clone()) else { return };
         let all = item.is_some()
             && self
                 .run

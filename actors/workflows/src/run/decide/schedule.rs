@@ -136,8 +136,18 @@ impl Deciding<'_> {
     fn request(&mut self, step: &PlanStep, at: StepIndex, item: Option<u32>) -> Result<(), Failure> {
         let input = self.input(step, at, item)?;
         let (attempt, due) = (self.next_attempt(at, item), self.due(step));
-        self.emit(Event::StepRequested { step: step.id.clone(), item, attempt, input: input.clone(), due });
-        self.compute(step, at, item, &input);
+        let id = step.id.clone();
+        match self.compute(step, &input) {
+            Some(Ok(output)) => {
+                self.emit(Event::StepComputed { step: id, item, attempt, input, output: Arc::new(output) });
+                self.end_items(at, item);
+            }
+            Some(Err(failure)) => {
+                self.emit(Event::StepRequested { step: id, item, attempt, input, due });
+                self.attempt_failed(at, item, failure, None);
+            }
+            None => self.emit(Event::StepRequested { step: id, item, attempt, input, due }),
+        }
         Ok(())
     }
 

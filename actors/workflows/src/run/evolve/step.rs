@@ -43,6 +43,10 @@ pub(super) fn apply(run: &mut Run, plan: &Plan, event: &Event, at: Timestamp) {
             });
             succeeded(run, plan, step, *item, at);
         }
+        Event::StepComputed { step, item, attempt, output, .. } => {
+            begin(run, plan, (step, *item), *attempt, at, |work| work.output = Some(output.clone()));
+            succeeded(run, plan, step, *item, at);
+        }
         Event::AttemptFailed { step, item, failure, retry_at, log, .. } => {
             change(run, plan, (step, *item), |work| {
                 work.log = log.or(work.log);
@@ -88,6 +92,21 @@ fn wait(
     on: Wait,
     at: Timestamp,
 ) {
+    begin(run, plan, (step, item), attempt, at, |work| {
+        work.status = status;
+        work.wait = Some(on);
+    });
+}
+
+/// An attempt of a step, or of an item, begins.
+fn begin(
+    run: &mut Run,
+    plan: &Plan,
+    (step, item): (&str, Option<u32>),
+    attempt: u32,
+    at: Timestamp,
+    with: impl FnOnce(&mut Work),
+) {
     let Some(index) = plan.find(step) else { return };
     run.ready.remove(&index);
     run.open.insert(index);
@@ -96,10 +115,9 @@ fn wait(
     }
     change(run, plan, (step, item), |work| {
         work.attempts = attempt;
-        work.status = status;
         work.started_at = work.started_at.or(Some(at));
         work.since = Some(at);
-        work.wait = Some(on);
+        with(work);
     });
 }
 

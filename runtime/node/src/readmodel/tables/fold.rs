@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 use mesh_kernel::{
     envelope::{TenantId, Timestamp},
     follow::Seen,
+    ports::Digest,
 };
 use mesh_proto::v1::RunState;
 use mesh_workflows::run::SubmitRun;
@@ -70,7 +71,7 @@ struct New {
 }
 
 impl Moving {
-    fn submitted(seen: &Seen, submit: &SubmitRun) -> Self {
+    fn submitted(seen: &Seen, submit: &SubmitRun, total: usize) -> Self {
         let parent = submit.parent.as_ref();
         let new = New {
             definition: submit.definition.name.to_string(),
@@ -81,7 +82,7 @@ impl Moving {
             trace: seen.envelope.trace_id.as_str().to_owned(),
             submitted_by: submit.submitted_by.as_deref().unwrap_or_default().to_owned(),
             parent: parent.map(|parent| (parent.run.id().to_owned(), parent.step.to_string())),
-            total: submit.workflow.steps_len(),
+            total,
         };
         Self {
             new: Some(new),
@@ -163,17 +164,22 @@ impl Moving {
 
 /// The runs of one batch, by tenant and id; none for a run that has no row.
 #[derive(Debug, Default)]
-pub(super) struct Runs(HashMap<(TenantId, String), Option<Moving>>);
+pub(super) struct Runs {
+    moving: HashMap<(TenantId, String), Option<Moving>>,
+    /// The number of steps of each definition that began a run in this batch.
+    totals: HashMap<Digest, usize>,
+}
 
 impl Runs {
     /// A run begins.
     pub(super) fn submitted(&mut self, seen: &Seen, submit: &SubmitRun) {
-        self.0.insert(key(seen), Some(Moving::submitted(seen, submit)));
+        let total = self.totals.entry(submit.definition.digest).or_insert_with(|| submit.workflow.steps_len());
+        self.moving.insert(key(seen), Some(Moving::submitted(seen, submit, *total)));
     }
 
     /// The run of this event, which is its newest; none when there is no such run.
     pub(super) fn of(&mut self, tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<Option<&mut Moving>> {
-        let moving = match self.0.entry(key(seen)) {
+        let moving = match self.moving.entry(key(seen)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(vacant) => {
                 let found = tx
@@ -195,7 +201,7 @@ impl Runs {
 
     /// Writes all rows.
     pub(super) fn write(&mut self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
-        self.0.drain().try_for_each(|((tenant, id), moving)| match moving {
+        self.moving.drain().try_for_each(|((tenant, id), moving)| match moving {
             Some(moving) => write(tx, tenant.as_str(), &id, &moving),
             None => Ok(()),
         })

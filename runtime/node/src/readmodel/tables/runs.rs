@@ -58,7 +58,7 @@ fn phase(event: &str) -> Option<Phase> {
     Some(match event {
         "StepRequested" | "ChildRequested" | "ItemsListed" => Phase::Running,
         "ApprovalRequested" | "SignalAwaited" | "TimerSet" | "AttemptFailed" => Phase::Waiting,
-        "StepSucceeded" | "CompensationSucceeded" => Phase::Done,
+        "StepSucceeded" | "StepComputed" | "CompensationSucceeded" => Phase::Done,
         "StepFailed" => Phase::Failed,
         _ => return None,
     })

@@ -96,6 +96,10 @@ impl Round {
             Event::RunFailed { failure, .. } => self.ended(at, Some(&failure.message), "failed"),
             Event::RunCancelled { reason, .. } => self.ended(at, Some(reason), "cancelled"),
             Event::RunRetried { by, .. } => self.retried(at, by),
+            Event::StepComputed { .. } => {
+                self.see_request(at, event);
+                self.see_outcome(at, event);
+            }
             Event::StepSucceeded { .. }
             | Event::StepFailed { .. }
             | Event::AttemptFailed { .. }
@@ -139,7 +143,7 @@ impl Round {
 
     fn see_request(&mut self, at: Timestamp, event: &Event) {
         match event {
-            Event::StepRequested { step, item, attempt, .. } => {
+            Event::StepRequested { step, item, attempt, .. } | Event::StepComputed { step, item, attempt, .. } => {
                 let skill = self.skills.get(step.as_ref()).cloned().unwrap_or_default();
                 self.attempt(at, step, *item, *attempt, &[("mesh.skill", &skill)]);
             }
@@ -172,7 +176,7 @@ impl Round {
 
     fn see_outcome(&mut self, at: Timestamp, event: &Event) {
         match event {
-            Event::StepSucceeded { step, item, .. } => {
+            Event::StepSucceeded { step, item, .. } | Event::StepComputed { step, item, .. } => {
                 self.attempt_ended(at, &name_of(step, *item), None);
                 self.step_ended(at, step, *item, None);
             }

@@ -94,8 +94,15 @@ async fn what_was_acknowledged_before_a_backup_goes_on_after_it_and_not_before_i
     ensure!(list.lock().len() > before.len(), "nothing was submitted meanwhile");
     let (again, told) = mesh(&["backup", &copied], &data)?;
     ensure!(again == 1 && told.contains("not empty"), "{again}: {told}");
+    let (_, page) = mesh_tests::get(&format!("{}/metrics", node.http), Some(&node.key()?), WATCHDOG).await?;
+    ensure!(
+        page.contains("\nmesh_backup_last_timestamp_seconds 1") && page.contains("\nmesh_archive_bytes "),
+        "{page}"
+    );
     node.kill()?;
     drop(node);
+    let (_, told) = mesh(&["doctor"], &data)?;
+    ensure!(told.contains(&format!("in {copied}")) && told.contains("archived runs"), "{told}");
 
     let (code, told) = mesh(&["restore", &copied], &new)?;
     ensure!(code == 0 && told.contains("paused"), "{code}: {told}");
@@ -114,7 +121,7 @@ async fn what_was_acknowledged_before_a_backup_goes_on_after_it_and_not_before_i
     let (_, page) = mesh_tests::get(&format!("{}/", node.http), Some(&node.key()?), Duration::from_secs(10)).await?;
     ensure!(page.contains("mesh resume-node"), "the page does not say that the node is paused");
     let (_, told) = mesh(&["doctor"], &new)?;
-    ensure!(told.contains("restored from a backup and paused"), "{told}");
+    ensure!(told.contains("restored from a backup and paused") && told.contains("none was taken"), "{told}");
     // Longer than the timer that runs wait for.
     tokio::time::sleep(Duration::from_secs(2)).await;
     ensure!(recorder.records().len() == asked, "a paused node did something");

@@ -109,7 +109,7 @@ async fn a_run_of_a_thousand_steps_finishes_and_is_watched_and_read_meanwhile() 
         assert_eq!(event.version, last + 1, "an event is missing or came twice");
         last = event.version;
         match event.event_type.as_str() {
-            "StepSucceeded" => *succeeded.entry(event.step_id).or_insert(0) += 1,
+            "StepSucceeded" | "StepComputed" => *succeeded.entry(event.step_id).or_insert(0) += 1,
             "RunSucceeded" => break,
             _ => {}
         }

@@ -99,7 +99,9 @@ async fn start(options: &Durable, work: &Path) -> Result<Vec<Box<dyn Side>>> {
                 Scripted::start("temporal-activities", python, &script("temporal.py"), &["remote"], work).await?,
             ),
             "dbos" => Box::new(Scripted::start("dbos", python, &script("dbos_sqlite.py"), &[], work).await?),
-            other => bail!("`{other}` is no side: ours, ours-each, restate, temporal, temporal-activities and dbos are (--only)"),
+            other => bail!(
+                "`{other}` is no side: ours, ours-each, restate, temporal, temporal-activities and dbos are (--only)"
+            ),
         });
     }
     Ok(peers)

@@ -88,9 +88,21 @@ pub(crate) struct Fairness {
 /// Options of `growth`.
 #[derive(Debug, Args)]
 pub(crate) struct Growth {
+    /// What grows: finished, history, tenants, queue.
+    #[arg(long, value_delimiter = ',', default_value = "finished,history,tenants,queue")]
+    pub(crate) of: Vec<String>,
     /// Measured when so many runs have finished.
     #[arg(long, value_delimiter = ',', default_value = "1000,3000,10000,30000,100000,300000")]
     pub(crate) runs: Vec<usize>,
+    /// How many events a run has, about.
+    #[arg(long, value_delimiter = ',', default_value = "10,100,1000,10000")]
+    pub(crate) events: Vec<usize>,
+    /// How many tenants share the work.
+    #[arg(long, value_delimiter = ',', default_value = "1,10,100,1000")]
+    pub(crate) tenants: Vec<usize>,
+    /// How many runs wait for their turn.
+    #[arg(long, value_delimiter = ',', default_value = "100,1000,10000")]
+    pub(crate) queued: Vec<usize>,
     /// How many runs are in flight.
     #[arg(long, default_value_t = 256)]
     pub(crate) in_flight: usize,

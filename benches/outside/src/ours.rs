@@ -270,6 +270,64 @@ impl Ours {
         closed_count(runs, in_flight, once).await
     }
 
+    /// Submits a run of a definition and waits for its end.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub(crate) async fn run_of(&self, definition: &str, input: &Value) -> Result<()> {
+        let run = self.submit_one(definition, input).await?;
+        self.seat.ends.of(run).await
+    }
+
+    /// Submits a run of a definition; its name.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub(crate) async fn submit_one(&self, definition: &str, input: &Value) -> Result<String> {
+        self.seat.caller.submit(definition, input.clone()).await
+    }
+
+    /// Submits so many runs of a definition, so many at a time; their names.
+    ///
+    /// # Errors
+    /// The first that is refused.
+    pub(crate) async fn submit_all(
+        &self,
+        definition: &str,
+        input: &Value,
+        runs: usize,
+        in_flight: usize,
+    ) -> Result<Vec<String>> {
+        let names = Mutex::new(Vec::new());
+        let once = || async {
+            let name = self.submit_one(definition, input).await?;
+            names.lock().push(name);
+            Ok(())
+        };
+        closed_count(runs, in_flight, once).await?;
+        Ok(names.into_inner())
+    }
+
+    /// Waits until all of these have succeeded.
+    ///
+    /// # Errors
+    /// When the stream of ends breaks off.
+    pub(crate) async fn ended(&self, runs: Vec<String>) -> Result<()> {
+        for run in runs {
+            self.seat.ends.of(run).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a signal to a run.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub(crate) async fn signal(&mut self, run: &str, name: &str) -> Result<()> {
+        let request = v1::SignalRunRequest { run_id: run.to_owned(), name: name.to_owned(), ..Default::default() };
+        self.client.workflows.signal_run(request).await.map(drop).map_err(Into::into)
+    }
+
     /// Publishes one more definition.
     ///
     /// # Errors

@@ -17,10 +17,7 @@ pub(crate) const MIB: f64 = 1024.0 * 1024.0;
 /// # Errors
 /// When the line cannot be written as JSON.
 pub(crate) fn durable(results: &Results, levels: &[usize]) -> Result<()> {
-    println!(
-        "\n10-step workflows, flushed; load {:.1} before, {:.1} after",
-        results.load[0], results.load[1]
-    );
+    println!("\n10-step workflows, flushed; load {:.1} before, {:.1} after", results.load[0], results.load[1]);
     println!(
         "{:<20} {:>9} {:>10} {:>10} {:>10} {:>8} {:>8} {:>9} {:>9} {:>9}",
         "", "in flight", "steps/s", "p50 ms", "p99 ms", "runs", "MiB", "CPU/1k", "steps'", "driver's"

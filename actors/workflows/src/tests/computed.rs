@@ -125,7 +125,9 @@ fn what_may_change_something_or_wait_or_is_large_or_kept_elsewhere_is_asked_for(
 #[test]
 fn a_failure_is_told_as_a_performer_tells_it() {
     for (to, code) in [("null", "adds.number"), ("broken", "skill.output"), ("panic", "skill.panic")] {
-        let source = format!("name: single\nsteps: [{{ id: s1, skill: one.add, retry: {{ maxAttempts: 1 }}, with: {{ to: {to} }} }}]\n");
+        let source = format!(
+            "name: single\nsteps: [{{ id: s1, skill: one.add, retry: {{ maxAttempts: 1 }}, with: {{ to: {to} }} }}]\n"
+        );
         let run = computed(&source, empty(), 64);
         assert_eq!(run.run.status, Status::Failed, "{to}");
         assert_eq!(run.run.failure.as_ref().map(|failure| failure.code.as_str()), Some(code), "{to}");

@@ -34,7 +34,7 @@ pub struct Options {
     /// What may wait for the writer; when it is full, senders wait. Each append counts as at least
     /// 1 KiB, so this bounds their number too. **Units**: bytes. Default 64 MiB.
     pub queue_bytes_max: usize,
-    /// What followers that keep up read from memory. **Units**: bytes. Default 6 MiB.
+    /// What followers that keep up read from memory. **Units**: bytes. Default 3 MiB.
     pub tail_bytes_max: usize,
     /// After this much idleness an empty batch is written behind the last one, so that damage to
     /// the last one can be told from a torn tail. `None`: only at close. Default 10 ms.
@@ -62,7 +62,7 @@ impl Default for Options {
             batch_events_max: 4096,
             append_bytes_max: 8 * MIB,
             queue_bytes_max: 64 * MIB,
-            tail_bytes_max: 6 * MIB,
+            tail_bytes_max: 3 * MIB,
             mark_after: Some(Duration::from_millis(10)),
             checkpoint_bytes: 64 * MIB as u64,
             snapshot_bytes_max: 16 * MIB,

@@ -11,7 +11,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
-use super::{ActorConfig, DeadLetterSink, restart::Chance, sweep::Done};
+use super::{ActorConfig, DeadLetterSink, done::Done, restart::Chance};
 use crate::{
     ports::Clock,
     telemetry::{Meters, Signals},

@@ -21,6 +21,7 @@ mod chain;
 mod config;
 mod dead;
 mod directory;
+mod done;
 mod drain;
 mod fate;
 mod floor;

@@ -11,10 +11,10 @@ use tokio::sync::{Notify, Semaphore};
 use super::{
     ActorConfig, DeadLetterSink, Directory, Spawner, Tree,
     directory::Map,
+    done::Done,
     floor::{Apart, Floor, Totals},
     restart::Chance,
-    sweep::{self, Done},
-    watchdog,
+    sweep, watchdog,
 };
 use crate::{envelope::Shard, ports::Clock};
 

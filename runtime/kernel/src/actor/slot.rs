@@ -223,9 +223,9 @@ impl Slot {
     }
 
     /// Says whether anything more is expected of the entity: one that is done sleeps sooner.
-    pub fn done(self: &Arc<Self>, is_done: bool) {
+    pub fn done(&self, is_done: bool) {
         if !self.is_done.swap(is_done, Ordering::Relaxed) && is_done {
-            self.floor.done.push(self, self.floor.now());
+            self.floor.done.push(self.address.clone(), self.floor.now());
         }
     }
 

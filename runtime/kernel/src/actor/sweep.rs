@@ -1,12 +1,9 @@
 //! The sweep: puts idle entities to sleep, and more of them when memory is short.
 
 use std::{
-    collections::VecDeque,
-    sync::{Arc, Weak, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-
-use parking_lot::Mutex;
 
 use super::{Directory, Slot};
 use crate::{task, telemetry::ActorState};
@@ -20,27 +17,6 @@ const LONGEST: Duration = Duration::from_millis(250);
 /// An entity of which nothing more is expected sleeps after this long, when others may stay longer: who
 /// heard of its end looks at it now.
 const DONE_AFTER: Duration = Duration::from_millis(50);
-
-/// Entities of which nothing more is expected, in the order in which they were last looked at.
-#[derive(Debug, Default)]
-pub(super) struct Done(Mutex<VecDeque<(Duration, Weak<Slot>)>>);
-
-impl Done {
-    pub(super) fn push(&self, slot: &Arc<Slot>, now: Duration) {
-        self.0.lock().push_back((now, Arc::downgrade(slot)));
-    }
-
-    /// Those that were put in by this instant.
-    fn take(&self, until: Duration) -> Vec<Weak<Slot>> {
-        let mut done = self.0.lock();
-        let due = done.iter().take_while(|(at, _)| *at <= until).count();
-        done.drain(..due).map(|(_, slot)| slot).collect()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
-    }
-}
 
 /// Starts the sweep. It ends with the directory.
 pub(super) fn start(directory: &Arc<Directory>) {
@@ -90,14 +66,14 @@ impl Directory {
     fn sweep_done(&self) {
         let now = self.floor.now();
         let idle_after = DONE_AFTER.min(self.floor.config.idle_after);
-        for slot in self.floor.done.take(now.saturating_sub(idle_after)) {
-            let Some(slot) = slot.upgrade().filter(|slot| slot.is_done()) else { continue };
+        for address in self.floor.done.take(now.saturating_sub(idle_after)) {
+            let Some(slot) = self.slot(&address).filter(|slot| slot.is_done()) else { continue };
             let state = slot.state();
             if state == ActorState::Asleep || now.saturating_sub(slot.meter.last_at()) >= idle_after {
                 self.put_to_sleep(&slot);
             }
             if matches!(state, ActorState::Live | ActorState::Parking) {
-                self.floor.done.push(&slot, now);
+                self.floor.done.push(address, now);
             }
         }
     }

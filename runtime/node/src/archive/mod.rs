@@ -15,7 +15,7 @@ use mesh_kernel::{
     ports::{Archive, Archived, JournalError},
 };
 use parking_lot::Mutex;
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row};
 use serde_json::Value;
 
 /// The form of the table. A file of a later form is refused: it holds what stands nowhere else.
@@ -195,6 +195,27 @@ impl RunArchive {
     }
 }
 
+/// Looks through the whole file without changing it; how many runs it holds.
+///
+/// **Cost**: every page is read.
+///
+/// # Errors
+/// [`ArchiveError`]; what SQLite says of a damaged page.
+pub fn look_through(path: &Path) -> Result<u64, ArchiveError> {
+    let failed = |source| ArchiveError::Sqlite { path: path.to_owned(), source };
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+    connection.busy_timeout(Duration::from_secs(30)).map_err(failed)?;
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+    if found > FORM {
+        return Err(ArchiveError::Newer { path: path.to_owned(), found });
+    }
+    let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
+    if said != "ok" {
+        return Err(failed(rusqlite::Error::ToSqlConversionFailure(said.into())));
+    }
+    connection.query_row("SELECT count(*) FROM runs", [], |row| row.get(0)).map_err(failed)
+}
+
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(30))?;
@@ -274,6 +295,22 @@ mod tests {
             let bytes = std::fs::read(file.unwrap().path()).unwrap();
             assert!(!String::from_utf8_lossy(&bytes).contains("word-of-beta"), "bytes of it are left");
         }
+    }
+
+    #[tokio::test]
+    async fn a_damaged_archive_is_told_and_a_whole_one_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("archive.sqlite");
+        let archive = RunArchive::open(&path).unwrap();
+        let runs: Vec<ArchivedRun> = (0..500).map(|n| run("acme", &format!("run-{n}"))).collect();
+        archive.put(runs).await.unwrap();
+        drop(archive);
+        assert_eq!(look_through(&path).unwrap(), 500);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[4096..8192].fill(0xAA);
+        std::fs::write(&path, bytes).unwrap();
+        let error = look_through(&path).unwrap_err().to_string();
+        assert!(error.contains("archive.sqlite"), "{error}");
     }
 
     #[test]

@@ -32,6 +32,9 @@ const STORE: &str = "store";
 const BESIDE: &str = "beside";
 const LAST: &str = "backup.json";
 
+/// In the data folder: the last backup that was taken of it. No backup holds it.
+const NOTED: &str = "last-backup.json";
+
 /// What a backup says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taken {
@@ -49,11 +52,20 @@ pub struct Taken {
 
 /// The last file: what was taken, and what the files beside the store are checked by.
 #[derive(Serialize, Deserialize)]
-struct Last {
+struct Seal {
     taken: Taken,
     beside: Vec<beside::Item>,
     /// Of both.
     check: String,
+}
+
+/// A backup, and where it was written to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Last {
+    /// What was taken.
+    pub taken: Taken,
+    /// Where to.
+    pub folder: PathBuf,
 }
 
 /// Why a backup cannot be taken or restored.
@@ -163,9 +175,23 @@ impl BackUps {
             bytes: copied.bytes + beside::bytes(&beside),
         };
         let check = check(&taken, &beside);
-        write_last(&to.join(LAST), &Last { taken: taken.clone(), beside, check })?;
+        write_last(&to.join(LAST), &Seal { taken: taken.clone(), beside, check })?;
+        let last = Last { taken: taken.clone(), folder: to.to_owned() };
+        if let Err(error) = write_last(&self.data.join(NOTED), &last) {
+            tracing::warn!(%error, "a backup was taken, and that it was could not be noted");
+        }
         Ok(taken)
     }
+
+    /// The last backup that was taken of this folder.
+    pub fn last(&self) -> Option<Last> {
+        last(&self.data)
+    }
+}
+
+/// The last backup that was taken of a data folder, as its node has noted.
+pub fn last(data: &Path) -> Option<Last> {
+    serde_json::from_slice(&fs::read(data.join(NOTED)).ok()?).ok()
 }
 
 /// Makes a data folder of a backup: paused, and every byte checked.
@@ -173,7 +199,7 @@ impl BackUps {
 /// # Errors
 /// [`Error`]; what was written so far may be deleted.
 pub fn restore(from: &Path, data: &Path) -> Result<Taken, Error> {
-    let Last { taken, beside, .. } = read_last(from)?;
+    let Seal { taken, beside, .. } = read_last(from)?;
     empty_folder(data)?;
     // First of all: whatever becomes of the rest, a node that starts here is paused.
     let mark = data.join(pause::FILE);
@@ -193,14 +219,14 @@ fn check(taken: &Taken, beside: &[beside::Item]) -> String {
     Digest::of(&serde_json::to_vec(&(taken, beside)).unwrap_or_default()).to_string()
 }
 
-fn read_last(from: &Path) -> Result<Last, Error> {
+fn read_last(from: &Path) -> Result<Seal, Error> {
     let file = from.join(LAST);
     let text = match fs::read(&file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::Incomplete(from.to_owned())),
         Err(error) => return Err(at(&file)(error)),
     };
-    let last: Option<Last> = serde_json::from_slice(&text).ok();
+    let last: Option<Seal> = serde_json::from_slice(&text).ok();
     let whole = last.filter(|last| check(&last.taken, &last.beside) == last.check);
     whole.ok_or(Error::Damaged { file, offset: 0 })
 }
@@ -219,7 +245,7 @@ fn folder(path: &Path) -> Result<(), Error> {
 }
 
 /// Written whole and made to last before it has its name.
-fn write_last(path: &Path, last: &Last) -> Result<(), Error> {
+fn write_last<T: Serialize>(path: &Path, last: &T) -> Result<(), Error> {
     let fresh = path.with_extension("new");
     let text = serde_json::to_vec(last).map_err(io::Error::other).map_err(at(path))?;
     fs::write(&fresh, text).map_err(at(&fresh))?;

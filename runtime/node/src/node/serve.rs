@@ -75,6 +75,8 @@ pub(super) async fn listen(config: &Config, whole: &Whole, stopping: &Cancellati
         lists: whole.lists.clone(),
         followers: whole.cursors.clone(),
         requests,
+        backups: whole.backups.clone(),
+        archive: config.data.join("archive.sqlite"),
         sink: whole.sink.clone(),
         clock: whole.clock.clone(),
         started: whole.clock.now(),

@@ -1,6 +1,6 @@
 //! The figures, part by part: name, meaning, labels, where each comes from.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use mesh_journal::EmbeddedJournal;
 use mesh_kernel::{
@@ -14,7 +14,26 @@ use super::{
     tenants::Named,
     text::{Form, Labels, Text},
 };
-use crate::{gateway::lists::Lists, readmodel::Tally};
+use crate::{
+    backup::{BackUps, Last},
+    gateway::lists::Lists,
+    readmodel::Tally,
+};
+
+/// What is kept for long: the archive, and the last copy of everything.
+pub(super) fn kept(text: &mut Text, archive: &Path, backups: &BackUps) {
+    if let Ok(metadata) = std::fs::metadata(archive) {
+        let help = "The file of archived runs.";
+        text.family("mesh_archive_bytes", Form::Gauge, help).tell(&[], metadata.len());
+    }
+    if let Some(Last { taken, .. }) = backups.last() {
+        let help = "When the last backup of this folder was taken, since the epoch.";
+        let at = std::time::Duration::from_millis(taken.at.unix_millis());
+        text.family("mesh_backup_last_timestamp_seconds", Form::Gauge, help).tell_time(&[], at);
+        let help = "What the last backup holds.";
+        text.family("mesh_backup_last_bytes", Form::Gauge, help).tell(&[], taken.bytes);
+    }
+}
 
 /// Messages: counted by kind and tenant, timed by kind.
 pub(super) fn messages(text: &mut Text, mesh: &Mesh, named: &Named) {

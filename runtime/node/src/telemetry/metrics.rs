@@ -1,6 +1,6 @@
 //! The figures of a node: where they come from, and one text of all of them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use mesh_journal::EmbeddedJournal;
 use mesh_kernel::{
@@ -17,7 +17,10 @@ use super::{
     tenants::Named,
     text::{Form, Text},
 };
-use crate::readmodel::{ReadModel, Tally};
+use crate::{
+    backup::BackUps,
+    readmodel::{ReadModel, Tally},
+};
 
 /// How long a tally of the lists is told again: it reads every run there is.
 const TALLY_FOR: Duration = Duration::from_secs(10);
@@ -40,6 +43,10 @@ pub struct Sources {
     pub followers: Arc<dyn Followers>,
     /// The gateway's requests.
     pub requests: Arc<Requests>,
+    /// Copies of the data folder.
+    pub backups: Arc<BackUps>,
+    /// The file of archived runs.
+    pub archive: PathBuf,
     /// The way to the collector of traces, when there is one.
     pub sink: Option<Sink>,
     /// The clock of the node.
@@ -78,6 +85,7 @@ impl Metrics {
         gather::journal(&mut text, &sources.mesh, &sources.journal);
         gather::followers(&mut text, &sources.journal, sources.followers.as_ref(), sources.lists.as_ref());
         gather::requests(&mut text, &sources.requests);
+        gather::kept(&mut text, &sources.archive, &sources.backups);
         if let Some(sink) = &sources.sink {
             gather::traces(&mut text, sink);
         }

@@ -5,7 +5,8 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use mesh_journal::Formats;
 
 use crate::{
-    backup::pause,
+    archive::look_through,
+    backup::{self, Last, pause},
     config::{Config, DataFolder},
     telemetry::{Finding, bytes},
 };
@@ -44,7 +45,28 @@ pub(super) fn inside(findings: &mut Vec<Finding>, config: &Config) {
     findings.push(room(config));
     findings.push(key(&DataFolder::at(&config.data)));
     findings.push(formats(&config.data));
+    findings.extend(archive(&config.data));
+    findings.push(backup(&config.data));
     findings.extend(paused(&config.data));
+}
+
+/// Nothing before the first start, which makes it.
+fn archive(data: &Path) -> Option<Finding> {
+    let path = data.join("archive.sqlite");
+    path.exists().then(|| match look_through(&path) {
+        Ok(runs) => Finding::ok("archive", format!("{runs} archived runs, every page can be read")),
+        Err(error) => Finding::fail("archive", error.to_string(), "restore a backup; keep this folder"),
+    })
+}
+
+fn backup(data: &Path) -> Finding {
+    match backup::last(data) {
+        Some(Last { taken, folder }) => {
+            let found = format!("the last of {}, {} in {}", taken.at, bytes(taken.bytes), folder.display());
+            Finding::ok("backup", found)
+        }
+        None => Finding::ok("backup", "none was taken of this folder: `mesh backup DIR` takes one while it works"),
+    }
 }
 
 /// Nothing when it is not: a restored folder alone can be.

@@ -20,11 +20,15 @@ pub(super) struct Submittable {
     pub(super) workflow: WorkflowJson,
 }
 
-/// Definitions by their address, which names the tenant, and by the version that was asked for.
+/// By the address, which names the tenant, and by the version that was asked for: where the definition stood,
+/// and what was found there.
+type Kept = HashMap<(Address, u32), (u64, Submittable)>;
+
+/// Definitions that were submitted lately.
 ///
 /// INVARIANT: what is found was read when the definition stood where it stands now.
 #[derive(Debug, Clone, Default)]
-pub struct Recent(Arc<Mutex<HashMap<(Address, u32), (u64, Submittable)>>>);
+pub struct Recent(Arc<Mutex<Kept>>);
 
 impl Recent {
     /// What was kept for this version (0 is the latest) of a definition whose entity stands at `stands`.

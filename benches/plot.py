@@ -14,6 +14,9 @@ import matplotlib.pyplot as plot  # noqa: E402
 CAUSES = {"finished": "finished runs", "history": "events of a run", "tenants": "tenants", "queue": "queued runs"}
 COSTS = {"stepsPerSecond": "steps/s", "peakMib": "peak MiB", "startMs": "start, ms"}
 
+plot.rcParams["svg.hashsalt"] = "mesh"
+plot.rcParams["svg.fonttype"] = "none"
+
 measured = json.loads(sys.stdin.read().strip().splitlines()[-1])["ours"]
 figure, rows = plot.subplots(len(measured), len(COSTS), figsize=(10, 2.6 * len(measured)), squeeze=False)
 for row, (cause, points) in zip(rows, measured.items()):
@@ -25,5 +28,4 @@ for row, (cause, points) in zip(rows, measured.items()):
         place.set_title(name, fontsize=10)
         place.grid(alpha=0.3)
 figure.tight_layout()
-plot.rcParams["svg.hashsalt"] = "mesh"
 figure.savefig(sys.argv[1], metadata={"Date": None})

@@ -44,7 +44,10 @@ pub enum StoreError {
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     let failed = |source| StoreError::Sqlite { path: path.to_owned(), source };
     match usable(path) {
-        Ok(Some(connection)) => return Ok(connection),
+        Ok(Some(connection)) => {
+            note(path);
+            return Ok(connection);
+        }
         Ok(None) => {}
         Err(error) => {
             tracing::warn!(path = %path.display(), %error, "the read model is damaged: made anew from the journal");
@@ -53,6 +56,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     delete(path)?;
     let mut connection = connect(path).map_err(failed)?;
     create(&mut connection).map_err(failed)?;
+    note(path);
     Ok(connection)
 }
 
@@ -74,10 +78,36 @@ fn usable(path: &Path) -> rusqlite::Result<Option<Connection>> {
     if form != FORM {
         return Ok(None);
     }
-    // It is not flushed, so a power cut may have torn it. This reads every page, once at a start.
-    let health: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    // It is not flushed, so a power cut may have torn it, while a killed process tears nothing. To look costs a
+    // read of every page, so that is done once in each life of the machine.
+    let life = life();
+    if life.is_none() || fs::read(looked_at(path)).ok() != life {
+        let health: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if health != "ok" {
+            return Ok(None);
+        }
+    }
     let stands = connection.query_row("SELECT 1 FROM standing", [], |_| Ok(())).optional()?.is_some();
-    Ok((health == "ok" && stands).then_some(connection))
+    Ok(stands.then_some(connection))
+}
+
+/// Beside the file: in which life of the machine it was last found whole.
+fn looked_at(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-life");
+    name.into()
+}
+
+/// What the system draws anew whenever it starts; nothing, where it cannot be told, and then nothing is noted.
+fn life() -> Option<Vec<u8>> {
+    fs::read("/proc/sys/kernel/random/boot_id").ok()
+}
+
+fn note(path: &Path) {
+    let noted = life().map(|life| fs::write(looked_at(path), life));
+    if let Some(Err(error)) = noted {
+        tracing::warn!(%error, "that the read model is whole could not be noted: the next start looks again");
+    }
 }
 
 pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -113,7 +143,7 @@ pub(super) fn empty(connection: &mut Connection) -> rusqlite::Result<()> {
 }
 
 fn delete(path: &Path) -> Result<(), StoreError> {
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["", "-wal", "-shm", "-life"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         match fs::remove_file(&name) {

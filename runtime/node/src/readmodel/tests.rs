@@ -364,6 +364,8 @@ async fn a_damaged_file_or_another_form_is_made_anew() {
         }
         drop(feed);
         damage(&path);
+        // Only another life of the machine can have done it.
+        std::fs::write(path.with_extension("sqlite-life"), "an earlier one").unwrap();
         let mut feed = Feeder::on(&path);
         assert_eq!(feed.index.cursor(), None);
         feed.submit("acme", "run-1", "deploy", 1);

@@ -131,7 +131,8 @@ async fn submit(options: &Load, ours: &Ours, input: &Value) -> Result<Both> {
     let missing = options.runs.checked_sub(k6.taken as usize).context("k6 submitted more than was wanted")?;
     let once = || async {
         number.set(number.get() + 1);
-        to_wait.set(to_wait.get() + insist(client.clone(), number.get(), input).await?);
+        let told = insist(client.clone(), number.get(), input).await?;
+        to_wait.set(to_wait.get() + told);
         Ok(())
     };
     closed_count(missing, IN_FLIGHT, once).await?;

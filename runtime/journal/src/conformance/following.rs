@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use futures_util::{
     FutureExt as _,
-    future::{join, poll_immediate},
+    future::{join, join_all, poll_immediate},
 };
 use mesh_kernel::{
-    envelope::{Address, Shard},
+    envelope::{Address, Shard, TenantId},
     ports::{Cursor, Feed, Followed, Journal, JournalError, Recorded},
 };
 
@@ -20,6 +20,8 @@ pub(super) async fn run(engine: &dyn Engine) {
     a_cursor_never_skips_and_never_doubles(journal.as_ref()).await;
     a_shard_is_followed_alone(journal.as_ref()).await;
     a_dropped_wait_loses_nothing(journal.as_ref()).await;
+    a_tenant_is_followed_alone(journal.as_ref()).await;
+    a_quiet_tenants_feed_keeps_up(journal.as_ref()).await;
     strange_cursors_are_refused(journal.as_ref());
     let cursor = everything(journal.as_ref(), None).await.1;
     journal.close().await;
@@ -128,6 +130,84 @@ async fn a_shard_is_followed_alone(journal: &dyn Journal) {
         }
     }
     assert_eq!(count, all.len());
+}
+
+/// How many events each of the tenants gets while it is followed.
+const OF_EACH: [u64; 4] = [1, 40, 200, 200];
+
+async fn a_tenant_is_followed_alone(journal: &dyn Journal) {
+    promise!("the feed of a tenant answers all of its events while others append, and nothing of theirs");
+    let tenants: Vec<Address> = (0..OF_EACH.len()).map(|n| address(&format!("tenant-{n}/suite/of/one"))).collect();
+    let appending = join_all(tenants.iter().zip(OF_EACH).map(|(own, count)| async move {
+        for after in 0..count {
+            append(journal, own, after, 1).await;
+        }
+    }));
+    let following = join_all(tenants.iter().zip(OF_EACH).map(|(own, count)| follow_one(journal, own.tenant(), count)));
+    join(appending, following).await;
+    for (own, count) in tenants.iter().zip(OF_EACH) {
+        follow_one(journal, own.tenant(), count).await;
+    }
+}
+
+/// Follows a tenant until it has seen so many events; some waits are dropped, some feeds resumed.
+async fn follow_one(journal: &dyn Journal, tenant: &TenantId, count: u64) {
+    let of = |from: Option<Cursor>| {
+        let mut feed = follow(journal, None, from);
+        feed.of(tenant);
+        feed
+    };
+    let (mut seen, mut feed) = (Vec::new(), of(None));
+    for answer in 0.. {
+        if seen.len() as u64 >= count {
+            break;
+        }
+        if answer % 3 == 0 {
+            let _perhaps_half_made = poll_immediate(feed.next()).await.map(|followed| {
+                seen.extend(followed.unwrap_or_default().records);
+            });
+            continue;
+        }
+        let followed = feed.next().await.unwrap_or_default();
+        assert!(!followed.records.is_empty(), "a wait ended for nothing");
+        seen.extend(followed.records);
+        if answer % 7 == 0 {
+            feed = of(Some(followed.cursor));
+        }
+    }
+    assert!(seen.iter().all(|record| record.address.tenant() == tenant), "an event of another tenant");
+    assert_eq!(seen.len() as u64, count);
+    check(&seen, &HashMap::new());
+}
+
+async fn a_quiet_tenants_feed_keeps_up(journal: &dyn Journal) {
+    promise!("the feed of a tenant that is quiet stands where the journal does");
+    let (quiet, loud) = (address("quiet/suite/of/one"), address("loud/suite/of/one"));
+    let mut feed = follow(journal, None, None);
+    feed.of(quiet.tenant());
+    for after in 0..50 {
+        append(journal, &loud, after, 1).await;
+        let followed = poll(&mut feed).await;
+        assert!(followed.records.is_empty());
+        assert_eq!(followed.position, journal.durable());
+        if after % 10 == 9 {
+            append(journal, &quiet, after / 10, 1).await;
+            assert_eq!(versions(poll(&mut feed).await), [after / 10 + 1]);
+            let (rest, _) = everything(journal, Some(poll(&mut feed).await.cursor)).await;
+            assert!(rest.is_empty(), "its cursor stands before what it has passed");
+        }
+    }
+    // More than one answer lies between two of its events.
+    let mut after = 50;
+    append(journal, &quiet, 5, 1).await;
+    for _ in 0..150 {
+        append(journal, &loud, after, 50).await;
+        after += 50;
+    }
+    append(journal, &quiet, 6, 1).await;
+    let mut seen = versions(poll(&mut feed).await);
+    seen.extend(versions(poll(&mut feed).await));
+    assert_eq!(seen, [6, 7]);
 }
 
 async fn a_dropped_wait_loses_nothing(journal: &dyn Journal) {

@@ -22,7 +22,7 @@ const BODY_1: usize = 34;
 const SEAL: usize = 8;
 
 /// What a cursor says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Stand {
     /// Where the next frame lies, unless the next segment begins with it.
     pub(super) place: Place,

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use mesh_kernel::{
     BoxFuture,
-    envelope::{Address, Shard},
+    envelope::{Address, Shard, TenantId},
     ports::{Cursor, Feed, Followed, JournalError, Recorded},
 };
 
@@ -32,7 +32,10 @@ pub(super) struct LogFeed {
     shared: Arc<Shared>,
     bell: Arc<Bell>,
     shard: Option<Shard>,
+    tenant: Option<TenantId>,
     stand: Stand,
+    /// It had seen all there was, after it last asked its bell.
+    caught_up: bool,
 }
 
 impl LogFeed {
@@ -44,14 +47,16 @@ impl LogFeed {
                 .ok_or(JournalError::BadCursor)?,
         };
         let stand = scan::nothing_missed(&shared, stand)?;
-        Ok(Self { bell: shared.bells.hang(), shared, shard, stand })
+        Ok(Self { bell: shared.bells.hang(), shared, shard, tenant: None, stand, caught_up: false })
     }
 
     /// What there is from here on, perhaps nothing; moves on only when it can be answered.
     async fn fetch(&mut self) -> Result<Vec<Recorded>, JournalError> {
+        self.pass_over();
         loop {
             let end = self.shared.end();
             if self.stand.next_batch >= end.next_batch {
+                self.caught_up = true;
                 self.stand.position = self.stand.position.max(end.last);
                 return Ok(Vec::new());
             }
@@ -69,6 +74,22 @@ impl LogFeed {
         }
     }
 
+    /// Moves on to the first batch that holds something of its tenant, without a look at those before it.
+    ///
+    /// INVARIANT: a batch at or behind the stand, when it had caught up, is told of after the bell was last
+    /// asked; so either the bell names the first that is wanted, or none of those it knows of is.
+    fn pass_over(&mut self) {
+        if !self.caught_up || self.tenant.is_none() {
+            return;
+        }
+        let (stand, is_wanted) = self.shared.bells.ask(&self.bell);
+        self.caught_up = !is_wanted;
+        if stand.next_batch > self.stand.next_batch {
+            let position = self.stand.position.max(stand.position);
+            self.stand = Stand { position, freed: self.stand.freed, ..stand };
+        }
+    }
+
     /// The next batches, when the first of them is still in memory.
     fn kept_in_memory(&self, end: End) -> Option<(Vec<Recorded>, Stand)> {
         let batches = self.kept(end);
@@ -76,8 +97,7 @@ impl LogFeed {
         let mut records = Vec::with_capacity(batches.iter().map(|kept| kept.events.len()).sum());
         for kept in &batches {
             records.extend(kept.events.iter().filter(|record| self.wants(&record.address)).cloned());
-            let place = Place { offset: kept.place.offset + kept.len as u64, ..kept.place };
-            stand = Stand { place, next_batch: kept.batch + 1, position: kept.last.unwrap_or(stand.position), ..stand };
+            stand = Stand { freed: stand.freed, ..kept.behind(stand.position) };
         }
         (!batches.is_empty()).then_some((records, stand))
     }
@@ -140,7 +160,9 @@ impl LogFeed {
     }
 
     fn wants(&self, address: &Address) -> bool {
-        self.shard.is_none_or(|shard| shard == address.shard()) && !self.is_erased(address)
+        self.tenant.as_ref().is_none_or(|tenant| tenant == address.tenant())
+            && self.shard.is_none_or(|shard| shard == address.shard())
+            && !self.is_erased(address)
     }
 
     /// What an erased tenant left is nobody's any more, although its bytes may still be there.
@@ -163,6 +185,11 @@ impl Feed for LogFeed {
         self.bell.only(types);
     }
 
+    fn of(&mut self, tenant: &TenantId) {
+        self.shared.bells.hang_for(tenant, &self.bell);
+        self.tenant = Some(tenant.clone());
+    }
+
     fn next(&mut self) -> BoxFuture<'_, Result<Followed, JournalError>> {
         Box::pin(async move {
             loop {
@@ -173,7 +200,7 @@ impl Feed for LogFeed {
                 if *self.shared.state.lock() == WriterState::Closed {
                     return Err(JournalError::Closed);
                 }
-                if self.bell.may_miss() {
+                if self.tenant.is_none() && self.bell.may_miss() {
                     let _looks_now_and_then = tokio::time::timeout(LOOK_EVERY, self.bell.rung()).await;
                 } else {
                     self.bell.rung().await;
@@ -192,6 +219,6 @@ impl Feed for LogFeed {
 
 impl Drop for LogFeed {
     fn drop(&mut self) {
-        self.shared.bells.take_down(&self.bell);
+        self.shared.bells.take_down(&self.bell, self.tenant.as_ref());
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use mesh_kernel::ports::{Position, Recorded};
 
-use super::log::Place;
+use super::{cursor::Stand, log::Place};
 
 /// One batch as it was recorded: what followers are told of it, shared by all of them.
 #[derive(Debug, Clone)]
@@ -16,6 +16,19 @@ pub(super) struct Kept {
     pub(super) events: Arc<[Recorded]>,
     /// Of its last record that is no hint.
     pub(super) last: Option<Position>,
+}
+
+impl Kept {
+    /// Where who came to `position` stands before it.
+    pub(super) fn before(&self, position: Position) -> Stand {
+        Stand { place: self.place, next_batch: self.batch, position, freed: 0 }
+    }
+
+    /// Where who came to `position` stands behind it.
+    pub(super) fn behind(&self, position: Position) -> Stand {
+        let place = Place { offset: self.place.offset + self.len as u64, ..self.place };
+        Stand { place, next_batch: self.batch + 1, position: self.last.unwrap_or(position), freed: 0 }
+    }
 }
 
 /// The newest batches, without a gap, bounded in bytes.

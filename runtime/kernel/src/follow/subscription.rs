@@ -25,7 +25,8 @@ impl Mesh {
     /// # Errors
     /// `InvalidArgument` for a cursor that is not this journal's.
     pub fn subscribe(&self, caller: &Caller, from: Option<Cursor>) -> Result<Subscription, Refusal> {
-        let feed = self.journal().follow(None, from.clone()).map_err(|error| unreadable(&error))?;
+        let mut feed = self.journal().follow(None, from.clone()).map_err(|error| unreadable(&error))?;
+        feed.of(caller.tenant());
         Ok(Subscription { feed, scope: caller.scope().clone(), cursor: from, position: Position::default() })
     }
 }
@@ -62,11 +63,9 @@ impl Subscription {
     pub async fn poll(&mut self) -> Result<Vec<Seen>, Refusal> {
         loop {
             let followed = self.feed.poll().await.map_err(|error| unreadable(&error))?;
-            if followed.records.is_empty() {
-                return Ok(Vec::new());
-            }
+            let is_all = followed.records.is_empty();
             let seen = self.take(followed)?;
-            if !seen.is_empty() {
+            if is_all || !seen.is_empty() {
                 return Ok(seen);
             }
         }

@@ -18,7 +18,7 @@ pub struct Caller {
     scope: TenantScope,
     principal: Principal,
     traceparent: Option<String>,
-    /// From outside: counted against the tenant's quota.
+    /// From outside, and not counted against the tenant's quota yet.
     pub(super) external: bool,
 }
 

@@ -40,6 +40,20 @@ impl Mesh {
         Ok(())
     }
 
+    /// One request of a caller's quota for all that answering it asks of the mesh: what comes back is not
+    /// counted again. (A request that is counted at each of its questions is taken and then refused halfway.)
+    ///
+    /// # Errors
+    /// `ResourceExhausted` over the quota.
+    pub fn charge(&self, caller: &Caller) -> Result<Caller, Refusal> {
+        if caller.external {
+            self.0.quotas.take(caller.tenant())?;
+        }
+        let mut charged = caller.clone();
+        charged.external = false;
+        Ok(charged)
+    }
+
     /// Step 2 for what reads no single entity: lists, and what only checks its input.
     ///
     /// # Errors

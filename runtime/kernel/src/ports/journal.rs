@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use crate::{
     BoxFuture,
-    envelope::{Address, Envelope, IdempotencyKey, Shard, TenantScope, Timestamp, WireError, decode, encode},
+    envelope::{Address, Envelope, IdempotencyKey, Shard, TenantId, TenantScope, Timestamp, WireError, decode, encode},
 };
 
 /// Where a record lies. Ordered within a shard only; opaque outside the engine.
@@ -226,6 +226,10 @@ pub trait Feed: Send {
     /// From now on only events of these types are awaited. A hint, given once and before the first
     /// answer: others are still among the records, but may come late.
     fn only(&mut self, _types: &'static [&'static str]) {}
+
+    /// From now on only events of this tenant are answered, and what holds none of them costs nothing. Given
+    /// once and before the first answer.
+    fn of(&mut self, tenant: &TenantId);
 
     /// The next records: at least one, waiting for them when there is none.
     ///

@@ -36,7 +36,12 @@ impl Default for Quota {
 struct Bucket {
     tokens: f64,
     filled: Duration,
+    /// How many were told to come back at a time that has not come.
+    told: f64,
 }
+
+/// So far apart at most lie the times at which callers are told to come back: not all of them do.
+const SPREAD: Duration = Duration::from_secs(1);
 
 /// How long a caller that has too many streams waits before it tries again.
 const STREAM_RETRY: Duration = Duration::from_secs(1);
@@ -71,7 +76,8 @@ impl Quotas {
     /// Takes one request from a tenant's bucket.
     ///
     /// # Errors
-    /// `ResourceExhausted` with the time after which there is room again.
+    /// `ResourceExhausted` with the time after which there is room again, for this caller: those who are
+    /// refused meanwhile are told later times, so that they do not all come back for the same place.
     pub fn take(&self, tenant: &TenantId) -> Result<(), Refusal> {
         let now = self.clock.monotonic();
         if let Some(bucket) = self.buckets.get(tenant) {
@@ -80,7 +86,7 @@ impl Quotas {
         let bucket = self
             .buckets
             .entry(tenant.clone())
-            .or_insert_with(|| Mutex::new(Bucket { tokens: self.quota.burst, filled: now }));
+            .or_insert_with(|| Mutex::new(Bucket { tokens: self.quota.burst, filled: now, told: 0.0 }));
         self.draw(&mut bucket.lock(), now)
     }
 
@@ -101,13 +107,16 @@ impl Quotas {
 
     fn draw(&self, bucket: &mut Bucket, now: Duration) -> Result<(), Refusal> {
         let elapsed = now.saturating_sub(bucket.filled).as_secs_f64();
-        bucket.tokens = (bucket.tokens + elapsed * self.quota.per_second).min(self.quota.burst);
+        let back = elapsed * self.quota.per_second;
+        bucket.tokens = (bucket.tokens + back).min(self.quota.burst);
+        bucket.told = (bucket.told - back).max(0.0);
         bucket.filled = now;
         if bucket.tokens >= 1.0 {
             bucket.tokens -= 1.0;
             return Ok(());
         }
-        let wait = (1.0 - bucket.tokens) / self.quota.per_second.max(0.001);
+        let wait = (1.0 - bucket.tokens + bucket.told) / self.quota.per_second.max(0.001);
+        bucket.told = (bucket.told + 1.0).min(self.quota.per_second * SPREAD.as_secs_f64());
         Err(Refusal::new(
             "TEN-0001",
             ErrorKind::ResourceExhausted,
@@ -151,6 +160,22 @@ mod tests {
         assert!(quotas.take(&b).is_ok(), "a flood of one tenant shut another out");
         hand.0.store(100, Ordering::Relaxed);
         assert!(quotas.take(&a).is_ok());
+    }
+
+    #[test]
+    fn those_who_are_refused_are_told_different_times_and_each_finds_room_at_its_own() {
+        let hand = Arc::new(Hand::default());
+        let quotas = Quotas::new(Quota { burst: 1.0, per_second: 10.0, ..Quota::default() }, hand.clone());
+        let a = TenantId::parse("a").unwrap();
+        assert!(quotas.take(&a).is_ok());
+        let told: Vec<_> = (0..20).map(|_| quotas.take(&a).unwrap_err().retry).collect();
+        let expected: Vec<_> = (1..=20_u64).map(|n| Retry::After(Duration::from_millis(100 * n.min(11)))).collect();
+        assert_eq!(told, expected, "one place apart, up to a second");
+        for n in 1..=5 {
+            hand.0.store(100 * n, Ordering::Relaxed);
+            assert!(quotas.take(&a).is_ok(), "whoever came back at the time that it was told was refused again");
+        }
+        assert_eq!(quotas.take(&a).unwrap_err().retry, Retry::After(Duration::from_millis(600)));
     }
 
     #[test]

@@ -80,11 +80,11 @@ impl Follow {
         }
     }
 
-    /// The next batch; empty after a while of silence.
+    /// The next batch; after a while of silence it may be empty, but says how far the journal has come.
     async fn wait(&mut self) -> Result<Vec<Seen>, Refusal> {
         tokio::select! {
             batch = self.subscription.next() => batch,
-            () = tokio::time::sleep(SILENT_MAX) => Ok(Vec::new()),
+            () = tokio::time::sleep(SILENT_MAX) => self.subscription.poll().await,
             () = self.stopping.cancelled() => Err(stopping()),
         }
     }

@@ -26,7 +26,7 @@ pub(super) mod walk;
 use mesh_kernel::ports::Position;
 
 /// Where bytes lie: a segment and an offset in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) segment: u64,
     pub(super) offset: u64,

@@ -65,13 +65,13 @@ impl Writer {
         self.advance();
         self.unmarked = true;
         let last = self.publish_index();
-        let (events, len) = (kept.events.clone(), kept.len as u64);
-        self.keep(Kept { last: Some(last), ..kept });
+        let kept = Kept { last: Some(last), ..kept };
+        self.keep(kept.clone());
         self.shared.end.send_modify(|end| {
             end.next_batch = self.next_batch;
             end.last = end.last.max(last);
         });
-        self.shared.bells.ring(&events, len);
+        self.shared.bells.ring(&kept);
     }
 
     /// Moves the index to what the buffer says, and answers the newest position in it.

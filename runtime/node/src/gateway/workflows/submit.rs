@@ -47,6 +47,7 @@ pub(super) async fn submit(
         "definition": request.definition, "version": request.version, "input": input,
         "project": request.project_id, "labels": request.labels,
     });
+    let caller = &state.mesh.charge(caller)?;
     let published = definition(state, caller, &request).await?;
     let (kept, bodies) = set_aside(&input)?;
     // The entity checks what it is given; what stands elsewhere can only be looked into here.

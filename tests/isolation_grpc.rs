@@ -248,6 +248,18 @@ fn denied(answer: &Answer) -> bool {
     matches!(answer, Err(status) if status.code() == Code::PermissionDenied)
 }
 
+fn refused(answer: &Answer) -> bool {
+    matches!(answer, Err(status) if status.code() == Code::InvalidArgument)
+}
+
+fn echo(text: serde_json::Value) -> v1::InvokeSkillRequest {
+    v1::InvokeSkillRequest {
+        name: "text.echo".to_owned(),
+        input: Some(object(&serde_json::json!({ "text": text }))),
+        ..Default::default()
+    }
+}
+
 /// It answers, and everything that it says is B's own.
 fn own_alone(answer: &Answer) -> bool {
     answer.is_ok()
@@ -417,6 +429,15 @@ fn other_cases(alpha: &Alpha) -> Vec<Case> {
             denied,
         ),
         case("/mesh.v1.TenantService/ListTenants", v1::ListTenantsRequest::default(), own_alone),
+        case("/mesh.v1.SkillService/ListSkills", v1::ListSkillsRequest::default(), own_alone),
+        case("/mesh.v1.SkillService/GetSkill", v1::GetSkillRequest { name: "text.echo".to_owned() }, own_alone),
+        // A's bodies are none of B's.
+        case("/mesh.v1.SkillService/InvokeSkill", echo(serde_json::json!("b")), own_alone),
+        case(
+            "/mesh.v1.SkillService/InvokeSkill",
+            echo(serde_json::json!({ "$ref": alpha.content, "bytes": 110_002 })),
+            refused,
+        ),
         case("/mesh.v1.TenantService/GetTenant", v1::GetTenantRequest { tenant_id: tenant_id() }, not_found),
         case(
             "/mesh.v1.TenantService/DisableTenant",

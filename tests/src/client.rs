@@ -34,6 +34,8 @@ pub struct Client {
     pub approvals: v1::approval_service_client::ApprovalServiceClient<Service>,
     /// Blueprints.
     pub blueprints: v1::blueprint_service_client::BlueprintServiceClient<Service>,
+    /// Skills.
+    pub skills: v1::skill_service_client::SkillServiceClient<Service>,
     /// Tenants and keys.
     pub tenants: v1::tenant_service_client::TenantServiceClient<Service>,
     /// Tail and tree.
@@ -55,6 +57,7 @@ impl Client {
             workflows: v1::workflow_service_client::WorkflowServiceClient::new(service()),
             approvals: v1::approval_service_client::ApprovalServiceClient::new(service()),
             blueprints: v1::blueprint_service_client::BlueprintServiceClient::new(service()),
+            skills: v1::skill_service_client::SkillServiceClient::new(service()),
             tenants: v1::tenant_service_client::TenantServiceClient::new(service()),
             telemetry: v1::telemetry_service_client::TelemetryServiceClient::new(service()),
             dead_letters: v1::dead_letter_service_client::DeadLetterServiceClient::new(service()),

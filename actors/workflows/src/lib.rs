@@ -6,6 +6,7 @@
 //! | [`catalogue`] | published definitions, as entities that hold their versions |
 //! | [`limit`] | concurrency limits, as entities that grant slots |
 //! | [`submission`] | what is asked of a new run |
+//! | [`invocation`] | a skill called by itself, as a workflow of one step |
 //! | [`definition`] | definitions read and checked, mistakes told with their places |
 //! | [`plan`] | a definition compiled to indices and expressions, and everything that can be wrong with one |
 //! | [`expression`] | CEL in `${ … }`: compiled, analysed, evaluated |
@@ -18,6 +19,7 @@ pub mod catalogue;
 pub mod definition;
 pub mod expression;
 pub mod form;
+pub mod invocation;
 pub mod limit;
 pub mod plan;
 pub mod run;

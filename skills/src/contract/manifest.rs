@@ -33,6 +33,18 @@ pub enum Permission {
     Network,
 }
 
+impl Permission {
+    /// The permission as manifests spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Processes => "processes",
+            Self::Loopback => "loopback",
+            Self::Network => "network",
+        }
+    }
+}
+
 /// A call that shows what the skill does. Those that need nothing around them run as tests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -57,13 +69,34 @@ pub enum Gives {
     Failure(FailureClass),
 }
 
+impl Gives {
+    /// Whether this came of it: an output that has at least what is said, or a failure of the class.
+    pub fn fits(&self, came: Result<&Value, FailureClass>) -> bool {
+        match (self, came) {
+            (Self::Output(part), Ok(whole)) => holds(whole, part),
+            (Self::Failure(class), Err(came)) => *class == came,
+            _ => false,
+        }
+    }
+}
+
+/// Whether `whole` has at least what `part` has.
+fn holds(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => {
+            part.iter().all(|(key, value)| whole.get(key).is_some_and(|found| holds(found, value)))
+        }
+        _ => whole == part,
+    }
+}
+
 /// What a skill says of itself: name, schemas, what it needs and how it may fail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     /// `area.verb`, unique in the node: `repository.commit`.
     pub name: String,
-    /// Raised when the meaning of input or output changes.
+    /// Semantic version: raised when the meaning of input or output changes.
     pub version: String,
     /// What it does, in a sentence.
     pub description: String,
@@ -91,7 +124,7 @@ impl Manifest {
     pub fn new(name: &str, description: &str) -> Self {
         Self {
             name: name.to_owned(),
-            version: "1".to_owned(),
+            version: "1.0.0".to_owned(),
             description: description.to_owned(),
             input: Value::Bool(true),
             output: Value::Bool(true),
@@ -137,6 +170,11 @@ impl Manifest {
     pub fn at_once(mut self) -> Self {
         self.is_instant = true;
         self
+    }
+
+    /// What it is about: the first part of its name.
+    pub fn category(&self) -> &str {
+        self.name.split('.').next().unwrap_or_default()
     }
 
     /// Whether its outcome may be computed from its input alone, by whoever asks for it.

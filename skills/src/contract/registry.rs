@@ -19,6 +19,14 @@ pub enum RegistryError {
     /// A name that a definition could not write.
     #[error("`{0}` is no skill name: `area.verb` of lower-case letters, digits, `-` and `.` is expected")]
     Name(String),
+    /// A version that no range can be compared with.
+    #[error("`{skill}` has the version `{version}`, which is no semantic version: write it as in `1.0.0`")]
+    Version {
+        /// The skill.
+        skill: String,
+        /// What it says.
+        version: String,
+    },
     /// A schema that is none.
     #[error("the {part} schema of `{skill}` is no JSON Schema: {reason}")]
     Schema {
@@ -43,6 +51,9 @@ impl Registered {
         let manifest = skill.manifest();
         if !is_name(&manifest.name) {
             return Err(RegistryError::Name(manifest.name.clone()));
+        }
+        if semver::Version::parse(&manifest.version).is_err() {
+            return Err(RegistryError::Version { skill: manifest.name.clone(), version: manifest.version.clone() });
         }
         let compile = |part, schema| {
             jsonschema::validator_for(schema).map_err(|error| RegistryError::Schema {
@@ -170,7 +181,7 @@ impl Registry {
     pub fn require(&self, name: &str) -> Result<&Registered, Failure> {
         self.get(name).ok_or_else(|| {
             let hint = crate::yaml::suggest(name, self.names()).map_or_else(
-                || "`mesh definitions validate` lists the known ones".to_owned(),
+                || "`mesh skills list` shows the known ones".to_owned(),
                 |near| format!("did you mean `{near}`?"),
             );
             Failure::validation("skill.unknown", format!("there is no skill `{name}` in this node: {hint}"))
@@ -230,6 +241,10 @@ mod tests {
         assert!(twice.to_string().contains("`a.b`"), "{twice}");
         let bad = Registry::new([fake("a.b", json!({"type": "strnig"}))]).unwrap_err();
         assert!(matches!(bad, RegistryError::Schema { part: "input", .. }), "{bad}");
+        for version in ["", "1", "1.0", "v1.0.0"] {
+            let versioned = Manifest { version: version.to_owned(), ..Manifest::new("a.b", "x") };
+            assert!(Registry::new([Arc::new(Fake(versioned)) as Arc<dyn Skill>]).is_err(), "`{version}` was taken");
+        }
         for name in ["", "a", "A.b", "a..b", "a.b c", ".b"] {
             assert!(Registry::new([fake(name, json!(true))]).is_err(), "`{name}` was taken");
         }

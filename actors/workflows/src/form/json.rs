@@ -4,7 +4,7 @@ use mesh_proto::v1::WorkflowDefinition;
 use mesh_skills::yaml::{Key, Kind as NodeKind, Mistake, Node, Span};
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, SerializeOptions};
-use prost_types::{Struct, value::Kind};
+use prost_types::{ListValue, Struct, value::Kind};
 use serde_json::{Map, Number, Value};
 
 use super::{descriptor, read};
@@ -46,6 +46,30 @@ fn node(value: &Value) -> Node {
         }
     };
     Node { span, kind }
+}
+
+/// A JSON value as protobuf's.
+///
+/// **Units**: protobuf knows one sort of number, the double; whole numbers beyond 2^53 lose digits.
+pub fn to_value(value: &Value) -> prost_types::Value {
+    let kind = match value {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(bool) => Kind::BoolValue(*bool),
+        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
+        Value::String(text) => Kind::StringValue(text.clone()),
+        Value::Array(items) => Kind::ListValue(ListValue { values: items.iter().map(to_value).collect() }),
+        Value::Object(fields) => Kind::StructValue(to_fields(fields)),
+    };
+    prost_types::Value { kind: Some(kind) }
+}
+
+/// A JSON object as protobuf's; `None` for anything else.
+pub fn to_struct(value: &Value) -> Option<Struct> {
+    value.as_object().map(to_fields)
+}
+
+fn to_fields(fields: &Map<String, Value>) -> Struct {
+    Struct { fields: fields.iter().map(|(name, value)| (name.clone(), to_value(value))).collect() }
 }
 
 /// A protobuf `Struct` as JSON. Numbers that are whole become whole numbers.

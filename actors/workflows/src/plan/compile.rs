@@ -9,10 +9,10 @@ use mesh_proto::v1::{Concurrency, WorkflowDefinition};
 use mesh_skills::yaml::suggest;
 use serde_json::Value;
 
-use super::{ConcurrencyPlan, Fault, Plan, STEPS_MAX, StepIndex, graph::Graph, step};
+use super::{ConcurrencyPlan, Fault, Plan, STEPS_MAX, StepIndex, duration::duration, graph::Graph, step};
 use crate::{
     expression::{Reads, Template},
-    form::{of_proto, struct_to_json},
+    form::struct_to_json,
 };
 
 /// Compiles a definition.
@@ -40,6 +40,7 @@ pub fn compile(definition: &WorkflowDefinition) -> Result<Plan, Vec<Fault>> {
     let outputs = outputs(definition, &index, &mut faults);
     let concurrency = concurrency(definition.concurrency.as_ref(), &mut faults);
     let input_schema = schema(definition.input_schema.as_ref(), "/inputSchema", &mut faults);
+    let timeout = duration(definition.timeout.as_ref(), "/timeout", &mut faults);
     let output_schema = schema(definition.output_schema.as_ref(), "/outputSchema", &mut faults);
     if !faults.is_empty() || steps.len() != definition.steps.len() {
         return Err(faults);
@@ -55,7 +56,7 @@ pub fn compile(definition: &WorkflowDefinition) -> Result<Plan, Vec<Fault>> {
         input_schema,
         output_schema,
         concurrency,
-        timeout: of_proto(definition.timeout.as_ref()),
+        timeout,
     })
 }
 

@@ -8,6 +8,7 @@
 
 mod cache;
 mod compile;
+mod duration;
 mod graph;
 mod known;
 mod retry;

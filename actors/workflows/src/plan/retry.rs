@@ -6,8 +6,7 @@ use mesh_proto::v1::{Retry, RetryRule};
 use mesh_skills::contract::FailureClass;
 use sha2::{Digest as _, Sha256};
 
-use super::Fault;
-use crate::form::of_proto;
+use super::{Fault, duration::duration};
 
 /// Most attempts that can be asked for.
 const ATTEMPTS_MAX: u32 = 100;
@@ -101,12 +100,12 @@ fn overlay(backoff: &mut Backoff, rule: &RetryRule, at: &str, faults: &mut Vec<F
     } else if rule.max_attempts > 0 {
         backoff.attempts = rule.max_attempts;
     }
-    let initial = of_proto(rule.initial_backoff.as_ref());
+    let initial = duration(rule.initial_backoff.as_ref(), &format!("{at}/initialBackoff"), faults);
     if let Some(initial) = initial {
         backoff.initial = initial;
         backoff.max = backoff.max.max(initial);
     }
-    if let Some(max) = of_proto(rule.max_backoff.as_ref()) {
+    if let Some(max) = duration(rule.max_backoff.as_ref(), &format!("{at}/maxBackoff"), faults) {
         if initial.is_some_and(|initial| initial > max) {
             faults.push(
                 Fault::new(format!("{at}/maxBackoff"), "the longest wait is shorter than the first one")

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     Act, ApprovalPlan, Body, CompensatePlan, Fault, ForEachPlan, PlanStep, RetryPlan, StepIndex, WorkflowPlan,
     compile::{forbid_item, template},
+    duration::duration,
 };
 use crate::{
     expression::{Expression, Reads, Template},
@@ -41,6 +42,11 @@ impl<'f> Context<'f> {
     fn fault(&mut self, field: &str, message: impl Into<String>, help: &str) {
         let fault = Fault::new(self.pointer(field), message).help(help);
         self.faults.push(fault);
+    }
+
+    fn duration(&mut self, given: Option<&prost_types::Duration>, field: &str) -> Option<Duration> {
+        let at = self.pointer(field);
+        duration(given, &at, self.faults)
     }
 
     /// Compiles a value of this step; `item` says whether items are known there.
@@ -90,6 +96,7 @@ pub(super) fn compile(step: &Step, needs: Vec<StepIndex>, context: &mut Context<
         (retry, _) => RetryPlan::compile(retry.as_ref(), &pointer, context.faults),
     };
     let compensate = step.compensate.as_ref().and_then(|undo| compensate(undo, context));
+    let timeout = context.duration(step.timeout.as_ref(), "/timeout");
     let title = if step.title.is_empty() { &step.id } else { &step.title };
     Some(PlanStep {
         id: Arc::from(step.id.as_str()),
@@ -100,7 +107,7 @@ pub(super) fn compile(step: &Step, needs: Vec<StepIndex>, context: &mut Context<
         act: act?,
         with: with?,
         retry,
-        timeout: of_proto(step.timeout.as_ref()),
+        timeout,
         compensate,
     })
 }
@@ -197,8 +204,8 @@ fn compile_approval(approval: &ApprovalStep, context: &mut Context<'_>) -> Optio
             );
         }
     }
-    let deadline = of_proto(approval.deadline.as_ref()).unwrap_or(APPROVAL_DEADLINE);
-    let escalate_after = of_proto(approval.escalate_after.as_ref());
+    let deadline = context.duration(approval.deadline.as_ref(), "/approval/deadline").unwrap_or(APPROVAL_DEADLINE);
+    let escalate_after = context.duration(approval.escalate_after.as_ref(), "/approval/escalateAfter");
     if escalate_after.is_some_and(|after| after >= deadline) {
         context.fault(
             "/approval/escalateAfter",

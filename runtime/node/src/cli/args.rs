@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     approvals, backup, blueprints, completions, dead_letters, definitions, doctor, keys, logs, open, output::Format,
-    run, runs, settings, tail, tenants, tree, up,
+    run, runs, settings, skills, tail, tenants, tree, up,
 };
 
 /// Agent Mesh: one binary that turns a blueprint into a running multi-tenant product.
@@ -98,6 +98,11 @@ pub(crate) enum Command {
     Definitions {
         #[command(subcommand)]
         command: definitions::Definitions,
+    },
+    /// Look at skills, call one by itself, run their examples
+    Skills {
+        #[command(subcommand)]
+        command: skills::Skills,
     },
     /// Check and apply blueprints
     Blueprints {

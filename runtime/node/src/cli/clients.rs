@@ -2,8 +2,9 @@
 
 use mesh_proto::v1::{
     approval_service_client::ApprovalServiceClient, blueprint_service_client::BlueprintServiceClient,
-    dead_letter_service_client::DeadLetterServiceClient, telemetry_service_client::TelemetryServiceClient,
-    tenant_service_client::TenantServiceClient, workflow_service_client::WorkflowServiceClient,
+    dead_letter_service_client::DeadLetterServiceClient, skill_service_client::SkillServiceClient,
+    telemetry_service_client::TelemetryServiceClient, tenant_service_client::TenantServiceClient,
+    workflow_service_client::WorkflowServiceClient,
 };
 
 use super::connect::{ANSWER_BYTES_MAX, Link};
@@ -20,6 +21,12 @@ pub(crate) fn approvals(link: Link) -> ApprovalServiceClient<Link> {
 
 pub(crate) fn blueprints(link: Link) -> BlueprintServiceClient<Link> {
     BlueprintServiceClient::new(link)
+        .max_decoding_message_size(ANSWER_BYTES_MAX)
+        .max_encoding_message_size(ANSWER_BYTES_MAX)
+}
+
+pub(crate) fn skills(link: Link) -> SkillServiceClient<Link> {
+    SkillServiceClient::new(link)
         .max_decoding_message_size(ANSWER_BYTES_MAX)
         .max_encoding_message_size(ANSWER_BYTES_MAX)
 }

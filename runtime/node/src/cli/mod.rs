@@ -24,6 +24,7 @@ mod run;
 mod runs;
 mod settings;
 mod signals;
+mod skills;
 mod stream;
 mod tail;
 mod tenants;
@@ -86,6 +87,7 @@ async fn dispatch(command: Command, context: Context) -> Result<(), Failure> {
         Command::Runs { command } => runs::dispatch(command, context).await,
         Command::Approvals { command } => approvals::dispatch(command, context).await,
         Command::Definitions { command } => definitions::dispatch(command, context).await,
+        Command::Skills { command } => skills::dispatch(command, context).await,
         Command::Blueprints { command } => blueprints::dispatch(command, context).await,
         Command::Tenants { command } => tenants::dispatch(command, context).await,
         Command::Keys { command } => keys::dispatch(command, context).await,

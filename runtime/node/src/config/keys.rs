@@ -148,11 +148,11 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "tenants.commands_per_second",
-        "2000",
+        "1000",
         count(1, 10_000_000),
         "Commands that one tenant may send in a second, in the long run; then they are refused with a delay.",
     ),
-    key("tenants.commands_burst", "4000", count(1, 10_000_000), "Commands that one tenant may send at once."),
+    key("tenants.commands_burst", "2000", count(1, 10_000_000), "Commands that one tenant may send at once."),
     key(
         "tenants.streams_max",
         "256",

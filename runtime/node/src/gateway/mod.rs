@@ -20,6 +20,7 @@ pub mod lists;
 mod mount;
 mod open;
 mod page;
+mod skills;
 mod status;
 mod telemetry;
 mod tenants;

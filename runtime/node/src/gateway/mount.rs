@@ -4,8 +4,9 @@ use mesh_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
         approval_service_server::ApprovalServiceServer, blueprint_service_server::BlueprintServiceServer,
-        dead_letter_service_server::DeadLetterServiceServer, telemetry_service_server::TelemetryServiceServer,
-        tenant_service_server::TenantServiceServer, workflow_service_server::WorkflowServiceServer,
+        dead_letter_service_server::DeadLetterServiceServer, skill_service_server::SkillServiceServer,
+        telemetry_service_server::TelemetryServiceServer, tenant_service_server::TenantServiceServer,
+        workflow_service_server::WorkflowServiceServer,
     },
 };
 use prost::Message;
@@ -16,7 +17,7 @@ use tonic_reflection::server::Builder;
 
 use super::{
     GatewayState, approvals::Approvals, auth::Authenticate, blueprints::Blueprints, dead_letters::Letters,
-    telemetry::Telemetry, tenants::Tenants, unreadable, workflows::Workflows,
+    skills::Skills, telemetry::Telemetry, tenants::Tenants, unreadable, workflows::Workflows,
 };
 
 /// Bytes of one request or answer: a run may be given 8 MB, which protobuf makes somewhat more of.
@@ -54,6 +55,7 @@ pub async fn routes(state: GatewayState) -> Result<(Routes, HealthReporter), Mou
         WorkflowServiceServer(Workflows),
         ApprovalServiceServer(Approvals),
         BlueprintServiceServer(Blueprints),
+        SkillServiceServer(Skills),
         TenantServiceServer(Tenants),
         TelemetryServiceServer(Telemetry),
         DeadLetterServiceServer(Letters),

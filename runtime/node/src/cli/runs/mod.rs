@@ -10,8 +10,8 @@ mod watch;
 
 use clap::Subcommand;
 
-pub(crate) use submit::name_and_version;
-pub(crate) use watch::{ended, until_end};
+pub(crate) use submit::{InputArgs, labels, name_and_version};
+pub(crate) use watch::{end_of, ended, until_end};
 
 use super::{Failure, context::Context};
 

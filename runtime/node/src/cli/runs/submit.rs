@@ -13,18 +13,25 @@ use crate::cli::{
     context::{Context, fresh_request_id, read_text},
 };
 
-/// What `mesh runs submit` takes.
+/// What a run is given.
 #[derive(Debug, Args)]
-pub(crate) struct Submit {
-    /// The published definition, as NAME or NAME@VERSION
-    #[arg(value_name = "DEFINITION")]
-    definition: String,
+pub(crate) struct InputArgs {
     /// One part of the input; VALUE is JSON, or else a text; or a whole JSON object; may be given several times
     #[arg(long = "input", short = 'i', value_name = "KEY=VALUE", conflicts_with = "input_file")]
     input: Vec<String>,
     /// The input as a JSON or YAML file; - is standard input
     #[arg(long, value_name = "FILE")]
     input_file: Option<PathBuf>,
+}
+
+/// What `mesh runs submit` takes.
+#[derive(Debug, Args)]
+pub(crate) struct Submit {
+    /// The published definition, as NAME or NAME@VERSION
+    #[arg(value_name = "DEFINITION")]
+    definition: String,
+    #[command(flatten)]
+    input: InputArgs,
     /// Makes the request repeatable: the same id again answers with the same run
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
@@ -47,7 +54,7 @@ pub(super) async fn submit(args: Submit, context: Context) -> Result<(), Failure
     let request = v1::SubmitRunRequest {
         definition,
         version,
-        input: Some(input(&args)?),
+        input: Some(args.input.read()?),
         request_id: args.request_id.unwrap_or_else(fresh_request_id),
         project_id: args.project,
         validate_only: args.validate_only,
@@ -82,24 +89,28 @@ pub(crate) fn name_and_version(text: &str) -> Result<(String, u32), Failure> {
     Ok((name.to_owned(), version))
 }
 
-fn labels(pairs: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+/// `NAME=VALUE`, each a label.
+pub(crate) fn labels(pairs: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let split = |pair: &String| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     let wrong = |pair: &String| Failure::Usage(format!("`{pair}` is no NAME=VALUE"));
     pairs.iter().map(|pair| split(pair).ok_or_else(|| wrong(pair))).collect()
 }
 
-fn input(args: &Submit) -> Result<prost_types::Struct, Failure> {
-    let value = match &args.input_file {
-        Some(path) => {
-            let text = read_text(path)?;
-            mesh_skills::yaml::parse(&text).map_err(|mistake| Failure::Usage(mistake.to_string()))?.to_json()
+impl InputArgs {
+    /// The input.
+    pub(crate) fn read(&self) -> Result<prost_types::Struct, Failure> {
+        let value = match &self.input_file {
+            Some(path) => {
+                let text = read_text(path)?;
+                mesh_skills::yaml::parse(&text).map_err(|mistake| Failure::Usage(mistake.to_string()))?.to_json()
+            }
+            None => Value::Object(pairs(&self.input)?),
+        };
+        if !value.is_object() {
+            return Err(Failure::Usage("the input of a run is an object: write keys and values".to_owned()));
         }
-        None => Value::Object(pairs(&args.input)?),
-    };
-    if !value.is_object() {
-        return Err(Failure::Usage("the input of a run is an object: write keys and values".to_owned()));
+        to_struct(&value).ok_or_else(|| Failure::Usage("the input holds a number that JSON cannot carry".to_owned()))
     }
-    to_struct(&value).ok_or_else(|| Failure::Usage("the input holds a number that JSON cannot carry".to_owned()))
 }
 
 /// `KEY=VALUE`, or a whole JSON object, as one object. A value is JSON where it is JSON, else a text.

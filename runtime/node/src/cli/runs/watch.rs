@@ -66,9 +66,19 @@ pub(super) async fn watch(args: Watch, context: Context) -> Result<(), Failure> 
 /// Follows one run until it ends; fails when the run did not succeed.
 pub(crate) async fn until_end(
     run_id: String,
-    mut client: WorkflowServiceClient<Link>,
+    client: WorkflowServiceClient<Link>,
     context: &Context,
 ) -> Result<(), Failure> {
+    let run = end_of(run_id, client, |message, event| told(message, event, false, context)).await?;
+    ended(&run)
+}
+
+/// Follows one run, handing out its events, and answers how it ended.
+pub(crate) async fn end_of(
+    run_id: String,
+    mut client: WorkflowServiceClient<Link>,
+    mut each: impl FnMut(&WatchRunsResponse, &v1::RunEvent) -> Result<(), Failure>,
+) -> Result<v1::Run, Failure> {
     let open = |cursor| {
         let request = v1::WatchRunsRequest {
             cursor,
@@ -80,13 +90,13 @@ pub(crate) async fn until_end(
     };
     follow(String::new(), open, |message: WatchRunsResponse| {
         if let Some(Item::Event(event)) = &message.item {
-            told(&message, event, false, context)?;
+            each(&message, event)?;
         }
         Ok(ControlFlow::Continue(()))
     })
     .await?;
     let answer = client.get_run(v1::GetRunRequest { run_id }).await?.into_inner();
-    ended(&answer.run.ok_or(Failure::Lacking("run"))?)
+    answer.run.ok_or(Failure::Lacking("run"))
 }
 
 async fn opened(

@@ -4,35 +4,14 @@
 //! a whole number; larger ones lose digits and belong into strings.
 
 use mesh_kernel::envelope::Refusal;
-use prost_types::{ListValue, Struct, Value as ProtoValue, value::Kind};
+pub(in crate::gateway) use mesh_workflows::form::{to_struct, to_value};
+use prost_types::{Struct, Value as ProtoValue, value::Kind};
 use serde_json::{Map, Number, Value};
 
 use crate::gateway::status::refused_field;
 
 /// The largest whole number up to which every one has a double.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
-
-/// A JSON value as protobuf.
-pub(in crate::gateway) fn to_value(value: &Value) -> ProtoValue {
-    let kind = match value {
-        Value::Null => Kind::NullValue(0),
-        Value::Bool(bool) => Kind::BoolValue(*bool),
-        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
-        Value::String(text) => Kind::StringValue(text.clone()),
-        Value::Array(items) => Kind::ListValue(ListValue { values: items.iter().map(to_value).collect() }),
-        Value::Object(fields) => Kind::StructValue(to_fields(fields)),
-    };
-    ProtoValue { kind: Some(kind) }
-}
-
-/// A JSON object as protobuf; `None` for anything else.
-pub(in crate::gateway) fn to_struct(value: &Value) -> Option<Struct> {
-    value.as_object().map(to_fields)
-}
-
-fn to_fields(fields: &Map<String, Value>) -> Struct {
-    Struct { fields: fields.iter().map(|(name, value)| (name.clone(), to_value(value))).collect() }
-}
 
 /// A protobuf value as JSON.
 ///
@@ -100,7 +79,7 @@ mod tests {
     #[test]
     fn a_number_that_json_cannot_say_is_named() {
         let nan = ProtoValue { kind: Some(Kind::NumberValue(f64::NAN)) };
-        let list = ProtoValue { kind: Some(Kind::ListValue(ListValue { values: vec![nan] })) };
+        let list = ProtoValue { kind: Some(Kind::ListValue(prost_types::ListValue { values: vec![nan] })) };
         let input = Struct { fields: [("scores".to_owned(), list)].into() };
         let refusal = from_struct(&input, "input").unwrap_err();
         assert_eq!(refusal.fields[0].field, "input.scores[0]");

@@ -66,7 +66,7 @@ pub(super) async fn store(content: &dyn ContentStore, scope: &TenantScope, bodie
 }
 
 /// Whether some part of it claims to stand for a body in the content store.
-pub(super) fn refers(value: &Value) -> bool {
+pub(in crate::gateway) fn refers(value: &Value) -> bool {
     match value {
         Value::Array(items) => items.iter().any(refers),
         Value::Object(fields) => fields.get("$ref").is_some_and(Value::is_string) || fields.values().any(refers),

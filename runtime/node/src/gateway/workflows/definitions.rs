@@ -233,7 +233,8 @@ fn known(skills: &Registry) -> Known {
     Known { skills: Some(skills) }
 }
 
-fn faulty(faults: &[Fault]) -> Refusal {
+/// Every fault of a definition in one refusal.
+pub(in crate::gateway) fn faulty(faults: &[Fault]) -> Refusal {
     let first = faults.first().map(|fault| fault.message.as_str()).unwrap_or_default();
     let message = match faults.len() {
         1 => format!("the definition has a mistake: {first}"),

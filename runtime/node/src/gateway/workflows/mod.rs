@@ -23,7 +23,11 @@ use tonic::{Request, Response, Status};
 
 use super::{GatewayState, address, auth::caller, status::status};
 
+pub(super) use content::refers;
+pub(super) use definitions::faulty;
 pub use recent::Recent;
+pub(super) use recent::Submittable;
+pub(super) use submit::{METHOD, Submission, Submitted, input, project, take};
 
 /// The service.
 pub(super) struct Workflows(pub(super) GatewayState);

@@ -14,10 +14,10 @@ const BYTES_MAX: usize = 64 * 1024;
 
 /// One version of a definition as a run takes it.
 #[derive(Debug, Clone)]
-pub(super) struct Submittable {
-    pub(super) version: u32,
-    pub(super) digest: Digest,
-    pub(super) workflow: WorkflowJson,
+pub(in crate::gateway) struct Submittable {
+    pub(in crate::gateway) version: u32,
+    pub(in crate::gateway) digest: Digest,
+    pub(in crate::gateway) workflow: WorkflowJson,
 }
 
 /// By the address, which names the tenant, and by the version that was asked for: where the definition stood,

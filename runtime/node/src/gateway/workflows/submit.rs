@@ -1,5 +1,7 @@
 //! Submitting a run: which version, under which id, with which input.
 
+use std::collections::BTreeMap;
+
 use mesh_kernel::{
     envelope::{Address, CorrelationId, ErrorKind, ProjectId, Refusal},
     path::Caller,
@@ -26,6 +28,31 @@ const RETIRED: &str = "KER-0092";
 /// What the policy is asked about the definition.
 const ACTION: &str = "ListDefinitions";
 
+/// Which method's request ids name runs: all methods that submit one share them.
+pub(in crate::gateway) const METHOD: &str = "SubmitRun";
+
+/// A run as it is asked for, whatever method it came by.
+pub(in crate::gateway) struct Submission {
+    pub(in crate::gateway) name: String,
+    pub(in crate::gateway) submittable: Submittable,
+    pub(in crate::gateway) input: Value,
+    /// What the caller sent, without what is minted for it: the same again is a repeat.
+    pub(in crate::gateway) body: Value,
+    pub(in crate::gateway) request_id: Option<String>,
+    pub(in crate::gateway) project: Option<ProjectId>,
+    pub(in crate::gateway) labels: BTreeMap<String, String>,
+    pub(in crate::gateway) validate_only: bool,
+}
+
+/// What became of a [`Submission`].
+#[derive(Default)]
+pub(in crate::gateway) struct Submitted {
+    /// The run, in summary; none when it was only validated.
+    pub(in crate::gateway) run: Option<v1::Run>,
+    pub(in crate::gateway) repeated: bool,
+    pub(in crate::gateway) position: u64,
+}
+
 /// Submits a run, or answers with the one that the same request submitted before.
 ///
 /// # Errors
@@ -36,43 +63,69 @@ pub(super) async fn submit(
     caller: &Caller,
     request: v1::SubmitRunRequest,
 ) -> Result<v1::SubmitRunResponse, Refusal> {
-    let mut terms = Terms::of("SubmitRun", &request, &request.request_id, "")?;
-    let given = keys::request_id(&request.request_id)?.map(str::to_owned);
+    let terms = Terms::of(METHOD, &request, &request.request_id, "")?;
+    let request_id = keys::request_id(&request.request_id)?.map(str::to_owned);
     let project = project(&request.project_id)?;
-    let input = match &request.input {
-        Some(input) => convert::json::from_struct(input, "input")?,
-        None => json!({}),
-    };
+    let input = input(request.input.as_ref())?;
     let body = json!({
         "definition": request.definition, "version": request.version, "input": input,
         "project": request.project_id, "labels": request.labels,
     });
     let caller = &state.mesh.charge(caller)?;
-    let published = definition(state, caller, &request).await?;
+    let submission = Submission {
+        submittable: definition(state, caller, &request).await?,
+        name: request.definition,
+        input,
+        body,
+        request_id,
+        project,
+        labels: request.labels,
+        validate_only: request.validate_only,
+    };
+    let Submitted { run, repeated, position } = take(state, caller, terms, submission).await?;
+    Ok(v1::SubmitRunResponse { run, repeated, position })
+}
+
+/// The input of a run as a request carries it; an empty object when it carries none.
+pub(in crate::gateway) fn input(given: Option<&prost_types::Struct>) -> Result<Value, Refusal> {
+    given.map_or_else(|| Ok(json!({})), |input| convert::json::from_struct(input, "input"))
+}
+
+/// Submits it.
+///
+/// # Errors
+/// As [`submit`], but for what the name stands for.
+pub(in crate::gateway) async fn take(
+    state: &GatewayState,
+    caller: &Caller,
+    mut terms: Terms,
+    submission: Submission,
+) -> Result<Submitted, Refusal> {
+    let Submission { name, submittable, input, body, request_id, project, labels, validate_only } = submission;
     let (kept, bodies) = set_aside(&input)?;
     // The entity checks what it is given; what stands elsewhere can only be looked into here.
-    if request.validate_only || refers(&kept) {
+    if validate_only || refers(&kept) {
         let whole = whole(state.content.as_ref(), caller.scope(), input).await?;
-        check(&published.workflow.value(), &whole, &kept)?;
+        check(&submittable.workflow.value(), &whole, &kept)?;
     }
-    if request.validate_only {
-        return Ok(v1::SubmitRunResponse::default());
+    if validate_only {
+        return Ok(Submitted::default());
     }
     let large = !bodies.is_empty();
     store(state.content.as_ref(), caller.scope(), bodies).await?;
     if large {
         mesh_kernel::failpoint::pass("content");
     }
-    let id = run_id(caller.tenant(), given.as_deref().unwrap_or(state.mesh.fresh_id().as_str()));
+    let id = run_id(caller.tenant(), request_id.as_deref().unwrap_or(state.mesh.fresh_id().as_str()));
     let to = run_address(caller, &id)?;
     let command = Command::SubmitRun(Box::new(SubmitRun {
-        definition: DefinitionRef { name: request.definition, version: published.version, digest: published.digest },
-        workflow: published.workflow,
+        definition: DefinitionRef { name, version: submittable.version, digest: submittable.digest },
+        workflow: submittable.workflow,
         input: kept,
-        request_id: given,
+        request_id,
         body: Some(digest_of(&body)),
         project: project.as_ref().map(|project| project.as_str().to_owned()),
-        labels: request.labels,
+        labels,
         parent: None,
         submitted_by: None,
     }));
@@ -83,7 +136,7 @@ pub(super) async fn submit(
         Err(refusal) if refusal.code == RETIRED => return archived(state, caller, &to, same.as_deref()).await,
         reply => reply?,
     };
-    Ok(v1::SubmitRunResponse {
+    Ok(Submitted {
         run: Some(convert::run::message(&reply.view, reply.version)?),
         repeated: reply.repeated || reply.events.is_empty(),
         position: reply.position.0,
@@ -96,14 +149,14 @@ async fn archived(
     caller: &Caller,
     address: &Address,
     request: Option<&str>,
-) -> Result<v1::SubmitRunResponse, Refusal> {
+) -> Result<Submitted, Refusal> {
     let viewed = state.mesh.query(caller, address, "GetRun", "").await?;
     if viewed.view.get("requestDigest").and_then(Value::as_str) != request {
         let message = "this request id has submitted another run, which is archived: choose another id";
         return Err(Refusal::new("GTW-0042", ErrorKind::AlreadyExists, message));
     }
     let run = Some(convert::run::message(&viewed.view, viewed.version)?);
-    Ok(v1::SubmitRunResponse { run, repeated: true, position: viewed.position.0 })
+    Ok(Submitted { run, repeated: true, position: viewed.position.0 })
 }
 
 /// The version that a request names, or the latest.
@@ -129,7 +182,8 @@ async fn definition(
     Ok(submittable)
 }
 
-fn project(text: &str) -> Result<Option<ProjectId>, Refusal> {
+/// The project that a request names.
+pub(in crate::gateway) fn project(text: &str) -> Result<Option<ProjectId>, Refusal> {
     if text.is_empty() {
         return Ok(None);
     }

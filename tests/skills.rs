@@ -1,0 +1,174 @@
+//! Skills as a platform engineer meets them: listed, described, called by themselves, tested.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use mesh_proto::v1;
+use mesh_tests::{Client, Node, NodeOptions, json, object};
+use serde_json::{Value, json};
+use tonic::Code;
+
+const WATCHDOG: Duration = Duration::from_secs(60);
+
+fn start() -> Result<(tempfile::TempDir, Node)> {
+    let data = tempfile::tempdir()?;
+    let node = Node::start(&NodeOptions::new(env!("CARGO_BIN_EXE_mesh"), data.path()))?;
+    Ok((data, node))
+}
+
+fn echo(request_id: &str, input: &Value) -> v1::InvokeSkillRequest {
+    v1::InvokeSkillRequest {
+        name: "text.echo".to_owned(),
+        input: Some(object(input)),
+        request_id: request_id.to_owned(),
+        ..Default::default()
+    }
+}
+
+/// The run that calls a skill, when it has ended.
+async fn called(client: &mut Client, request: v1::InvokeSkillRequest) -> Result<v1::Run> {
+    let run = client.skills.invoke_skill(request).await?.into_inner().run.context("no run")?;
+    client.wait_for_end(&run.run_id, WATCHDOG).await
+}
+
+fn output(run: &v1::Run) -> Value {
+    json(run.outputs.as_ref().and_then(|outputs| outputs.fields.get("output")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_skill_is_called_by_itself_as_a_run_like_any_other() -> Result<()> {
+    let (_data, node) = start()?;
+    let mut client = node.client().await?;
+    let run = called(&mut client, echo("once", &json!({ "text": "hi ${ run.id }" }))).await?;
+    assert_eq!((run.state(), output(&run)), (v1::RunState::Succeeded, json!({ "text": "hi ${ run.id }" })));
+    assert_eq!((run.definition.as_str(), run.definition_version), ("invoke.text.echo", 0));
+    let listed = client.workflows.list_runs(v1::ListRunsRequest::default()).await?.into_inner().runs;
+    assert_eq!(listed.iter().map(|run| run.run_id.as_str()).collect::<Vec<_>>(), [run.run_id.as_str()]);
+
+    let again = client.skills.invoke_skill(echo("once", &json!({ "text": "hi ${ run.id }" }))).await?.into_inner();
+    assert!(again.repeated && again.run.is_some_and(|again| again.run_id == run.run_id), "called twice");
+    let other = client.skills.invoke_skill(echo("once", &json!({ "text": "ho" }))).await.err().context("taken")?;
+    assert_eq!(other.code(), Code::AlreadyExists, "{other}");
+    // The ids of all methods that submit a run are the same.
+    client.publish("name: d\nsteps: [{ id: a, skill: text.echo, with: { text: b } }]\n").await?;
+    let other = client.submit("d", "once", &json!({})).await.err().context("taken")?;
+    ensure!(format!("{other:#}").contains("this request id was used"), "{other:#}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_large_is_called_with_and_kept_like_a_runs_values() -> Result<()> {
+    let (_data, node) = start()?;
+    let mut client = node.client().await?;
+    let text = "x".repeat(300_000);
+    let run = called(&mut client, echo("large", &json!({ "text": text }))).await?;
+    assert_eq!(run.state(), v1::RunState::Succeeded, "{:?}", run.failure);
+    let kept = output(&run);
+    let digest =
+        kept.pointer("/text/$ref").and_then(Value::as_str).with_context(|| format!("not set aside: {kept}"))?;
+    assert_eq!(serde_json::from_slice::<Value>(&client.content(digest).await?)?, json!(text));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_tried_as_often_as_was_asked_and_its_failure_is_the_skills_own() -> Result<()> {
+    let (_data, node) = start()?;
+    let mut client = node.client().await?;
+    let fails = |request_id: &str, input: &Value| v1::InvokeSkillRequest {
+        name: "flow.fail".to_owned(),
+        retry: Some(v1::Retry {
+            max_attempts: 2,
+            initial_backoff: Some(prost_types::Duration { seconds: 0, nanos: 1_000_000 }),
+            ..Default::default()
+        }),
+        ..echo(request_id, input)
+    };
+    let outage = json!({ "message": "no answer", "class": "external" });
+    let run = called(&mut client, fails("outage", &outage)).await?;
+    let failure = run.failure.context("it did not fail")?;
+    assert_eq!((failure.step_id.as_str(), failure.failure_class.as_str()), ("call", "external"));
+    assert_eq!(run.steps.first().map(|step| step.attempts), Some(2));
+    let over = json!({ "message": "no answer", "class": "external", "attempts": 1 });
+    let run = called(&mut client, fails("over", &over)).await?;
+    assert_eq!(output(&run), json!({ "attempt": 2 }));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_called_is_refused_in_words_that_help_and_nothing_is_submitted() -> Result<()> {
+    let (_data, node) = start()?;
+    let mut client = node.client().await?;
+    let text = json!({ "text": "hi" });
+    let named = |name: &str| v1::InvokeSkillRequest { name: name.to_owned(), ..echo("bad", &text) };
+    let forever = prost_types::Duration { seconds: -1, nanos: 0 };
+    for (request, code, word) in [
+        (named("text.ecko"), Code::NotFound, "did you mean `text.echo`?"),
+        (named(""), Code::InvalidArgument, "the name of a skill"),
+        (echo("bad", &json!({ "text": 5 })), Code::InvalidArgument, "`/text`"),
+        (echo("bad", &json!({})), Code::InvalidArgument, "\"text\""),
+        (echo("bad", &json!({ "text": "a", "more": 1 })), Code::InvalidArgument, "'more'"),
+        (echo("b/d", &text), Code::InvalidArgument, "request_id"),
+        (v1::InvokeSkillRequest { timeout: Some(forever), ..echo("bad", &text) }, Code::InvalidArgument, "timeout"),
+        (v1::InvokeSkillRequest { project_id: "P".to_owned(), ..echo("bad", &text) }, Code::InvalidArgument, "project"),
+    ] {
+        let status = client.skills.invoke_skill(request).await.err().with_context(|| format!("{word}: taken"))?;
+        assert_eq!(status.code(), code, "{status}");
+        ensure!(status.message().contains(word), "`{word}` is missing in: {status}");
+    }
+    let validated = v1::InvokeSkillRequest { validate_only: true, ..echo("bad", &text) };
+    assert!(client.skills.invoke_skill(validated).await?.into_inner().run.is_none());
+    let listed = client.workflows.list_runs(v1::ListRunsRequest::default()).await?.into_inner().runs;
+    assert!(listed.is_empty(), "{listed:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_only_look_sees_every_skill_and_calls_none() -> Result<()> {
+    let (_data, node) = start()?;
+    let mut viewer = node.client().await?.keyed(&node.grpc, "viewer", &["viewer"]).await?;
+    let (mut names, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ListSkillsRequest { page_size: 2, page_token };
+        let page = viewer.skills.list_skills(request).await?.into_inner();
+        ensure!((1..=2).contains(&page.skills.len()), "{} on a page", page.skills.len());
+        names.extend(page.skills.into_iter().map(|skill| skill.name));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    ensure!(names.is_sorted() && names.contains(&"text.echo".to_owned()), "{names:?}");
+    for name in names {
+        let skill = viewer.skills.get_skill(v1::GetSkillRequest { name }).await?.into_inner().skill.context("none")?;
+        ensure!(skill.input_schema.is_some() && !skill.examples.is_empty() && !skill.category.is_empty(), "{skill:?}");
+    }
+    let denied = viewer.skills.invoke_skill(echo("mine", &json!({ "text": "hi" }))).await.err().context("called")?;
+    assert_eq!(denied.code(), Code::PermissionDenied, "{denied}");
+    Ok(())
+}
+
+#[test]
+fn commands_list_describe_call_and_test_skills() -> Result<()> {
+    let (_data, node) = start()?;
+    let told = |arguments: &[&str], expected: i32| -> Result<(String, String)> {
+        let (code, out, error) = node.mesh(&[&["skills"], arguments].concat())?;
+        ensure!(code == expected, "mesh skills {arguments:?} ended with {code}: {out}{error}");
+        Ok((out, error))
+    };
+    let (list, _) = told(&["list"], 0)?;
+    ensure!(list.contains("text.echo") && list.contains("at-least-once"), "{list}");
+    let (whole, _) = told(&["describe", "flow.fail"], 0)?;
+    ensure!(whole.contains("flow.fail@1.0.0") && whole.contains("gives a failure of class validation"), "{whole}");
+    let (gave, _) = told(&["invoke", "text.echo", "-i", "text=hello"], 0)?;
+    assert_eq!(serde_json::from_str::<Value>(&gave)?, json!({ "text": "hello" }));
+    let (_, failed) = told(&["invoke", "flow.fail", "-i", "message=stop here"], 1)?;
+    ensure!(failed.contains("stop here") && failed.contains("mesh logs run-"), "{failed}");
+    let (_, unknown) = told(&["describe", "text.ecko"], 4)?;
+    ensure!(unknown.contains("text.echo"), "{unknown}");
+    told(&["invoke", "text.echo", "-i", "text=hello", "--timeout", "soon"], 2)?;
+
+    let (cases, _) = told(&["test", "--output", "json"], 0)?;
+    let cases: Vec<Value> = cases.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    ensure!(cases.len() > 5 && cases.iter().all(|case| case["passed"] == true), "{cases:?}");
+    Ok(())
+}

@@ -4,13 +4,13 @@
 use std::{collections::BTreeSet, future::Future, path::Path, pin::Pin, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use mesh_proto::v1;
 use mesh_tests::{Client, Doomed, Node, NodeOptions, object};
 use prost::Message;
 use prost_types::FileDescriptorProto;
 use tonic::{
-    Code, Request, Status,
+    Code, Request, Status, Streaming,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     transport::{Channel, Endpoint},
 };
@@ -143,6 +143,39 @@ struct Alpha {
     content: String,
     blueprint: String,
     dead_letter: String,
+    /// A call that a worker of A's has.
+    call_id: String,
+    _worker: Streaming<v1::WorkResponse>,
+}
+
+/// A worker of A's that has a call and never ends it.
+async fn worker(client: &mut Client) -> Result<(String, Streaming<v1::WorkResponse>)> {
+    use v1::{work_request::Message as Said, work_response::Message as Told};
+    let skill = "alphasecret.shout";
+    client
+        .skills
+        .register_skills(v1::RegisterSkillsRequest { skills: vec![shout(skill)], ..Default::default() })
+        .await?;
+    let hello = v1::WorkerHello {
+        worker_id: "alphasecret-worker".to_owned(),
+        skills: vec![v1::SkillVersion { name: skill.to_owned(), version: "1.0.0".to_owned() }],
+        concurrency: 1,
+        ..Default::default()
+    };
+    let said = stream::iter([v1::WorkRequest { message: Some(Said::Hello(hello)) }]).chain(stream::pending());
+    let mut told = client.workers.work(said).await?.into_inner();
+    let invoke = v1::InvokeSkillRequest {
+        name: skill.to_owned(),
+        input: Some(object(&serde_json::json!({}))),
+        ..Default::default()
+    };
+    client.skills.invoke_skill(invoke).await?;
+    while let Some(message) = watched(told.message()).await?? {
+        if let Some(Told::Call(call)) = message.message {
+            return Ok((call.call_id, told));
+        }
+    }
+    anyhow::bail!("the worker was given no call")
 }
 
 /// A tenant and the secret of its one key.
@@ -185,7 +218,10 @@ async fn furnish(node: &Node, data: &Path, client: &mut Client) -> Result<Alpha>
     let input = run.input.context("no input")?;
     let content = mesh_tests::json(input.fields.get("text"));
     let keys = client.tenants.list_api_keys(v1::ListApiKeysRequest::default()).await?.into_inner().keys;
+    let (call_id, told) = worker(client).await?;
     Ok(Alpha {
+        call_id,
+        _worker: told,
         run_id,
         approval_id: approval.approval_id,
         approval_digest: approval.digest,
@@ -207,9 +243,16 @@ async fn held(client: &mut Client, run_id: &str) -> Result<v1::Approval> {
     };
     let waits = client.workflows.signal_run(signal).await.err().context("it needs an approval")?;
     ensure!(waits.code() == Code::FailedPrecondition, "{waits}");
-    let approvals = client.approvals.list_approvals(v1::ListApprovalsRequest::default()).await?.into_inner().approvals;
-    let held = approvals.into_iter().find(|approval| approval.title.starts_with("SignalRun"));
-    held.context("the signal waits nowhere")
+    // The refusal does not say where the journal stood, and lists come after it.
+    for _ in 0..500 {
+        let request = v1::ListApprovalsRequest::default();
+        let approvals = client.approvals.list_approvals(request).await?.into_inner().approvals;
+        if let Some(held) = approvals.into_iter().find(|approval| approval.title.starts_with("SignalRun")) {
+            return Ok(held);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    anyhow::bail!("the signal waits nowhere")
 }
 
 /// Applies a blueprint and cancels its run at once: the product is not the point.
@@ -258,6 +301,42 @@ fn echo(text: serde_json::Value) -> v1::InvokeSkillRequest {
         input: Some(object(&serde_json::json!({ "text": text }))),
         ..Default::default()
     }
+}
+
+/// A skill of this name that anything can be given.
+fn shout(name: &str) -> v1::Skill {
+    v1::Skill {
+        name: name.to_owned(),
+        version: "1.0.0".to_owned(),
+        effect: v1::SkillEffect::Pure.into(),
+        ..Default::default()
+    }
+}
+
+/// A worker that says it is A's, and still has A's call.
+fn hello(skill: &str, alpha: &Alpha) -> v1::WorkRequest {
+    let hello = v1::WorkerHello {
+        worker_id: "alphasecret-worker".to_owned(),
+        skills: vec![v1::SkillVersion { name: skill.to_owned(), version: "1.0.0".to_owned() }],
+        concurrency: 9,
+        held_call_ids: vec![alpha.call_id.clone()],
+        ..Default::default()
+    };
+    v1::WorkRequest { message: Some(v1::work_request::Message::Hello(hello)) }
+}
+
+fn unregistered(answer: &Answer) -> bool {
+    matches!(answer, Err(status) if status.code() == Code::FailedPrecondition)
+}
+
+/// It is welcome, and A's call is none of its own.
+fn is_told_of_nothing(answer: &Answer) -> bool {
+    use v1::work_response::Message;
+    let Ok(messages) = answer else { return false };
+    let told: Vec<_> = messages.iter().map(|message| v1::WorkResponse::decode(message.as_slice())).collect();
+    let stale = |message: &Message| matches!(message, Message::Acknowledged(ack) if ack.stale);
+    let told: Option<Vec<Message>> = told.into_iter().map(|told| told.ok()?.message).collect();
+    told.is_some_and(|told| matches!(told.as_slice(), [Message::Welcome(_), ack] if stale(ack)))
 }
 
 /// It answers, and everything that it says is B's own.
@@ -431,6 +510,23 @@ fn other_cases(alpha: &Alpha) -> Vec<Case> {
         case("/mesh.v1.TenantService/ListTenants", v1::ListTenantsRequest::default(), own_alone),
         case("/mesh.v1.SkillService/ListSkills", v1::ListSkillsRequest::default(), own_alone),
         case("/mesh.v1.SkillService/GetSkill", v1::GetSkillRequest { name: "text.echo".to_owned() }, own_alone),
+        case("/mesh.v1.SkillService/GetSkill", v1::GetSkillRequest { name: "alphasecret.shout".to_owned() }, not_found),
+        case(
+            "/mesh.v1.SkillService/RegisterSkills",
+            v1::RegisterSkillsRequest { skills: vec![shout("beta.shout")], ..Default::default() },
+            own_alone,
+        ),
+        case(
+            "/mesh.v1.SkillService/DeprecateSkill",
+            v1::DeprecateSkillRequest {
+                name: "alphasecret.shout".to_owned(),
+                version: "1.0.0".to_owned(),
+                ..Default::default()
+            },
+            not_found,
+        ),
+        case("/mesh.v1.WorkerService/Work", hello("alphasecret.shout", alpha), unregistered),
+        case("/mesh.v1.WorkerService/Work", hello("beta.shout", alpha), is_told_of_nothing),
         // A's bodies are none of B's.
         case("/mesh.v1.SkillService/InvokeSkill", echo(serde_json::json!("b")), own_alone),
         case(
@@ -566,7 +662,9 @@ async fn no_method_shows_or_moves_what_is_another_tenants() -> Result<()> {
         let answer = watched(call(&channel, Some(&b), case.path, case.body.clone())).await?;
         assert!((case.holds)(&answer), "{}: {answer:?}", case.path);
         let held = &alpha.held.approval_id;
-        for word in [MARK, &alpha.run_id, &alpha.approval_id, held, &alpha.key_id, &alpha.dead_letter, "alpha/"] {
+        let calls = is_work(case.path).then_some(MARK).unwrap_or(&alpha.call_id);
+        for word in [MARK, &alpha.run_id, &alpha.approval_id, held, &alpha.key_id, &alpha.dead_letter, "alpha/", calls]
+        {
             assert!(!says(&answer, word), "{} tells `{word}`", case.path);
         }
         if case.for_a {
@@ -597,6 +695,11 @@ async fn denial_kept(client: &mut Client) -> Result<()> {
         }
     }
     anyhow::bail!("the denial was never kept")
+}
+
+/// What the worker itself named comes back there.
+fn is_work(path: &str) -> bool {
+    path.ends_with("/Work")
 }
 
 /// A read that ends by itself, of something that A has.

@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     ("runtime/kernel", "mesh-kernel", &["mesh-proto"]),
     ("runtime/journal", "mesh-journal", &["mesh-kernel"]),
     ("skills", "mesh-skills", &["mesh-kernel"]),
+    ("skills/sdk/rust", "mesh-worker", &["mesh-proto"]),
     ("actors/workflows", "mesh-workflows", &["mesh-proto", "mesh-kernel", "mesh-skills"]),
     ("actors/platforms", "mesh-platforms", &["mesh-proto", "mesh-kernel", "mesh-skills", "mesh-workflows"]),
     (
@@ -28,7 +29,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
 /// Foreign crates and their doors: the folders that may name them.
 const DOORS: &[(&str, &[&str])] = &[
     ("ractor", &["runtime/kernel/src/actor", "runtime/kernel/tests"]),
-    ("tonic", &["proto", "runtime/node"]),
+    ("tonic", &["proto", "runtime/node", "skills/sdk/rust"]),
     ("dashmap", &["runtime/kernel/src"]),
     (
         "rusqlite",

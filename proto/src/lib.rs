@@ -3,6 +3,8 @@
 //! Nothing here knows an actor, a journal or a listener. The `.proto` files are the documentation;
 //! the generated Rust is what `tonic-prost-build` makes of them.
 
+pub mod json;
+
 /// Generated code in the nesting of its packages, which its paths to each other need.
 #[expect(
     missing_docs,

@@ -1,7 +1,9 @@
-//! The skill contract, the native skills, blueprints and rendering.
+//! The skill contract, its hosts, the native skills, what tenants register, blueprints and rendering.
 
 pub mod blueprint;
+pub mod catalogue;
 pub mod contract;
+pub mod hosts;
 pub mod logs;
 pub mod native;
 pub mod perform;

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use mesh_proto::v1;
-use prost_types::value::Kind;
 use tonic::{
     Request,
     metadata::MetadataValue,
@@ -36,6 +35,8 @@ pub struct Client {
     pub blueprints: v1::blueprint_service_client::BlueprintServiceClient<Service>,
     /// Skills.
     pub skills: v1::skill_service_client::SkillServiceClient<Service>,
+    /// Workers.
+    pub workers: v1::worker_service_client::WorkerServiceClient<Service>,
     /// Tenants and keys.
     pub tenants: v1::tenant_service_client::TenantServiceClient<Service>,
     /// Tail and tree.
@@ -58,6 +59,7 @@ impl Client {
             approvals: v1::approval_service_client::ApprovalServiceClient::new(service()),
             blueprints: v1::blueprint_service_client::BlueprintServiceClient::new(service()),
             skills: v1::skill_service_client::SkillServiceClient::new(service()),
+            workers: v1::worker_service_client::WorkerServiceClient::new(service()),
             tenants: v1::tenant_service_client::TenantServiceClient::new(service()),
             telemetry: v1::telemetry_service_client::TelemetryServiceClient::new(service()),
             dead_letters: v1::dead_letter_service_client::DeadLetterServiceClient::new(service()),
@@ -192,39 +194,10 @@ fn is_awake(node: &v1::ActorNode, address: &str) -> bool {
 
 /// A JSON object as a protobuf `Struct`; anything else is an empty one.
 pub fn object(value: &serde_json::Value) -> prost_types::Struct {
-    match proto(value).kind {
-        Some(Kind::StructValue(object)) => object,
-        _ => prost_types::Struct::default(),
-    }
-}
-
-fn proto(value: &serde_json::Value) -> prost_types::Value {
-    use serde_json::Value as Json;
-    let kind = match value {
-        Json::Null => Kind::NullValue(0),
-        Json::Bool(yes) => Kind::BoolValue(*yes),
-        Json::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
-        Json::String(text) => Kind::StringValue(text.clone()),
-        Json::Array(items) => Kind::ListValue(prost_types::ListValue { values: items.iter().map(proto).collect() }),
-        Json::Object(fields) => Kind::StructValue(prost_types::Struct {
-            fields: fields.iter().map(|(name, value)| (name.clone(), proto(value))).collect(),
-        }),
-    };
-    prost_types::Value { kind: Some(kind) }
+    mesh_proto::json::to_struct(value).unwrap_or_default()
 }
 
 /// A protobuf `Value` as JSON.
 pub fn json(value: Option<&prost_types::Value>) -> serde_json::Value {
-    use serde_json::Value as Json;
-    match value.and_then(|value| value.kind.as_ref()) {
-        None | Some(Kind::NullValue(_)) => Json::Null,
-        Some(Kind::BoolValue(yes)) => Json::Bool(*yes),
-        Some(Kind::NumberValue(number)) if number.fract() == 0.0 => Json::from(*number as i64),
-        Some(Kind::NumberValue(number)) => Json::from(*number),
-        Some(Kind::StringValue(text)) => Json::String(text.clone()),
-        Some(Kind::ListValue(list)) => Json::Array(list.values.iter().map(|value| json(Some(value))).collect()),
-        Some(Kind::StructValue(object)) => {
-            Json::Object(object.fields.iter().map(|(name, value)| (name.clone(), json(Some(value)))).collect())
-        }
-    }
+    value.map(mesh_proto::json::value_to_json).unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -21,6 +22,8 @@ pub struct NodeOptions {
     pub data: PathBuf,
     /// More settings, as `MESH_…` variables.
     pub settings: Vec<(String, String)>,
+    /// Where gRPC is served; any free port when it is 0.
+    pub listen: SocketAddr,
     /// Where its standard error goes; ours when nothing is said.
     pub stderr: Option<PathBuf>,
 }
@@ -28,7 +31,13 @@ pub struct NodeOptions {
 impl NodeOptions {
     /// The binary on a data folder, everything else at its default.
     pub fn new(binary: &str, data: &Path) -> Self {
-        Self { binary: binary.into(), data: data.to_path_buf(), settings: Vec::new(), stderr: None }
+        Self {
+            binary: binary.into(),
+            data: data.to_path_buf(),
+            settings: Vec::new(),
+            listen: ([127, 0, 0, 1], 0).into(),
+            stderr: None,
+        }
     }
 }
 
@@ -199,7 +208,7 @@ impl Node {
 fn command(options: &NodeOptions) -> Command {
     let mut command = Command::new(&options.binary);
     command
-        .args(["up", "--output", "json", "--listen", "127.0.0.1:0", "--data"])
+        .args(["up", "--output", "json", "--listen", &options.listen.to_string(), "--data"])
         .arg(&options.data)
         .envs(options.settings.iter().map(|(name, value)| (name, value)))
         .env_remove("MESH_API_KEY")

@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod backup;
+pub mod catalogue;
 pub mod cli;
 pub mod config;
 pub mod gateway;

@@ -34,6 +34,9 @@ pub enum Permission {
 }
 
 impl Permission {
+    /// Every permission.
+    pub const ALL: [Self; 4] = [Self::Files, Self::Processes, Self::Loopback, Self::Network];
+
     /// The permission as manifests spell it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -107,6 +110,7 @@ pub struct Manifest {
     /// What a second call with the same key does.
     pub effect: Effect,
     /// How long it may take when the step does not say.
+    #[serde(rename = "timeoutMs", with = "milliseconds")]
     pub timeout: Duration,
     /// It answers at once and waits for nothing: it is called without a task and a clock of its own.
     pub is_instant: bool,
@@ -211,5 +215,20 @@ impl Manifest {
     fn with_example(mut self, title: &str, input: Value, gives: Gives, alone: bool) -> Self {
         self.examples.push(Example { title: title.to_owned(), input, gives, alone });
         self
+    }
+}
+
+/// Milliseconds in JSON, a duration in memory.
+mod milliseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        u64::try_from(value.as_millis()).unwrap_or(u64::MAX).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        Ok(Duration::from_millis(u64::deserialize(from)?))
     }
 }

@@ -18,7 +18,7 @@ mod workloads;
 pub use exchange::{HANDLER, OUTCOME_COMMAND, SkillCall, SkillOutcome, SkillResult};
 pub use failure::{DETAILS_BYTES_MAX, Failure, FailureClass, MESSAGE_BYTES_MAX, NoFailureClass};
 pub use manifest::{Effect, Example, Gives, Manifest, Permission};
-pub use registry::{Registered, Registry, RegistryError};
+pub use registry::{Registered, Registry, RegistryError, check_manifest, unknown};
 pub use skill::{Call, Skill};
 pub use workloads::{ANY_PORT, WorkloadSpec, WorkloadState, WorkloadStatus, Workloads};
 

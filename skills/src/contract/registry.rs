@@ -46,23 +46,39 @@ pub struct Registered {
     output: Validator,
 }
 
+/// Checks what a skill says of itself, and compiles its schemas: of the input, and of the output.
+fn compiled(manifest: &Manifest) -> Result<(Validator, Validator), RegistryError> {
+    if !is_name(&manifest.name) {
+        return Err(RegistryError::Name(manifest.name.clone()));
+    }
+    if semver::Version::parse(&manifest.version).is_err() {
+        return Err(RegistryError::Version { skill: manifest.name.clone(), version: manifest.version.clone() });
+    }
+    let compile = |part, schema| {
+        jsonschema::validator_for(schema).map_err(|error| RegistryError::Schema {
+            skill: manifest.name.clone(),
+            part,
+            reason: error.to_string().into(),
+        })
+    };
+    Ok((compile("input", &manifest.input)?, compile("output", &manifest.output)?))
+}
+
+/// Whether a skill that says this of itself can be registered.
+///
+/// # Errors
+/// [`RegistryError`] when its name, its version or a schema is none.
+pub fn check_manifest(manifest: &Manifest) -> Result<(), RegistryError> {
+    compiled(manifest).map(drop)
+}
+
 impl Registered {
-    fn new(skill: Arc<dyn Skill>) -> Result<Self, RegistryError> {
-        let manifest = skill.manifest();
-        if !is_name(&manifest.name) {
-            return Err(RegistryError::Name(manifest.name.clone()));
-        }
-        if semver::Version::parse(&manifest.version).is_err() {
-            return Err(RegistryError::Version { skill: manifest.name.clone(), version: manifest.version.clone() });
-        }
-        let compile = |part, schema| {
-            jsonschema::validator_for(schema).map_err(|error| RegistryError::Schema {
-                skill: manifest.name.clone(),
-                part,
-                reason: error.to_string().into(),
-            })
-        };
-        let (input, output) = (compile("input", &manifest.input)?, compile("output", &manifest.output)?);
+    /// A skill, ready to be called.
+    ///
+    /// # Errors
+    /// As [`check_manifest`].
+    pub fn new(skill: Arc<dyn Skill>) -> Result<Self, RegistryError> {
+        let (input, output) = compiled(skill.manifest())?;
         Ok(Self { skill, input, output })
     }
 
@@ -149,7 +165,7 @@ fn is_name(name: &str) -> bool {
 /// The skills of a node, by name. Cheap to clone; never changes once made.
 #[derive(Clone, Default)]
 pub struct Registry {
-    skills: Arc<BTreeMap<String, Registered>>,
+    skills: Arc<BTreeMap<String, Arc<Registered>>>,
 }
 
 impl Registry {
@@ -160,7 +176,7 @@ impl Registry {
     pub fn new(skills: impl IntoIterator<Item = Arc<dyn Skill>>) -> Result<Self, RegistryError> {
         let mut map = BTreeMap::new();
         for skill in skills {
-            let registered = Registered::new(skill)?;
+            let registered = Arc::new(Registered::new(skill)?);
             let name = registered.manifest().name.clone();
             if map.insert(name.clone(), registered).is_some() {
                 return Err(RegistryError::Twice(name));
@@ -170,7 +186,7 @@ impl Registry {
     }
 
     /// The skill with this name.
-    pub fn get(&self, name: &str) -> Option<&Registered> {
+    pub fn get(&self, name: &str) -> Option<&Arc<Registered>> {
         self.skills.get(name)
     }
 
@@ -178,14 +194,8 @@ impl Registry {
     ///
     /// # Errors
     /// A validation failure that suggests the nearest name.
-    pub fn require(&self, name: &str) -> Result<&Registered, Failure> {
-        self.get(name).ok_or_else(|| {
-            let hint = crate::yaml::suggest(name, self.names()).map_or_else(
-                || "`mesh skills list` shows the known ones".to_owned(),
-                |near| format!("did you mean `{near}`?"),
-            );
-            Failure::validation("skill.unknown", format!("there is no skill `{name}` in this node: {hint}"))
-        })
+    pub fn require(&self, name: &str) -> Result<&Arc<Registered>, Failure> {
+        self.get(name).ok_or_else(|| unknown(name, self.names()))
     }
 
     /// What a skill gives that can be computed without a performer; `None` when it must be called, or there
@@ -201,8 +211,15 @@ impl Registry {
 
     /// Every manifest, sorted by name.
     pub fn manifests(&self) -> impl Iterator<Item = &Manifest> {
-        self.skills.values().map(Registered::manifest)
+        self.skills.values().map(|registered| registered.manifest())
     }
+}
+
+/// What to tell whoever asks for a skill that is none of these.
+pub fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Failure {
+    let hint = crate::yaml::suggest(name, names)
+        .map_or_else(|| "`mesh skills list` shows the known ones".to_owned(), |near| format!("did you mean `{near}`?"));
+    Failure::validation("skill.unknown", format!("there is no skill `{name}`: {hint}"))
 }
 
 impl fmt::Debug for Registry {

@@ -18,15 +18,34 @@ use mesh_kernel::{
 use serde_json::Value;
 
 use crate::{
-    contract::{Call, Failure, HANDLER, Registry, SkillCall, SkillOutcome, SkillResult},
+    contract::{Call, Failure, HANDLER, Registered, Registry, SkillCall, SkillOutcome, SkillResult},
     logs::{LineKind, LogId, LogStore, LogWriter},
 };
 
 pub use refs::{OUTPUT_BYTES_MAX, RESOLVED_BYTES_MAX, resolve};
 
+/// Where skills are found that tenants have registered.
+pub trait RegisteredSkills: Send + Sync + 'static {
+    /// What a new call of this name uses.
+    ///
+    /// # Errors
+    /// A validation failure when the tenant has no such skill; another when nobody can tell now.
+    fn find<'a>(&'a self, effect: &'a EffectCall, name: &'a str) -> BoxFuture<'a, Result<Arc<Registered>, Failure>>;
+}
+
+/// Nobody has registered anything.
+struct NoneRegistered(Registry);
+
+impl RegisteredSkills for NoneRegistered {
+    fn find<'a>(&'a self, _: &'a EffectCall, name: &'a str) -> BoxFuture<'a, Result<Arc<Registered>, Failure>> {
+        Box::pin(std::future::ready(self.0.require(name).cloned()))
+    }
+}
+
 /// Performs the effects of handler `skill`.
 pub struct SkillEffects {
     registry: Registry,
+    registered: Arc<dyn RegisteredSkills>,
     content: Arc<dyn ContentStore>,
     logs: Arc<LogStore>,
     concurrency: Concurrency,
@@ -37,6 +56,7 @@ impl SkillEffects {
     pub fn new(registry: impl Borrow<Registry>, content: Arc<dyn ContentStore>, logs: Arc<LogStore>) -> Self {
         Self {
             registry: registry.borrow().clone(),
+            registered: Arc::new(NoneRegistered(registry.borrow().clone())),
             content,
             logs,
             concurrency: Concurrency {
@@ -45,6 +65,13 @@ impl SkillEffects {
                 ..Concurrency::default()
             },
         }
+    }
+
+    /// The same, and those that tenants have registered; a native one goes before.
+    #[must_use]
+    pub fn with_registered(mut self, registered: Arc<dyn RegisteredSkills>) -> Self {
+        self.registered = registered;
+        self
     }
 
     /// The same with other bounds on how much runs at once.
@@ -94,7 +121,10 @@ impl SkillEffects {
     }
 
     async fn result(&self, effect: &EffectCall, request: SkillCall, log: &LogWriter) -> Result<Value, Failure> {
-        let entry = self.registry.require(&request.skill)?;
+        let entry = match self.registry.get(&request.skill) {
+            Some(native) => native.clone(),
+            None => self.registered.find(effect, &request.skill).await?,
+        };
         let input = refs::resolve(self.content.as_ref(), &effect.scope, request.input).await?;
         entry.check_input(&input)?;
         let call = Call {

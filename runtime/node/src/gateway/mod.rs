@@ -25,6 +25,7 @@ mod status;
 mod telemetry;
 mod tenants;
 mod unreadable;
+mod workers;
 mod workflows;
 
 use std::{sync::Arc, time::Duration};
@@ -41,8 +42,10 @@ use mesh_kernel::{
     path::{Caller, Command, Mesh, Reply},
     ports::{Clock, ContentStore, Digest, Position},
 };
-use mesh_skills::{contract::Registry, logs::LogStore};
+use mesh_skills::logs::LogStore;
 use tokio_util::sync::CancellationToken;
+
+use crate::catalogue::Catalogue;
 
 /// How long a list waits for a position that a request names.
 const WAIT_MAX: Duration = Duration::from_secs(10);
@@ -63,7 +66,7 @@ pub struct GatewayState {
     /// What could not be delivered.
     pub dead_letters: Arc<dyn DeadLetters>,
     /// The skills that definitions may call.
-    pub skills: Arc<Registry>,
+    pub skills: Arc<Catalogue>,
     /// The kernel's clock.
     pub clock: Arc<dyn Clock>,
     /// Draws the secret of a new API key.

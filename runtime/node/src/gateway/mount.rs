@@ -6,7 +6,7 @@ use mesh_proto::{
         approval_service_server::ApprovalServiceServer, blueprint_service_server::BlueprintServiceServer,
         dead_letter_service_server::DeadLetterServiceServer, skill_service_server::SkillServiceServer,
         telemetry_service_server::TelemetryServiceServer, tenant_service_server::TenantServiceServer,
-        workflow_service_server::WorkflowServiceServer,
+        worker_service_server::WorkerServiceServer, workflow_service_server::WorkflowServiceServer,
     },
 };
 use prost::Message;
@@ -17,7 +17,7 @@ use tonic_reflection::server::Builder;
 
 use super::{
     GatewayState, approvals::Approvals, auth::Authenticate, blueprints::Blueprints, dead_letters::Letters,
-    skills::Skills, telemetry::Telemetry, tenants::Tenants, unreadable, workflows::Workflows,
+    skills::Skills, telemetry::Telemetry, tenants::Tenants, unreadable, workers::Workers, workflows::Workflows,
 };
 
 /// Bytes of one request or answer: a run may be given 8 MB, which protobuf makes somewhat more of.
@@ -56,6 +56,7 @@ pub async fn routes(state: GatewayState) -> Result<(Routes, HealthReporter), Mou
         ApprovalServiceServer(Approvals),
         BlueprintServiceServer(Blueprints),
         SkillServiceServer(Skills),
+        WorkerServiceServer(Workers),
         TenantServiceServer(Tenants),
         TelemetryServiceServer(Telemetry),
         DeadLetterServiceServer(Letters),

@@ -1,12 +1,18 @@
 //! `SkillService`: what steps may call, and a call of one by itself.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use mesh_kernel::{
-    envelope::{ErrorKind, Refusal},
+    entity::decode_tagged,
+    envelope::{Address, ErrorKind, Refusal},
     path::Caller,
     ports::Digest,
 };
 use mesh_proto::v1::{self, skill_service_server::SkillService};
-use mesh_skills::contract::{Registered, Registry};
+use mesh_skills::{
+    catalogue::{self, Command, Entry, Event},
+    contract::{Manifest, Registered, check_manifest},
+};
 use mesh_workflows::{
     definition::{Known, to_json, validate},
     invocation::invocation,
@@ -34,12 +40,12 @@ impl SkillService for Skills {
         request: Request<v1::ListSkillsRequest>,
     ) -> Result<Response<v1::ListSkillsResponse>, Status> {
         let caller = caller(&request)?;
-        answer(list(&self.0, &caller, &request.into_inner()))
+        answer(list(&self.0, &caller, &request.into_inner()).await)
     }
 
     async fn get_skill(&self, request: Request<v1::GetSkillRequest>) -> Result<Response<v1::GetSkillResponse>, Status> {
         let caller = caller(&request)?;
-        answer(get(&self.0, &caller, &request.get_ref().name))
+        answer(get(&self.0, &caller, &request.get_ref().name).await)
     }
 
     async fn invoke_skill(
@@ -49,38 +55,135 @@ impl SkillService for Skills {
         let caller = caller(&request)?;
         answer(invoke(&self.0, &caller, request.into_inner()).await)
     }
+
+    async fn register_skills(
+        &self,
+        request: Request<v1::RegisterSkillsRequest>,
+    ) -> Result<Response<v1::RegisterSkillsResponse>, Status> {
+        let caller = caller(&request)?;
+        answer(register(&self.0, &caller, request.into_inner()).await)
+    }
+
+    async fn deprecate_skill(
+        &self,
+        request: Request<v1::DeprecateSkillRequest>,
+    ) -> Result<Response<v1::DeprecateSkillResponse>, Status> {
+        let caller = caller(&request)?;
+        answer(deprecate(&self.0, &caller, request.into_inner()).await)
+    }
 }
 
 fn answer<T>(result: Result<T, Refusal>) -> Result<Response<T>, Status> {
     result.map(Response::new).map_err(|refusal| status(&refusal))
 }
 
-fn list(
+async fn list(
     state: &GatewayState,
     caller: &Caller,
     request: &v1::ListSkillsRequest,
 ) -> Result<v1::ListSkillsResponse, Refusal> {
+    let caller = &state.mesh.charge(caller)?;
     state.mesh.admit_read(caller, "ListSkills")?;
     let binding = Binding::new(caller.scope(), "skills", "");
     let page = binding.request(request.page_size, &request.page_token)?;
     let after = page.after.unwrap_or_default();
-    let mut manifests = state.skills.manifests().filter(|manifest| manifest.name > after);
-    let skills: Vec<_> = manifests.by_ref().take(page.size).map(convert::skill::brief).collect();
-    let next = manifests.next().and(skills.last()).map(|skill| skill.name.as_str());
+    let own = state.skills.of(caller).await?;
+    let mut all: BTreeMap<&str, v1::Skill> =
+        own.current().map(|entry| (entry.manifest.name.as_str(), told(state, caller, entry))).collect();
+    all.extend(
+        state.skills.native().manifests().map(|manifest| (manifest.name.as_str(), convert::skill::brief(manifest))),
+    );
+    let mut rest = all.into_iter().filter(|(name, _)| *name > after.as_str()).map(|(_, skill)| skill);
+    let skills: Vec<_> = rest.by_ref().take(page.size).collect();
+    let next = rest.next().and(skills.last()).map(|skill| skill.name.as_str());
     Ok(v1::ListSkillsResponse { next_page_token: binding.seal(next), skills })
 }
 
-fn get(state: &GatewayState, caller: &Caller, name: &str) -> Result<v1::GetSkillResponse, Refusal> {
-    state.mesh.admit_read(caller, "GetSkill")?;
-    let skill = find(&state.skills, name)?;
-    Ok(v1::GetSkillResponse { skill: Some(convert::skill::whole(skill.manifest())) })
+fn told(state: &GatewayState, caller: &Caller, entry: &Entry) -> v1::Skill {
+    let Manifest { name, version, .. } = entry.manifest.as_ref();
+    convert::skill::registered(entry, state.skills.workers().having(caller.tenant(), name, version))
 }
 
-fn find<'a>(skills: &'a Registry, name: &str) -> Result<&'a Registered, Refusal> {
+async fn get(state: &GatewayState, caller: &Caller, name: &str) -> Result<v1::GetSkillResponse, Refusal> {
+    let caller = &state.mesh.charge(caller)?;
+    state.mesh.admit_read(caller, "GetSkill")?;
+    Ok(v1::GetSkillResponse { skill: Some(whole(state, caller, name).await?) })
+}
+
+async fn whole(state: &GatewayState, caller: &Caller, name: &str) -> Result<v1::Skill, Refusal> {
+    let found = find(state, caller, name).await?;
+    let own = state.skills.of(caller).await?;
+    let entry = own.current().filter(|_| state.skills.native().get(name).is_none()).find(|it| it.manifest.name == name);
+    let brief = entry.map_or_else(|| convert::skill::brief(found.manifest()), |entry| told(state, caller, entry));
+    Ok(convert::skill::whole(brief, found.manifest()))
+}
+
+async fn find(state: &GatewayState, caller: &Caller, name: &str) -> Result<Arc<Registered>, Refusal> {
     match name {
         "" => Err(refused_field("name", "the name of a skill is expected")),
-        _ => skills.require(name).map_err(|failure| Refusal::new("GTW-0006", ErrorKind::NotFound, failure.message)),
+        _ => state.skills.find(caller, name).await,
     }
+}
+
+/// Skills that one request may register.
+const REGISTERED_MAX: usize = 100;
+
+async fn register(
+    state: &GatewayState,
+    caller: &Caller,
+    request: v1::RegisterSkillsRequest,
+) -> Result<v1::RegisterSkillsResponse, Refusal> {
+    let terms = Terms::of("RegisterSkills", &request, &request.request_id, "")?;
+    let caller = &state.mesh.charge(caller)?;
+    if request.skills.is_empty() || request.skills.len() > REGISTERED_MAX {
+        return Err(refused_field("skills", format!("1 to {REGISTERED_MAX} are taken at once")));
+    }
+    let mut manifests = Vec::with_capacity(request.skills.len());
+    for (n, skill) in request.skills.into_iter().enumerate() {
+        let at = format!("skills[{n}]");
+        let manifest = convert::skill::manifest(skill, &at)?;
+        check_manifest(&manifest).map_err(|error| refused_field(&at, error.to_string()))?;
+        if state.skills.native().get(&manifest.name).is_some() {
+            return Err(refused_field(
+                &format!("{at}.name"),
+                format!("`{}` is a skill of the node's own: choose another name", manifest.name),
+            ));
+        }
+        manifests.push(manifest);
+    }
+    if request.validate_only {
+        state.mesh.admit_read(caller, "RegisterSkills")?;
+        return Ok(v1::RegisterSkillsResponse::default());
+    }
+    let reply = state.order(caller, address(caller)?, &Command::RegisterSkills { manifests }, terms).await?;
+    let mut registered = Vec::new();
+    for event in &reply.events {
+        if let Ok(Event::SkillRegistered { manifest, .. }) = decode_tagged(&event.event_type, &event.payload) {
+            registered.push(v1::SkillVersion { name: manifest.name, version: manifest.version });
+        }
+    }
+    Ok(v1::RegisterSkillsResponse { registered, position: reply.position.0 })
+}
+
+async fn deprecate(
+    state: &GatewayState,
+    caller: &Caller,
+    request: v1::DeprecateSkillRequest,
+) -> Result<v1::DeprecateSkillResponse, Refusal> {
+    let terms = Terms::of("DeprecateSkill", &request, &request.request_id, "")?;
+    let caller = &state.mesh.charge(caller)?;
+    if state.skills.native().get(&request.name).is_some() {
+        return Err(refused_field("name", format!("`{}` is a skill of the node's own", request.name)));
+    }
+    let name = request.name.clone();
+    let command = Command::DeprecateSkill { name: request.name, version: request.version, reason: request.reason };
+    state.order(caller, address(caller)?, &command, terms).await?;
+    Ok(v1::DeprecateSkillResponse { skill: Some(whole(state, caller, &name).await?) })
+}
+
+fn address(caller: &Caller) -> Result<Address, Refusal> {
+    catalogue::address(caller.tenant())
+        .map_err(|error| Refusal::new("SKL-0011", ErrorKind::Internal, error.to_string()))
 }
 
 /// Calls a skill by itself, as a run of one step.
@@ -108,7 +211,7 @@ async fn invoke(
     let caller = &state.mesh.charge(caller)?;
     // Who may not submit is told nothing of the skill but what everybody may read.
     state.mesh.admit_read(caller, "GetSkill")?;
-    let skill = find(&state.skills, &request.name)?;
+    let skill = find(state, caller, &request.name).await?;
     if !refers(&input) {
         skill.check_input(&input).map_err(|failure| refused_field("input", failure.message))?;
     }

@@ -21,7 +21,10 @@ use mesh_platforms::{
     governance::reactions::DenialsKept,
     runtime_cloud::{OnShutdown, ProcessEffects, WorkloadsPort},
 };
-use mesh_skills::{contract::Registry, logs::LogStore, native::Workshop, perform::SkillEffects};
+use mesh_skills::{
+    catalogue::SkillsDecider, hosts::worker::Workers as SkillWorkers, logs::LogStore, native::Workshop,
+    perform::SkillEffects,
+};
 use mesh_workflows::{
     catalogue::DefinitionDecider,
     limit::LimitDecider,
@@ -46,6 +49,7 @@ use crate::{
         BackUps,
         pause::{self, PausedPolicy},
     },
+    catalogue::Catalogue,
     config::Config,
     gateway::lists::Lists,
     readmodel::{self, Keys, LoginTokens, ReadModel},
@@ -72,7 +76,7 @@ pub struct Whole {
     /// What could not be delivered.
     pub dead_letters: Arc<FolderDeadLetters>,
     /// The skills.
-    pub skills: Arc<Registry>,
+    pub skills: Arc<Catalogue>,
     /// What the skills that make products share.
     pub workshop: Arc<Workshop>,
     /// Single-use log-ins for browsers.
@@ -126,10 +130,11 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     let held = Arc::new(HeldCommands::new(content.clone()));
     let workloads = Arc::new(WorkloadsPort::default());
     let (skills, workshop) = native_skills(config, workloads.clone())?;
-    let skills = Arc::new(skills);
+    let skills = Arc::new(Catalogue::new(skills, SkillWorkers::default()));
     let performers: Vec<Arc<dyn Effects>> = vec![
         Arc::new(
-            SkillEffects::new(skills.as_ref().clone(), content.clone(), logs.clone())
+            SkillEffects::new(skills.native(), content.clone(), logs.clone())
+                .with_registered(skills.clone())
                 .bounded(config.effects.concurrent_max, config.effects.tenant_concurrent_max),
         ),
         Arc::new(ProcessEffects::new(OnShutdown::Stop)),
@@ -138,8 +143,9 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
 
     // The kernel, and the tree that it lives in.
     let tree = Tree::start(mesh_platforms::planes(), clock.clone()).await?;
-    let runs = RunDecider::default().computing(skills.as_ref().clone(), config.effects.computed_steps_max);
-    let workflows = Kinds::default().with(runs).with(DefinitionDecider::default()).with(LimitDecider);
+    let runs = RunDecider::default().computing(skills.native().clone(), config.effects.computed_steps_max);
+    let workflows =
+        Kinds::default().with(runs).with(DefinitionDecider::default()).with(LimitDecider).with(SkillsDecider);
     let kinds = mesh_platforms::kinds(workflows);
     let mesh = Mesh::new(Parts {
         journal: journal.clone(),
@@ -162,6 +168,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     });
     workloads.connect(mesh.clone());
     held.connect(mesh.clone());
+    skills.connect(mesh.clone());
     mesh.connect_archive(Arc::new(archive.clone()));
 
     // Who follows the journal.

@@ -39,7 +39,9 @@ fn may(action: &str) -> &'static [Role] {
         "IssueKey" | "RevokeKey" => &[Admin, Operator],
         "ReplayDeadLetter" => &[Admin, Operator],
         "SubmitRun" | "SignalRun" | "PauseRun" | "ResumeRun" | "CancelRun" | "RetryRun" | "PublishDefinition"
-        | "ApplyBlueprint" | "StopWorkload" | "ServeWorkload" => &[Developer, Admin],
+        | "RegisterSkills" | "DeprecateSkill" | "ServeSkills" | "ApplyBlueprint" | "StopWorkload" | "ServeWorkload" => {
+            &[Developer, Admin]
+        }
         // Everything else is said by the node to itself: reactions, outcomes, timers.
         _ => &[],
     }

@@ -6,7 +6,6 @@ use mesh_kernel::{
     ports::Digest,
 };
 use mesh_proto::v1::{self, publish_definition_request, validate_definition_request};
-use mesh_skills::contract::Registry;
 use mesh_workflows::{
     catalogue::{self, Command},
     definition::{Definition, Known, from_json, parse, to_json, validate as check},
@@ -105,7 +104,8 @@ pub(super) async fn publish(
 ) -> Result<v1::PublishDefinitionResponse, Refusal> {
     use publish_definition_request::Body;
     let terms = Terms::of("PublishDefinition", &request, &request.request_id, &request.etag)?;
-    let known = known(&state.skills);
+    let caller = &state.mesh.charge(caller)?;
+    let known = known(state, caller).await?;
     let (checked, source) = match request.body {
         Some(Body::Source(source)) => (read(&source, &known)?, Some(source.text)),
         Some(Body::Definition(message)) => (check(&message, &known).map_err(|faults| faulty(&faults))?, None),
@@ -144,8 +144,9 @@ pub(super) async fn validate(
     request: v1::ValidateDefinitionRequest,
 ) -> Result<v1::ValidateDefinitionResponse, Refusal> {
     use validate_definition_request::Body;
+    let caller = &state.mesh.charge(caller)?;
     state.mesh.admit_read(caller, "ValidateDefinition")?;
-    let known = known(&state.skills);
+    let known = known(state, caller).await?;
     let (name, checked) = match request.body {
         Some(Body::Source(source)) => {
             let parsed = parse(&source.text, Some(file_name(&source)), &known);
@@ -228,9 +229,9 @@ fn file_name(source: &v1::DefinitionSource) -> &str {
 }
 
 /// The skills that there are, so that a definition which calls another is refused.
-fn known(skills: &Registry) -> Known {
-    let skills = skills.manifests().map(|manifest| (manifest.name.clone(), manifest.input.clone())).collect();
-    Known { skills: Some(skills) }
+async fn known(state: &GatewayState, caller: &Caller) -> Result<Known, Refusal> {
+    let manifests = state.skills.manifests(caller).await?;
+    Ok(Known { skills: Some(manifests.into_iter().map(|(name, manifest)| (name, manifest.input.clone())).collect()) })
 }
 
 /// Every fault of a definition in one refusal.

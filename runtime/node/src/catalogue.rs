@@ -1,0 +1,177 @@
+//! Every skill that a tenant may call: the node's own, and those that the tenant has registered.
+//!
+//! The tenant's own stand in an entity of its own. They are read when it has moved, and kept ready with their
+//! schemas compiled.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, OnceLock},
+};
+
+use mesh_kernel::{
+    BoxFuture,
+    envelope::{ErrorKind, Refusal, TenantId},
+    path::{Caller, Mesh},
+    ports::EffectCall,
+};
+use mesh_skills::{
+    catalogue::{self, Entry, Skills, current},
+    contract::{Failure, Manifest, Registered, Registry, unknown},
+    hosts::worker::{WorkerSkill, Workers},
+    perform::RegisteredSkills,
+};
+use parking_lot::Mutex;
+
+/// Tenants whose skills are kept ready; all are forgotten when there are more.
+const KEPT_MAX: usize = 256;
+
+/// What the policy is asked.
+const ACTION: &str = "GetSkill";
+
+/// The skills of one tenant that are not the node's own.
+#[derive(Default)]
+pub struct TenantSkills {
+    /// All versions of all, as they were registered.
+    pub skills: Skills,
+    ready: BTreeMap<String, Arc<Registered>>,
+}
+
+impl TenantSkills {
+    /// What a new call of this name uses.
+    pub fn get(&self, name: &str) -> Option<&Arc<Registered>> {
+        self.ready.get(name)
+    }
+
+    /// The version that a new call of each name uses, sorted by name.
+    pub fn current(&self) -> impl Iterator<Item = &Entry> {
+        self.skills.skills.values().filter_map(|versions| current(versions))
+    }
+
+    /// Whether this version of a skill is registered.
+    pub fn has(&self, name: &str, version: &str) -> bool {
+        let versions = self.skills.skills.get(name);
+        versions.is_some_and(|versions| versions.iter().any(|entry| entry.manifest.version == version))
+    }
+}
+
+/// By tenant: the version of its entity, and what was read there.
+type Kept = HashMap<TenantId, (u64, Arc<TenantSkills>)>;
+
+/// Every skill of every tenant.
+pub struct Catalogue {
+    native: Registry,
+    workers: Workers,
+    mesh: OnceLock<Mesh>,
+    kept: Mutex<Kept>,
+}
+
+impl Catalogue {
+    /// A catalogue of the node's own skills, and of what workers have.
+    pub fn new(native: Registry, workers: Workers) -> Self {
+        Self { native, workers, mesh: OnceLock::new(), kept: Mutex::default() }
+    }
+
+    /// Says where tenants' skills are read. Once, when the kernel stands.
+    pub fn connect(&self, mesh: Mesh) {
+        if self.mesh.set(mesh).is_err() {
+            tracing::error!("the catalogue of skills was connected twice; the first kernel stays");
+        }
+    }
+
+    /// The node's own.
+    pub fn native(&self) -> &Registry {
+        &self.native
+    }
+
+    /// The workers that are connected.
+    pub fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
+    /// The skills of the caller's tenant that are not the node's own.
+    ///
+    /// # Errors
+    /// Over the quota, and when the policy denies it; `Unavailable` while the node starts.
+    pub async fn of(&self, caller: &Caller) -> Result<Arc<TenantSkills>, Refusal> {
+        let mesh = self
+            .mesh
+            .get()
+            .ok_or_else(|| Refusal::new("SKL-0010", ErrorKind::Unavailable, "the node is starting: try again"))?;
+        let tenant = caller.tenant();
+        let address = catalogue::address(tenant)
+            .map_err(|error| Refusal::new("SKL-0011", ErrorKind::Internal, error.to_string()))?;
+        let stands = mesh.version(caller, &address, ACTION).await?;
+        if stands == 0 {
+            self.kept.lock().remove(tenant);
+            return Ok(Arc::default());
+        }
+        if let Some((stood, skills)) = self.kept.lock().get(tenant)
+            && *stood == stands
+        {
+            return Ok(skills.clone());
+        }
+        let viewed = mesh.query(caller, &address, ACTION, "").await?;
+        let skills: Skills = serde_json::from_value(viewed.view)
+            .map_err(|error| Refusal::new("SKL-0011", ErrorKind::Internal, format!("the skills: {error}")))?;
+        let skills = Arc::new(self.made_ready(skills));
+        let mut kept = self.kept.lock();
+        if kept.len() >= KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert(tenant.clone(), (viewed.version, skills.clone()));
+        Ok(skills)
+    }
+
+    fn made_ready(&self, skills: Skills) -> TenantSkills {
+        let mut ready = BTreeMap::new();
+        for entry in skills.skills.values().filter_map(|versions| current(versions)) {
+            let skill = WorkerSkill::new(entry.manifest.clone(), self.workers.clone());
+            match Registered::new(Arc::new(skill)) {
+                Ok(registered) => drop(ready.insert(entry.manifest.name.clone(), Arc::new(registered))),
+                Err(error) => tracing::error!(%error, "a skill that was registered cannot be called"),
+            }
+        }
+        TenantSkills { skills, ready }
+    }
+
+    /// The manifests of all that the caller's tenant may call, by name.
+    ///
+    /// # Errors
+    /// As [`Catalogue::of`].
+    pub async fn manifests(&self, caller: &Caller) -> Result<BTreeMap<String, Arc<Manifest>>, Refusal> {
+        let own = self.of(caller).await?;
+        let own = own.current().map(|entry| entry.manifest.clone()).collect::<Vec<_>>();
+        let native = self.native.manifests().map(|manifest| Arc::new(manifest.clone()));
+        Ok(own.into_iter().chain(native).map(|manifest| (manifest.name.clone(), manifest)).collect())
+    }
+
+    /// What a new call of this name uses: the node's own first.
+    ///
+    /// # Errors
+    /// As [`Catalogue::of`]; `NotFound` with the nearest name when there is no such skill.
+    pub async fn find(&self, caller: &Caller, name: &str) -> Result<Arc<Registered>, Refusal> {
+        if let Some(native) = self.native.get(name) {
+            return Ok(native.clone());
+        }
+        let own = self.of(caller).await?;
+        own.get(name).cloned().ok_or_else(|| {
+            let names = self.native.names().chain(own.ready.keys().map(String::as_str));
+            Refusal::new("SKL-0012", ErrorKind::NotFound, unknown(name, names).message)
+        })
+    }
+}
+
+impl RegisteredSkills for Catalogue {
+    fn find<'a>(&'a self, effect: &'a EffectCall, name: &'a str) -> BoxFuture<'a, Result<Arc<Registered>, Failure>> {
+        Box::pin(async move {
+            let Some(mesh) = self.mesh.get() else {
+                return Err(Failure::internal("skill.catalogue", "the node is starting"));
+            };
+            let node = mesh.on_behalf("skills", &effect.scope, &effect.cause);
+            self.find(&node, name).await.map_err(|refusal| match refusal.kind {
+                ErrorKind::NotFound => Failure::validation("skill.unknown", refusal.message),
+                _ => Failure::internal("skill.catalogue", refusal.to_string()),
+            })
+        })
+    }
+}

@@ -1,0 +1,309 @@
+//! The skills that a tenant has registered: one entity for each tenant, which holds all versions of all.
+//!
+//! A version is immutable: what a run called yesterday is what it would call today. Registering the same
+//! manifest again changes nothing, another one under the same version is refused.
+//!
+//! Never here: who runs a skill, and whether anybody does now; that is its host's business.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use mesh_kernel::{
+    entity::{Cause, Decider, Recorded},
+    envelope::{Address, AddressError, ErrorKind, FieldViolation, Kind, Refuse, TenantId, Timestamp},
+    ports::Digest,
+};
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::contract::{Manifest, RegistryError, check_manifest};
+
+/// The kind of the entity's address.
+pub const KIND: Kind = Kind { platform: "agent-mesh", name: "skills" };
+
+/// The id of the one entity of this kind that a tenant has.
+pub const ID: &str = "registered";
+
+/// Most skills of a tenant.
+pub const SKILLS_MAX: usize = 1_000;
+/// Most versions of one skill.
+pub const VERSIONS_MAX: usize = 100;
+/// Largest manifest. **Units**: bytes of JSON.
+pub const MANIFEST_BYTES_MAX: usize = 128 * 1024;
+/// All manifests of a tenant. **Units**: bytes of JSON.
+pub const BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Where the skills of a tenant are registered.
+///
+/// # Errors
+/// Never, for a tenant's id and this kind fit into an address.
+pub fn address(tenant: &TenantId) -> Result<Address, AddressError> {
+    Address::new(tenant, KIND, ID)
+}
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all_fields = "camelCase")]
+pub enum Command {
+    /// Keep these versions, all or none.
+    RegisterSkills {
+        /// What each says of itself.
+        manifests: Vec<Manifest>,
+    },
+    /// Let nothing new use this version.
+    DeprecateSkill {
+        /// The skill.
+        name: String,
+        /// Its version.
+        version: String,
+        /// Why, and what to use instead.
+        reason: String,
+    },
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all_fields = "camelCase")]
+pub enum Event {
+    /// There is a new version of a skill.
+    SkillRegistered {
+        /// What it says of itself.
+        manifest: Box<Manifest>,
+        /// The digest of its JSON.
+        digest: Digest,
+        /// Who registered it.
+        by: String,
+    },
+    /// Nothing new shall use a version.
+    SkillDeprecated {
+        /// The skill.
+        name: String,
+        /// Its version.
+        version: String,
+        /// Why, and what to use instead.
+        reason: String,
+        /// Who said so.
+        by: String,
+    },
+}
+
+/// One version of a skill.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// What it says of itself.
+    pub manifest: Arc<Manifest>,
+    /// The digest of that.
+    pub digest: Digest,
+    /// When it was registered.
+    pub registered_at: Timestamp,
+    /// Who registered it.
+    pub by: String,
+    /// Why nothing new shall use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecated: Option<String>,
+}
+
+/// All skills of a tenant: names to versions, the oldest version first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Skills {
+    /// By name.
+    pub skills: BTreeMap<String, Vec<Entry>>,
+    /// Of all manifests. **Units**: bytes of JSON.
+    pub bytes: usize,
+}
+
+/// What a new call uses: the highest release that is not deprecated, else the highest of them all.
+pub fn current(versions: &[Entry]) -> Option<&Entry> {
+    let rank = |entry: &Entry| {
+        let version = Version::parse(&entry.manifest.version).ok();
+        let is_release = version.as_ref().is_some_and(|version| version.pre.is_empty());
+        (entry.deprecated.is_none(), is_release, version)
+    };
+    versions.iter().max_by_key(|entry| rank(entry))
+}
+
+/// What is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A manifest that says what cannot be.
+    #[error("the manifest of `{name}` cannot be taken: {source}")]
+    Manifest {
+        /// What it calls itself.
+        name: String,
+        /// Why.
+        source: RegistryError,
+    },
+    /// A manifest that is too large.
+    #[error("the manifest of `{name}` has {bytes} bytes as JSON; at most {MANIFEST_BYTES_MAX} are taken")]
+    Large {
+        /// What it calls itself.
+        name: String,
+        /// Its length.
+        bytes: usize,
+    },
+    /// A version that was registered with something else in it.
+    #[error("`{name}@{version}` is registered with another manifest, and a version never changes: raise the version")]
+    Changed {
+        /// The skill.
+        name: String,
+        /// The version.
+        version: String,
+    },
+    /// No room.
+    #[error("there is no room for `{name}`: {what}")]
+    Full {
+        /// The skill.
+        name: String,
+        /// What is full.
+        what: String,
+    },
+    /// A version that was never registered.
+    #[error("`{name}@{version}` was never registered")]
+    Unknown {
+        /// The skill.
+        name: String,
+        /// The version.
+        version: String,
+    },
+}
+
+impl Refuse for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Manifest { .. } => "SKL-0001",
+            Self::Large { .. } => "SKL-0002",
+            Self::Changed { .. } => "SKL-0003",
+            Self::Full { .. } => "SKL-0004",
+            Self::Unknown { .. } => "SKL-0005",
+        }
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Manifest { .. } | Self::Large { .. } => ErrorKind::InvalidArgument,
+            Self::Changed { .. } => ErrorKind::AlreadyExists,
+            Self::Full { .. } => ErrorKind::ResourceExhausted,
+            Self::Unknown { .. } => ErrorKind::NotFound,
+        }
+    }
+
+    fn fields(&self) -> Vec<FieldViolation> {
+        Vec::new()
+    }
+}
+
+/// Decides for the skills of all tenants.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SkillsDecider;
+
+impl Decider for SkillsDecider {
+    type State = Skills;
+    type Command = Command;
+    type Event = Event;
+    type Error = Error;
+
+    const KIND: Kind = KIND;
+
+    fn initial(&self, _: &Address) -> Skills {
+        Skills::default()
+    }
+
+    fn decide(&self, state: &Skills, command: Command, cause: &Cause) -> Result<Vec<Event>, Error> {
+        let by = cause.principal.answerable().to_owned();
+        match command {
+            Command::RegisterSkills { manifests } => register(state, manifests, &by),
+            Command::DeprecateSkill { name, version, reason } => {
+                let found =
+                    state.skills.get(&name).and_then(|all| all.iter().find(|it| it.manifest.version == version));
+                match found {
+                    None => Err(Error::Unknown { name, version }),
+                    Some(entry) if entry.deprecated.as_ref() == Some(&reason) => Ok(Vec::new()),
+                    Some(_) => Ok(vec![Event::SkillDeprecated { name, version, reason, by }]),
+                }
+            }
+        }
+    }
+
+    fn evolve(&self, state: &mut Skills, event: Event, recorded: &Recorded<'_>) {
+        match event {
+            Event::SkillRegistered { manifest, digest, by } => {
+                state.bytes += length(&manifest);
+                let versions = state.skills.entry(manifest.name.clone()).or_default();
+                let (manifest, registered_at) = (Arc::from(manifest), recorded.at);
+                versions.push(Entry { manifest, digest, registered_at, by, deprecated: None });
+            }
+            Event::SkillDeprecated { name, version, reason, .. } => {
+                let versions = state.skills.get_mut(&name).into_iter().flatten();
+                for entry in versions.filter(|entry| entry.manifest.version == version) {
+                    entry.deprecated = Some(reason.clone());
+                }
+            }
+        }
+    }
+
+    fn view(&self, state: &Skills, _: &str) -> Value {
+        serde_json::to_value(state).unwrap_or_default()
+    }
+
+    fn size_hint(&self, state: &Skills) -> usize {
+        1024 + 2 * state.bytes
+    }
+}
+
+fn register(state: &Skills, manifests: Vec<Manifest>, by: &str) -> Result<Vec<Event>, Error> {
+    let mut events: Vec<Event> = Vec::new();
+    let (mut names, mut bytes) = (state.skills.len(), state.bytes);
+    for manifest in manifests {
+        let name = manifest.name.clone();
+        check_manifest(&manifest).map_err(|source| Error::Manifest { name: name.clone(), source })?;
+        let digest = digest(&manifest);
+        let versions = state.skills.get(&name).map(Vec::as_slice).unwrap_or_default();
+        let known = versions.iter().find(|entry| entry.manifest.version == manifest.version).map(|entry| entry.digest);
+        let twice = events.iter().find_map(|event| match event {
+            Event::SkillRegistered { manifest: other, digest, .. }
+                if (&other.name, &other.version) == (&name, &manifest.version) =>
+            {
+                Some(*digest)
+            }
+            _ => None,
+        });
+        match known.or(twice) {
+            Some(known) if known == digest => continue,
+            Some(_) => return Err(Error::Changed { name, version: manifest.version }),
+            None => {}
+        }
+        let length = length(&manifest);
+        names += usize::from(versions.is_empty());
+        bytes += length;
+        let full = |what: String| Err(Error::Full { name: name.clone(), what });
+        if length > MANIFEST_BYTES_MAX {
+            return Err(Error::Large { name, bytes: length });
+        } else if names > SKILLS_MAX {
+            return full(format!("the tenant has {SKILLS_MAX} skills already"));
+        } else if versions.len() >= VERSIONS_MAX {
+            return full(format!("it has {VERSIONS_MAX} versions already; register it under another name"));
+        } else if bytes > BYTES_MAX {
+            return full(format!("the tenant's manifests would take more than {BYTES_MAX} bytes"));
+        }
+        events.push(Event::SkillRegistered { manifest: Box::new(manifest), digest, by: by.to_owned() });
+    }
+    Ok(events)
+}
+
+/// The digest of what a skill says of itself.
+pub fn digest(manifest: &Manifest) -> Digest {
+    Digest::of(&encoded(manifest))
+}
+
+fn length(manifest: &Manifest) -> usize {
+    encoded(manifest).len()
+}
+
+/// By way of a tree, whose keys are in order.
+fn encoded(manifest: &Manifest) -> Vec<u8> {
+    serde_json::to_value(manifest).and_then(|tree| serde_json::to_vec(&tree)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -182,6 +182,43 @@ async fn blueprints(done: &mut BTreeSet<String>, client: &mut Client) -> Result<
     Ok(())
 }
 
+async fn skills(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()> {
+    let skill = v1::Skill {
+        name: "acme.shout".to_owned(),
+        version: "1.0.0".to_owned(),
+        effect: v1::SkillEffect::Pure.into(),
+        ..Default::default()
+    };
+    let register =
+        v1::RegisterSkillsRequest { skills: vec![skill], request_id: "one".to_owned(), ..Default::default() };
+    let change =
+        |other: &mut v1::RegisterSkillsRequest| other.skills.iter_mut().for_each(|it| it.version = "2.0.0".into());
+    let told = |answer: &v1::RegisterSkillsResponse| (answer.position, answer.registered.clone());
+    once!(done, client.skills, register_skills, register, change, told);
+
+    let deprecate = v1::DeprecateSkillRequest {
+        name: "acme.shout".to_owned(),
+        version: "1.0.0".to_owned(),
+        reason: "old".to_owned(),
+        request_id: "one".to_owned(),
+    };
+    let change = |other: &mut v1::DeprecateSkillRequest| other.reason = "older".to_owned();
+    once!(done, client.skills, deprecate_skill, deprecate, change, |answer: &v1::DeprecateSkillResponse| answer
+        .skill
+        .clone());
+
+    let invoke = v1::InvokeSkillRequest {
+        name: "text.echo".to_owned(),
+        input: Some(object(&serde_json::json!({ "text": "a" }))),
+        request_id: "invoked".to_owned(),
+        ..Default::default()
+    };
+    let change = |other: &mut v1::InvokeSkillRequest| other.input = Some(object(&serde_json::json!({ "text": "b" })));
+    let told = |answer: &v1::InvokeSkillResponse| (answer.position, answer.run.as_ref().map(|run| run.run_id.clone()));
+    once!(done, client.skills, invoke_skill, invoke, change, told);
+    Ok(())
+}
+
 async fn tenants(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()> {
     let id = || "one".to_owned();
     let create = v1::CreateTenantRequest { tenant_id: "acme".to_owned(), request_id: id(), ..Default::default() };
@@ -239,6 +276,7 @@ async fn the_same_request_id_is_the_same_request_for_every_method_that_takes_one
     workflows(&mut done, &mut client).await?;
     approvals(&mut done, &mut client, &mut approver).await?;
     blueprints(&mut done, &mut client).await?;
+    skills(&mut done, &mut client).await?;
     tenants(&mut done, &mut client).await?;
     assert_eq!(done, with_request_id()?, "a method without a case, or a case without a method");
     Ok(())

@@ -36,7 +36,7 @@ impl Working {
     fn begin(worker: Worker) -> Self {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let ended = tokio::spawn(worker.run(async move { stopped.cancelled().await }));
+        let ended = mesh_kernel::task::spawn("worker", worker.run(async move { stopped.cancelled().await }));
         Self { stop, ended }
     }
 
@@ -197,6 +197,11 @@ async fn a_node_that_is_killed_asks_again_under_the_same_key_and_a_version_never
     let keys = keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     ensure!(keys.len() == 2 && keys[0] == keys[1], "{keys:?}");
     working.stop().await?;
+
+    let (code, _, error) = node.mesh(&["skills", "deprecate", "acme.shout@2.0.0", "--reason", "old"])?;
+    ensure!(code == 4 && error.contains("never registered"), "{code}: {error}");
+    let (code, out, error) = node.mesh(&["skills", "deprecate", "acme.shout@1.0.0", "--reason", "old"])?;
+    ensure!(code == 0 && out.contains("new calls use acme.shout@1.0.0"), "{code}: {out}{error}");
 
     let changed = Skill::at_least_once("acme.shout", "1.0.0", "Says something else.");
     let refused = worker(&node)?.skill(changed, |_| async { Ok(Value::Null) }).run(std::future::pending()).await;

@@ -31,6 +31,8 @@ pub(crate) enum Skills {
     Describe(Describe),
     /// Call a skill by itself, as a run of one step, and print what it gives
     Invoke(Invoke),
+    /// Let no new call use a version, as SKILL@VERSION, unless there is no other
+    Deprecate(Deprecate),
     /// Call the examples of skills that need nothing around them, and compare what comes of it
     Test(Test),
 }
@@ -71,6 +73,17 @@ pub(crate) struct Invoke {
     validate_only: bool,
 }
 
+/// What `mesh skills deprecate` takes.
+#[derive(Debug, Args)]
+pub(crate) struct Deprecate {
+    /// The version, as in acme.shout@1.0.0
+    #[arg(value_name = "SKILL@VERSION")]
+    version: String,
+    /// Why, and what to use instead
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
 /// What `mesh skills test` takes.
 #[derive(Debug, Args)]
 pub(crate) struct Test {
@@ -88,6 +101,7 @@ pub(super) async fn dispatch(command: Skills, context: Context) -> Result<(), Fa
         Skills::List(page) => list(page, context).await,
         Skills::Describe(args) => describe(args, context).await,
         Skills::Invoke(args) => invoke(args, context).await,
+        Skills::Deprecate(args) => deprecate(args, context).await,
         Skills::Test(args) => test(args, context).await,
     }
 }
@@ -105,12 +119,39 @@ async fn list(page: PageArgs, context: Context) -> Result<(), Failure> {
             skill.version.as_str().into(),
             effect(skill).into(),
             within(skill).into(),
-            skill.host.as_str().into(),
+            hosted(skill).into(),
             clean(first_sentence(&skill.description)).into(),
         ]);
     }
     context.out.table(&table, "no skills")?;
     context.more(&answer.next_page_token)
+}
+
+/// Where its code runs, and how many have it.
+fn hosted(skill: &v1::Skill) -> String {
+    match skill.host.as_str() {
+        "worker" => format!("worker ({})", skill.workers),
+        host => clean(host),
+    }
+}
+
+async fn deprecate(args: Deprecate, context: Context) -> Result<(), Failure> {
+    let (name, version) = args.version.split_once('@').ok_or_else(|| {
+        Failure::Usage(format!("`{}`: write skill and version, as in acme.shout@1.0.0", args.version))
+    })?;
+    let request = v1::DeprecateSkillRequest {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        reason: args.reason,
+        request_id: fresh_request_id(),
+    };
+    let answer = clients::skills(context.link().await?).deprecate_skill(request).await?.into_inner();
+    let skill = answer.skill.ok_or(Failure::Lacking("skill"))?;
+    if context.out.is_json() {
+        return context.out.json("Skill", &skill);
+    }
+    let (name, version) = (clean(&skill.name), clean(&skill.version));
+    Ok(context.out.line(format!("{} is deprecated; new calls use {name}@{version}", clean(&args.version)))?)
 }
 
 fn first_sentence(text: &str) -> &str {
@@ -150,7 +191,7 @@ fn described(skill: &v1::Skill) -> Vec<String> {
         format!("within       {}", within(skill)),
         format!("may fail     {}", list(&skill.failure_classes)),
         format!("needs        {}", list(&skill.permissions)),
-        format!("host         {}", clean(&skill.host)),
+        format!("host         {}", hosted(skill)),
     ];
     let schema = |value: Option<&prost_types::Value>| pretty(&value.map(value_to_json).unwrap_or_default());
     lines.extend(["\ninput".to_owned(), schema(skill.input_schema.as_ref())]);

@@ -36,6 +36,7 @@ fn the_help_of_the_whole() {
       runs          Submit, watch and steer runs
       approvals     Decide what waits for a person
       definitions   Check and publish workflow definitions
+      skills        Look at skills, call one by itself, run their examples
       blueprints    Check and apply blueprints
       tenants       Make, disable and delete tenants
       keys          Make and revoke API keys
@@ -135,6 +136,7 @@ fn every_noun_has_its_verbs() {
     runs list get submit watch signal pause resume cancel retry history
     approvals list get decide
     definitions validate publish get list schema test
+    skills list describe invoke deprecate test
     blueprints validate plan apply get list
     tenants create list get disable enable delete
     keys create list revoke

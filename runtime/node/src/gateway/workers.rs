@@ -15,7 +15,7 @@ use mesh_skills::{
     contract::{Failure, FailureClass},
     hosts::worker::{self, Session},
 };
-use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -38,6 +38,8 @@ const NAME_BYTES_MAX: usize = 128;
 const SKILLS_MAX: usize = 200;
 /// Calls that one worker takes at once.
 const CONCURRENCY_MAX: u32 = 1_000;
+/// Calls that a worker may say it still has: those that it does, and outcomes that it keeps.
+const HELD_MAX: usize = 2 * CONCURRENCY_MAX as usize;
 /// Longest code of a failure. **Units**: bytes.
 const CODE_BYTES_MAX: usize = 100;
 
@@ -71,7 +73,7 @@ impl WorkerService for Workers {
             let why = pump.await;
             tracing::info!(tenant = %caller.tenant(), worker = %hello.worker_id, %why, "a worker has gone");
         });
-        let told = UnboundedReceiverStream::new(told).map(message);
+        let told = ReceiverStream::new(told).map(message);
         let all = stream::iter([Told::Welcome(welcome)]).chain(told);
         let all = all.map(|message| Ok(v1::WorkResponse { message: Some(message) }));
         Ok(Response::new(Box::pin(kept_open(all, permit))))
@@ -96,6 +98,9 @@ async fn known(
     if hello.concurrency == 0 || hello.concurrency > CONCURRENCY_MAX {
         return Err(refused_field("hello.concurrency", format!("1 to {CONCURRENCY_MAX} are expected")));
     }
+    if hello.held_call_ids.len() > HELD_MAX {
+        return Err(refused_field("hello.held_call_ids", format!("at most {HELD_MAX} are taken")));
+    }
     let own = state.skills.of(caller).await?;
     for (n, skill) in hello.skills.iter().enumerate() {
         if !own.has(&skill.name, &skill.version) {
@@ -114,10 +119,15 @@ async fn pump(
     lease: Duration,
     stopping: CancellationToken,
 ) -> String {
+    let mut is_draining = false;
     loop {
+        if is_draining && session.open() == 0 {
+            return "it has ended what it had".to_owned();
+        }
         let message = tokio::select! {
             message = tokio::time::timeout(lease, said.message()) => message,
             () = stopping.cancelled() => return "the node stops".to_owned(),
+            () = session.ended() => return "it does not read what it is told".to_owned(),
         };
         let message = match message {
             Ok(Ok(Some(message))) => message.message,
@@ -127,7 +137,10 @@ async fn pump(
         };
         match message {
             None | Some(Said::Beat(_) | Said::Hello(_)) => {}
-            Some(Said::Drain(_)) => session.drain(),
+            Some(Said::Drain(_)) => {
+                session.drain();
+                is_draining = true;
+            }
             Some(Said::Progress(progress)) => {
                 session.hear(worker::Said::Progress { id: progress.call_id, text: progress.text });
             }

@@ -1,7 +1,7 @@
 //! A worker with one skill: `cargo run -p mesh-worker --example shout -- http://127.0.0.1:7420 KEY`.
 
 use mesh_worker::{Error, Skill, Worker};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -15,7 +15,7 @@ async fn main() -> Result<(), Error> {
     );
     Worker::new(&url, &key)
         .skill(shout, |call| async move {
-            let text = call.input["text"].as_str().unwrap_or_default();
+            let text = call.input.get("text").and_then(Value::as_str).unwrap_or_default();
             Ok(json!({ "text": text.to_uppercase() }))
         })
         .run(std::future::pending())

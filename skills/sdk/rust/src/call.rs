@@ -1,14 +1,20 @@
 //! One call, and how it fails.
 
-use std::time::Duration;
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use mesh_proto::{
     json::{to_value, value_to_json},
     v1::{self, work_request::Message},
 };
 use serde_json::Value;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
+
+/// What a call comes to.
+pub(crate) type Outcome = Pin<Box<dyn Future<Output = Result<Value, Failure>> + Send>>;
+
+/// What does the calls of a skill.
+pub(crate) type Handler = Arc<dyn Fn(Call) -> Outcome + Send + Sync>;
 
 /// One call of a skill.
 #[derive(Debug, Clone)]
@@ -34,11 +40,11 @@ pub struct Call {
     /// Fires when nobody wants the outcome any more.
     pub cancelled: CancellationToken,
     id: String,
-    said: UnboundedSender<Message>,
+    said: Sender<Message>,
 }
 
 impl Call {
-    pub(crate) fn new(call: v1::SkillCall, cancelled: CancellationToken, said: UnboundedSender<Message>) -> Self {
+    pub(crate) fn new(call: v1::SkillCall, cancelled: CancellationToken, said: Sender<Message>) -> Self {
         Self {
             input: call.input.as_ref().map(value_to_json).unwrap_or_default(),
             key: call.idempotency_key,
@@ -55,10 +61,10 @@ impl Call {
         }
     }
 
-    /// Tells people how it goes: a line in the step's log. Lost when the connection is.
+    /// Tells people how it goes: a line in the step's log. Lost when the connection is, and when there are too many.
     pub fn progress(&self, text: impl Into<String>) {
         let progress = v1::CallProgress { call_id: self.id.clone(), text: text.into() };
-        let _not_connected = self.said.send(Message::Progress(progress));
+        let _too_many = self.said.try_send(Message::Progress(progress));
     }
 }
 

@@ -13,7 +13,7 @@
 //!     .takes(json!({ "type": "object", "required": ["text"], "properties": { "text": { "type": "string" } } }));
 //! Worker::new("http://127.0.0.1:7420", "the API key")
 //!     .skill(shout, |call| async move {
-//!         let text = call.input["text"].as_str().unwrap_or_default().to_uppercase();
+//!         let text = call.input.get("text").and_then(|text| text.as_str()).unwrap_or_default().to_uppercase();
 //!         Ok(json!({ "text": text }))
 //!     })
 //!     .run(std::future::pending())

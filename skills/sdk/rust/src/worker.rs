@@ -1,18 +1,19 @@
 //! A worker: its skills, and how it comes back when it is cut off.
 
-use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use mesh_proto::v1::{self, skill_service_client::SkillServiceClient};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tonic::{
-    Code, Request, Status,
+    Request, Status,
     metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
 
 use crate::{
     Call, Failure, Skill,
+    call::{Handler, Outcome},
     connection::{Desk, Ended, connected},
 };
 
@@ -32,11 +33,6 @@ pub enum Error {
     #[error("the node refuses: {} ({:?})", .0.message(), .0.code())]
     Refused(Box<Status>),
 }
-
-type Outcome = Pin<Box<dyn Future<Output = Result<Value, Failure>> + Send>>;
-
-/// What does the calls of a skill.
-pub(crate) type Handler = Arc<dyn Fn(Call) -> Outcome + Send + Sync>;
 
 /// A process that does the calls of its skills.
 pub struct Worker {
@@ -157,20 +153,4 @@ async fn register(skills: &[Skill], channel: Channel, key: &MetadataValue<Ascii>
     let mut request = Request::new(v1::RegisterSkillsRequest { skills, ..Default::default() });
     request.metadata_mut().insert("authorization", key.clone());
     SkillServiceClient::new(channel).register_skills(request).await.map(drop)
-}
-
-impl Ended {
-    /// Whether to dial again is in the code.
-    pub(crate) fn of(status: Status) -> Self {
-        match status.code() {
-            Code::Unavailable
-            | Code::ResourceExhausted
-            | Code::DeadlineExceeded
-            | Code::Cancelled
-            | Code::Unknown
-            | Code::Internal
-            | Code::Aborted => Self::Lost(status.message().to_owned()),
-            _ => Self::Refused(Box::new(status)),
-        }
-    }
 }

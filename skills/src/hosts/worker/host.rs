@@ -94,8 +94,7 @@ impl State {
                 let Some((number, seat)) = free.min_by_key(|(number, seat)| (seat.open.len(), **number)) else {
                     return true;
                 };
-                // A connection that is gone is found by its own end.
-                if seat.tell.send(Told::Call(call.asked.clone())).is_err() {
+                if !seat.tell(Told::Call(call.asked.clone())) {
                     return true;
                 }
                 seat.open.insert(id.clone());
@@ -153,7 +152,7 @@ impl Workers {
         let cancelled = call.cancelled.clone();
         let (id, asked) = asked(skill, version, &call);
         if self.having(&asked.tenant, skill, version) == 0 {
-            call.log.note(&format!("waits for a worker that has {skill}@{version}"));
+            call.log.note(format!("waits for a worker that has {skill}@{version}"));
         }
         let open = Open { asked: Arc::new(asked), session: None, lost_by: None, answer, log: call.log };
         let _taken_back = TakenBack { workers: self, id: id.clone() };
@@ -181,7 +180,7 @@ impl Workers {
         let state = self.lock();
         let session = state.calls.get(id).and_then(|call| call.session);
         let seat = session.and_then(|session| state.seats.get(&session));
-        seat.is_some_and(|seat| seat.tell.send(Told::Cancel { id: id.to_owned() }).is_ok())
+        seat.is_some_and(|seat| seat.tell(Told::Cancel { id: id.to_owned() }))
     }
 
     /// Fails those of a lost worker's calls that it has not come back for when the lease is over.
@@ -236,7 +235,7 @@ impl Drop for TakenBack<'_> {
         let Some(call) = state.calls.remove(&self.id) else { return };
         if let Some(seat) = call.session.and_then(|session| state.seats.get_mut(&session)) {
             seat.open.remove(&self.id);
-            let _gone = seat.tell.send(Told::Cancel { id: self.id.clone() });
+            seat.tell(Told::Cancel { id: self.id.clone() });
         }
         state.dispatch();
     }

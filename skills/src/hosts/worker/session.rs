@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use mesh_kernel::envelope::TenantId;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::host::{Asked, Lost, Open, State, Workers};
 use crate::contract::Failure;
@@ -49,8 +50,9 @@ pub enum Said {
 
 /// A worker that is connected. Dropping it is the loss of the connection.
 pub struct Session {
-    pub(super) workers: Workers,
-    pub(super) number: u64,
+    workers: Workers,
+    number: u64,
+    ended: CancellationToken,
 }
 
 /// What the host knows of a session.
@@ -64,10 +66,20 @@ pub(super) struct Seat {
     pub(super) open: HashSet<String>,
     /// It takes nothing new.
     pub(super) is_draining: bool,
-    pub(super) tell: mpsc::UnboundedSender<Told>,
+    tell: mpsc::Sender<Told>,
+    ended: CancellationToken,
 }
 
 impl Seat {
+    /// Tells it. One that does not listen is at its end: its calls are kept for when it comes back.
+    pub(super) fn tell(&self, told: Told) -> bool {
+        let is_told = self.tell.try_send(told).is_ok();
+        if !is_told {
+            self.ended.cancel();
+        }
+        is_told
+    }
+
     pub(super) fn has_room_for(&self, tenant: &TenantId, skill: &(String, String)) -> bool {
         !self.is_draining && self.open.len() < self.most && self.tenant == *tenant && self.skills.contains(skill)
     }
@@ -83,8 +95,10 @@ impl Workers {
         skills: HashSet<(String, String)>,
         most: usize,
         held: &[String],
-    ) -> (Session, mpsc::UnboundedReceiver<Told>) {
-        let (tell, told) = mpsc::unbounded_channel();
+    ) -> (Session, mpsc::Receiver<Told>) {
+        // A call, its cancellation and two acknowledgements for each that it may have, and some more.
+        let (tell, told) = mpsc::channel(4 * most + held.len() + 64);
+        let ended = CancellationToken::new();
         let mut state = self.lock();
         let number = state.next_session();
         let mut open = HashSet::new();
@@ -100,14 +114,17 @@ impl Workers {
                     open.insert(id.clone());
                 }
                 // Whatever it still does of this is in vain.
-                None => drop(tell.send(Told::Ack { id: id.clone(), stale: true })),
+                None => drop(tell.try_send(Told::Ack { id: id.clone(), stale: true })),
             }
         }
         let (tenant, worker) = (tenant.clone(), worker.to_owned());
-        state.seats.insert(number, Seat { tenant, worker, skills, most, open, is_draining: false, tell });
+        state.seats.insert(
+            number,
+            Seat { tenant, worker, skills, most, open, is_draining: false, tell, ended: ended.clone() },
+        );
         state.dispatch();
         drop(state);
-        (Session { workers: self.clone(), number }, told)
+        (Session { workers: self.clone(), number, ended }, told)
     }
 }
 
@@ -126,10 +143,15 @@ impl Session {
                 let stale = call.is_none_or(|call| call.answer.send(result).is_err());
                 let Some(seat) = state.seats.get_mut(&self.number) else { return };
                 seat.open.remove(&id);
-                let _gone = seat.tell.send(Told::Ack { id, stale });
+                seat.tell(Told::Ack { id, stale });
                 state.dispatch();
             }
         }
+    }
+
+    /// Ready when it does not listen any more to what it is told.
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
     }
 
     /// It takes nothing new and ends what it has.

@@ -2,7 +2,7 @@ use std::{collections::HashSet, time::Duration};
 
 use mesh_kernel::envelope::TenantId;
 use serde_json::{Value, json};
-use tokio::{sync::mpsc::UnboundedReceiver, task::JoinHandle};
+use tokio::{sync::mpsc::Receiver, task::JoinHandle};
 
 use super::*;
 use crate::contract::{Call, Failure, FailureClass, testing};
@@ -17,7 +17,7 @@ fn tenant(name: &str) -> TenantId {
 fn call(workers: &Workers, input: Value) -> (Call, JoinHandle<Result<Value, Failure>>) {
     let (call, workers) = (testing::call(input), workers.clone());
     let given = call.clone();
-    (call, tokio::spawn(async move { workers.call("acme.shout", "1.0.0", given).await }))
+    (call, mesh_kernel::task::spawn("call", async move { workers.call("acme.shout", "1.0.0", given).await }))
 }
 
 fn own() -> TenantId {
@@ -28,11 +28,11 @@ fn shout(version: &str) -> HashSet<(String, String)> {
     HashSet::from([("acme.shout".to_owned(), version.to_owned())])
 }
 
-fn welcome(workers: &Workers, tenant: &TenantId, most: usize, held: &[String]) -> (Session, UnboundedReceiver<Told>) {
+fn welcome(workers: &Workers, tenant: &TenantId, most: usize, held: &[String]) -> (Session, Receiver<Told>) {
     workers.welcome(tenant, "w", shout("1.0.0"), most, held)
 }
 
-async fn asked(told: &mut UnboundedReceiver<Told>) -> String {
+async fn asked(told: &mut Receiver<Told>) -> String {
     match told.recv().await {
         Some(Told::Call(asked)) => asked.id.clone(),
         other => panic!("no call: {other:?}"),

@@ -78,7 +78,7 @@ pub(crate) struct Invoke {
 pub(crate) struct Deprecate {
     /// The version, as in acme.shout@1.0.0
     #[arg(value_name = "SKILL@VERSION")]
-    version: String,
+    skill: String,
     /// Why, and what to use instead
     #[arg(long, value_name = "TEXT")]
     reason: String,
@@ -136,9 +136,10 @@ fn hosted(skill: &v1::Skill) -> String {
 }
 
 async fn deprecate(args: Deprecate, context: Context) -> Result<(), Failure> {
-    let (name, version) = args.version.split_once('@').ok_or_else(|| {
-        Failure::Usage(format!("`{}`: write skill and version, as in acme.shout@1.0.0", args.version))
-    })?;
+    let (name, version) = args
+        .skill
+        .split_once('@')
+        .ok_or_else(|| Failure::Usage(format!("`{}`: write skill and version, as in acme.shout@1.0.0", args.skill)))?;
     let request = v1::DeprecateSkillRequest {
         name: name.to_owned(),
         version: version.to_owned(),
@@ -151,7 +152,7 @@ async fn deprecate(args: Deprecate, context: Context) -> Result<(), Failure> {
         return context.out.json("Skill", &skill);
     }
     let (name, version) = (clean(&skill.name), clean(&skill.version));
-    Ok(context.out.line(format!("{} is deprecated; new calls use {name}@{version}", clean(&args.version)))?)
+    Ok(context.out.line(format!("{} is deprecated; new calls use {name}@{version}", clean(&args.skill)))?)
 }
 
 fn first_sentence(text: &str) -> &str {

@@ -8,7 +8,7 @@ use crate::{
     limit,
     measure::{STEPS, Slot},
     options::Durable,
-    ours::{EACH, Ours},
+    ours::{EACH, Ours, WORKER},
     process::{Cost, Meter, load},
     report,
     restate::Restate,
@@ -77,7 +77,7 @@ pub(crate) async fn run(options: &Durable) -> Result<()> {
 /// server twice, would take minutes with 256 in flight.
 fn takes_part(peer: &str, round: usize, level: usize) -> bool {
     match peer {
-        EACH | "restate" => true,
+        EACH | WORKER | "restate" => true,
         "temporal-activities" => round == 0 && level <= 32,
         _ => round == 0,
     }
@@ -91,6 +91,7 @@ async fn start(options: &Durable, work: &Path) -> Result<Vec<Box<dyn Side>>> {
         peers.push(match name.as_str() {
             "ours" => continue,
             EACH => Box::new(Ours::start_each(&options.mesh, work.join(EACH)).await?),
+            WORKER => Box::new(Ours::start_worker(&options.mesh, work.join(WORKER)).await?),
             "restate" => Box::new(Restate::start(&options.restate_server, &options.restate_steps, work).await?),
             "temporal" => {
                 Box::new(Scripted::start("temporal", python, &script("temporal.py"), &["local"], work).await?)
@@ -100,7 +101,7 @@ async fn start(options: &Durable, work: &Path) -> Result<Vec<Box<dyn Side>>> {
             ),
             "dbos" => Box::new(Scripted::start("dbos", python, &script("dbos_sqlite.py"), &[], work).await?),
             other => bail!(
-                "`{other}` is no side: ours, ours-each, restate, temporal, temporal-activities and dbos are (--only)"
+                "`{other}` is no side: ours, ours-each, ours-worker, restate, temporal, temporal-activities and dbos are (--only)"
             ),
         });
     }

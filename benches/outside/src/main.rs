@@ -19,6 +19,7 @@ mod report;
 mod restate;
 mod scripted;
 mod side;
+mod worker;
 
 use clap::Parser as _;
 
@@ -33,5 +34,6 @@ async fn main() -> anyhow::Result<()> {
         Command::Growth(options) => growth::run(&options).await,
         Command::Load(options) => load::run(&options).await,
         Command::Ready(options) => ready::run(&options).await,
+        Command::Worker(options) => worker::run(&options).await,
     }
 }

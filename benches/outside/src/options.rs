@@ -25,6 +25,20 @@ pub(crate) enum Command {
     Fairness(Fairness),
     /// How soon a node is ready, and how soon it has resumed what was unfinished.
     Ready(Ready),
+    /// The steps' code of the side `ours-worker`, in a process of its own.
+    #[command(hide = true)]
+    Worker(Worker),
+}
+
+/// Options of `worker`. The key comes in `MESH_API_KEY`.
+#[derive(Debug, Args)]
+pub(crate) struct Worker {
+    /// The node, `http://…`.
+    #[arg(long)]
+    pub(crate) url: String,
+    /// How many calls it takes at once.
+    #[arg(long, default_value_t = 512)]
+    pub(crate) concurrency: u32,
 }
 
 /// Options of `load`.
@@ -137,8 +151,12 @@ pub(crate) struct Ready {
 /// Options of `durable`.
 #[derive(Debug, Args)]
 pub(crate) struct Durable {
-    /// Which sides run: ours, ours-each, restate, temporal, temporal-activities, dbos.
-    #[arg(long, value_delimiter = ',', default_value = "ours,ours-each,restate,temporal,temporal-activities,dbos")]
+    /// Which sides run: ours, ours-each, ours-worker, restate, temporal, temporal-activities, dbos.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "ours,ours-each,ours-worker,restate,temporal,temporal-activities,dbos"
+    )]
     pub(crate) only: Vec<String>,
     /// Length of one measurement: of one side at one level in one round.
     #[arg(long, default_value_t = 6)]

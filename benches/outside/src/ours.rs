@@ -32,6 +32,7 @@ use crate::{
     measure::{STEPS, Slot, closed_count, closed_loop},
     process::resident,
     side::Side,
+    worker,
 };
 
 const DEFINITION: &str = "ten-steps";
@@ -44,6 +45,9 @@ const UNBOUNDED: [(&str, &str); 2] =
 
 /// The name of our side when each step is recorded before the next begins.
 pub(crate) const EACH: &str = "ours-each";
+
+/// The name of our side when the steps' code is in a process of its own.
+pub(crate) const WORKER: &str = "ours-worker";
 
 /// What every step gets and gives back, on every side.
 pub(crate) const TEXT: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-.";
@@ -114,6 +118,7 @@ pub(crate) struct Ours {
     /// The last run of a list that was read.
     last: Option<String>,
     seat: Seat,
+    worker: Option<worker::Process>,
 }
 
 /// A tenant who submits and hears of ends.
@@ -190,6 +195,25 @@ impl Ours {
         Ok(Self { name: EACH, ..Self::start_with(mesh, data, &settings).await? })
     }
 
+    /// The same, and its steps are done by a worker, a process of its own.
+    ///
+    /// # Errors
+    /// As [`Ours::start`]; when the worker does not come.
+    pub(crate) async fn start_worker(mesh: &Path, data: PathBuf) -> Result<Self> {
+        let mut ours = Self { name: WORKER, ..Self::start(mesh, data).await? };
+        ours.worker = Some(worker::Process::start(&ours.node.grpc, &ours.node.key()?)?);
+        for _ in 0..500 {
+            let request = v1::GetSkillRequest { name: worker::SKILL.to_owned() };
+            let found = ours.client.skills.get_skill(request).await.ok();
+            if found.and_then(|found| found.into_inner().skill).is_some_and(|skill| skill.workers == 1) {
+                ours.publish(&definition(worker::SKILL)).await?;
+                return Ok(ours);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::bail!("the worker has not come within ten seconds")
+    }
+
     /// The same with these settings, and everything else at its default.
     ///
     /// # Errors
@@ -201,9 +225,9 @@ impl Ours {
         let node = Node::start(&options)?;
         let started = Started { time: began.elapsed(), resident: resident(&[node.pid()]) };
         let mut client = node.client().await?;
-        client.publish(&definition()).await?;
+        client.publish(&definition("value.pass")).await?;
         let seat = Seat::take(&node.grpc, &node.key()?).await?;
-        Ok(Self { name: "ours", node, data, started, client, last: None, seat })
+        Ok(Self { name: "ours", node, data, started, client, last: None, seat, worker: None })
     }
 
     /// Whether it has used more than a tenth of a processor in the last fifth of a second.
@@ -241,7 +265,7 @@ impl Ours {
         let request =
             v1::ListApiKeysRequest { tenant_id: name.to_owned(), min_position: made.position, ..Default::default() };
         tenants.list_api_keys(request).await?;
-        Client::connect(&self.node.grpc, &made.secret).await?.publish(&definition()).await?;
+        Client::connect(&self.node.grpc, &made.secret).await?.publish(&definition("value.pass")).await?;
         Ok(made.secret)
     }
 
@@ -425,6 +449,10 @@ impl Side for Ours {
         vec![self.node.pid()]
     }
 
+    fn helpers(&self) -> Vec<u32> {
+        self.worker.iter().map(worker::Process::pid).collect()
+    }
+
     fn measure(&mut self, in_flight: usize, length: Duration) -> LocalBoxFuture<'_, Result<Slot>> {
         Box::pin(closed_loop(in_flight, length, || self.seat.run_once()))
     }
@@ -460,13 +488,14 @@ async fn follow(url: &str, caller: &Caller, ends: Arc<Ends>) -> Result<JoinSet<(
     Ok(tasks)
 }
 
-fn definition() -> String {
+/// Ten steps that each call this skill with what the one before gave.
+fn definition(skill: &str) -> String {
     let mut text = format!("name: {DEFINITION}\ntitle: Ten steps\nsteps:\n");
-    text.push_str("  - { id: s1, skill: value.pass, with: { value: '${input.text}' } }\n");
+    text.push_str(&format!("  - {{ id: s1, skill: {skill}, with: {{ value: '${{input.text}}' }} }}\n"));
     for step in 2..=STEPS {
         let before = step - 1;
         text.push_str(&format!(
-            "  - {{ id: s{step}, needs: s{before}, skill: value.pass, with: {{ value: '${{steps.s{before}.output.value}}' }} }}\n"
+            "  - {{ id: s{step}, needs: s{before}, skill: {skill}, with: {{ value: '${{steps.s{before}.output.value}}' }} }}\n"
         ));
     }
     text.push_str(&format!("outputs: {{ text: '${{steps.s{STEPS}.output.value}}' }}\n"));

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     durable::{Results, Seen},
     measure::{STEPS, quantile},
-    ours::EACH,
+    ours::{EACH, WORKER},
 };
 
 /// **Units**: bytes.
@@ -33,7 +33,9 @@ pub(crate) fn durable(results: &Results, levels: &[usize]) -> Result<()> {
         println!("{what:<20} {writers:>9} {per_second:>10.0} {:>10.3} {:>10.3}", ms(p50), ms(p99));
     }
     println!("ours: the steps are pure, and a run computes them itself, in one append; ours-each: each is recorded");
-    println!("before the next begins, as the peers do it.");
+    println!(
+        "before the next begins, as the peers do it; ours-worker: and its code is in another process, as theirs is."
+    );
     println!("a step of ours writes {} bytes to the journal; the bare rows write as many", results.bytes_per_step);
     println!("CPU/1k: seconds on a processor for 1000 steps, of the servers, of the processes with the steps' code,");
     println!("and of the driver. MiB: peak resident memory of the server processes.");
@@ -79,7 +81,7 @@ fn line(results: &Results, levels: &[usize]) -> Value {
         let of_side = results.seen.iter().filter(|((side, _), _)| *side == name);
         of_side.map(|((_, level), seen)| (format!("c{level}"), seen.json())).collect()
     };
-    let names = || results.finished.keys().filter(|name| !["ours", EACH].contains(*name));
+    let names = || results.finished.keys().filter(|name| !["ours", EACH, WORKER].contains(*name));
     let peers: Map<_, _> = names().map(|name| ((*name).to_owned(), Value::Object(side(name)))).collect();
     let work: Map<_, _> = names().map(|name| ((*name).to_owned(), json!(results.finished.get(name)))).collect();
     json!({
@@ -89,28 +91,29 @@ fn line(results: &Results, levels: &[usize]) -> Value {
         "work": {"ours": results.finished.get("ours"), "peers": work},
         "ours": side("ours"),
         "oursEach": side(EACH),
+        "oursWorker": side(WORKER),
         "peers": peers,
         "ratio": ratios(results, levels),
         "limit": limits(results, levels),
     })
 }
 
-/// Our sides, and what stands before the levels of their ratios.
-const SIDES: [(&str, &str); 2] = [("ours", ""), (EACH, "each_")];
+/// Our sides, and what stands before and behind the levels of their ratios.
+const SIDES: [(&str, [&str; 2]); 3] = [("ours", ["", ""]), (EACH, ["each_", ""]), (WORKER, ["", "_worker"])];
 
 /// Ours over Restate's: steps in a second, and memory at the highest level.
 fn ratios(results: &Results, levels: &[usize]) -> Map<String, Value> {
     let mut ratios = Map::new();
-    for (level, (side, prefix)) in levels.iter().flat_map(|level| SIDES.map(|side| (level, side))) {
+    for (level, (side, [prefix, suffix])) in levels.iter().flat_map(|level| SIDES.map(|side| (level, side))) {
         let (Some(ours), Some(theirs)) = (results.seen.get(&(side, *level)), results.seen.get(&("restate", *level)))
         else {
             continue;
         };
         let ratio = ours.slot.steps_per_second() / theirs.slot.steps_per_second();
-        ratios.insert(format!("{prefix}c{level}"), rounded(ratio, 2));
+        ratios.insert(format!("{prefix}c{level}{suffix}"), rounded(ratio, 2));
         if Some(level) == levels.iter().max() {
             let memory = ours.servers.peak as f64 / theirs.servers.peak as f64;
-            ratios.insert(format!("{prefix}memory"), rounded(memory, 2));
+            ratios.insert(format!("{prefix}memory{suffix}"), rounded(memory, 2));
         }
     }
     ratios
@@ -119,7 +122,7 @@ fn ratios(results: &Results, levels: &[usize]) -> Map<String, Value> {
 /// One in flight: our step's median over the bare flush's. More: our steps over the bare appends.
 fn limits(results: &Results, levels: &[usize]) -> Map<String, Value> {
     let mut limits = Map::new();
-    for (level, (side, prefix)) in levels.iter().flat_map(|level| SIDES.map(|side| (level, side))) {
+    for (level, (side, [prefix, suffix])) in levels.iter().flat_map(|level| SIDES.map(|side| (level, side))) {
         let (Some(ours), Some(bare)) = (results.seen.get(&(side, *level)), results.bare.get(level)) else {
             continue;
         };
@@ -127,7 +130,7 @@ fn limits(results: &Results, levels: &[usize]) -> Map<String, Value> {
             1 => ours.slot.step_ms(0.5) / (quantile(&bare.runs, 0.5).as_secs_f64() * 1000.0),
             _ => ours.slot.steps_per_second() * bare.time.as_secs_f64() / bare.runs.len() as f64,
         };
-        limits.insert(format!("{prefix}c{level}"), rounded(limit, 3));
+        limits.insert(format!("{prefix}c{level}{suffix}"), rounded(limit, 3));
     }
     limits
 }

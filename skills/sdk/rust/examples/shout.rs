@@ -1,4 +1,4 @@
-//! A worker with one skill: `cargo run -p mesh-worker --example shout -- http://127.0.0.1:7420 KEY`.
+//! A worker with one skill: `cargo run -p mesh-worker --example shout -- http://127.0.0.1:7400 KEY`.
 
 use mesh_worker::{Error, Skill, Worker};
 use serde_json::{Value, json};

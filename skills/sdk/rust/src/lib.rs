@@ -11,7 +11,7 @@
 //! # async fn example() -> Result<(), mesh_worker::Error> {
 //! let shout = Skill::pure("acme.shout", "1.0.0", "Says it in capitals.")
 //!     .takes(json!({ "type": "object", "required": ["text"], "properties": { "text": { "type": "string" } } }));
-//! Worker::new("http://127.0.0.1:7420", "the API key")
+//! Worker::new("http://127.0.0.1:7400", "the API key")
 //!     .skill(shout, |call| async move {
 //!         let text = call.input.get("text").and_then(|text| text.as_str()).unwrap_or_default().to_uppercase();
 //!         Ok(json!({ "text": text }))

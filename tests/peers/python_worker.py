@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,38 @@ def had(skill, workers=1):
     raise AssertionError(f"{skill} is not had by {workers} workers")
 
 
+class Cable:
+    """A way to the node that can be cut."""
+
+    def __init__(self, target):
+        self.target, self.ends = target, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            near, _ = self.listener.accept()
+            host, port = self.target.removeprefix("http://").split(":")
+            far = socket.create_connection((host, int(port)))
+            self.ends += [near, far]
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self.carry, args=(one, other), daemon=True).start()
+
+    def carry(self, one, other):
+        try:
+            while part := one.recv(65536):
+                other.sendall(part)
+        except OSError:
+            pass
+        other.close()
+
+    def cut(self):
+        ends, self.ends = self.ends, []
+        for end in ends:
+            end.shutdown(socket.SHUT_RDWR)
+
+
 def check(what):
     print(f"ok: {what}", flush=True)
 
@@ -77,7 +110,8 @@ assert example.wait(20) == 0
 had("acme.shout", 0)
 check("the example of the package does what its README says, and ends when it is told to")
 
-worker = Worker(url, key, name="py", concurrency=4)
+cable = Cable(url)
+worker = Worker(cable.url, key, name="py", concurrency=4)
 begun, gate, keys = threading.Event(), threading.Event(), []
 
 
@@ -136,6 +170,19 @@ check("a cancelled call is told so")
 
 keys.clear()
 begun.clear()
+held = subprocess.Popen([MESH, "--data", DATA.name, "skills", "invoke", "py.waits"], stdout=subprocess.PIPE, text=True)
+assert begun.wait(20)
+cable.cut()
+had("py.waits", 0)
+had("py.waits")
+gate.set()
+assert json.loads(held.communicate(timeout=30)[0]) == {"done": True}
+assert len(keys) == 1, keys
+check("a connection that is cut repeats nothing: the worker comes back with the call that it has")
+
+keys.clear()
+begun.clear()
+gate.clear()
 waiting = subprocess.Popen([MESH, "--data", DATA.name, "skills", "invoke", "py.waits"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 assert begun.wait(20)
 run = json.loads(mesh("runs", "list", "--output", "json", "--limit", "1"))["runs"][0]["runId"]
@@ -154,8 +201,6 @@ assert not thread.is_alive()
 try:
     Worker(url, "wrong").run()
     raise AssertionError("a wrong key was taken")
-except ValueError:
-    raise
 except Refused as refused:
     assert "key" in str(refused), refused
 check("a worker that is told to stop ends, and one with a wrong key is refused")

@@ -18,11 +18,12 @@ pub(super) struct Formed {
 }
 
 /// Short forms that people like: the message, and the field that a bare text stands for.
-const SHORT: [(&str, &str); 4] = [
+const SHORT: [(&str, &str); 5] = [
     ("mesh.v1.SignalStep", "name"),
     ("mesh.v1.TimerStep", "duration"),
     ("mesh.v1.WorkflowStep", "definition"),
     ("mesh.v1.ApprovalStep", "title"),
+    ("mesh.v1.AgentStep", "agent"),
 ];
 
 /// Walks `node` as a message of this type.

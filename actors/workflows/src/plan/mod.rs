@@ -135,6 +135,8 @@ pub enum Act {
     ForEach(ForEachPlan),
     /// Runs another definition.
     Workflow(WorkflowPlan),
+    /// Gives a task to an agent.
+    Agent(AgentPlan),
 }
 
 /// A compiled approval.
@@ -185,6 +187,17 @@ pub struct WorkflowPlan {
     pub version: Option<u32>,
 }
 
+/// A task for an agent.
+#[derive(Debug)]
+pub struct AgentPlan {
+    /// Its name.
+    pub agent: Arc<str>,
+    /// Its version; the active one when it is not said.
+    pub version: Option<u32>,
+    /// What it should reach.
+    pub goal: Template,
+}
+
 /// A compiled compensation.
 #[derive(Debug)]
 pub struct CompensatePlan {
@@ -216,7 +229,7 @@ impl Plan {
 }
 
 impl PlanStep {
-    /// The skill or the definition that it calls, for each item when it is a for-each.
+    /// The skill, the definition or the agent that it calls, for each item when it is a for-each.
     pub fn uses(&self) -> Option<&str> {
         match &self.act {
             Act::Skill(skill) => Some(skill),
@@ -225,6 +238,7 @@ impl PlanStep {
                 Body::Skill(skill) => Some(skill),
                 Body::Workflow(workflow) => Some(&workflow.definition),
             },
+            Act::Agent(agent) => Some(&agent.agent),
             Act::Approval(_) | Act::Signal(_) | Act::Sleep(_) | Act::Until(_) => None,
         }
     }
@@ -238,6 +252,7 @@ impl PlanStep {
             Act::Sleep(_) | Act::Until(_) => "timer",
             Act::ForEach(_) => "forEach",
             Act::Workflow(_) => "workflow",
+            Act::Agent(_) => "agent",
         }
     }
 }

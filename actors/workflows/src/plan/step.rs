@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use mesh_proto::v1::{
-    ApprovalStep, Compensation, ForEachStep, Step, TimerStep, WorkflowStep, for_each_step, step::Kind, timer_step::When,
+    AgentStep, ApprovalStep, Compensation, ForEachStep, Step, TimerStep, WorkflowStep, for_each_step, step::Kind, timer_step::When,
 };
 use serde_json::{Map, Value};
 
 use super::{
-    Act, ApprovalPlan, Body, CompensatePlan, Fault, ForEachPlan, PlanStep, RetryPlan, StepIndex, WorkflowPlan,
+    Act, AgentPlan, ApprovalPlan, Body, CompensatePlan, Fault, ForEachPlan, PlanStep, RetryPlan, StepIndex, WorkflowPlan,
     compile::{forbid_item, template},
     duration::duration,
 };
@@ -152,19 +152,12 @@ fn act(step: &Step, context: &mut Context<'_>) -> Option<Act> {
         Some(Kind::Timer(timer)) => compile_timer(timer, context),
         Some(Kind::ForEach(each)) => compile_each(each, context).map(Act::ForEach),
         Some(Kind::Workflow(workflow)) => compile_workflow(workflow, "/workflow", context).map(Act::Workflow),
-        Some(Kind::Agent(_)) => {
-            context.fault(
-                "/agent",
-                "agents cannot be called by this version",
-                "use a skill; the key `agent` is reserved for later",
-            );
-            None
-        }
+        Some(Kind::Agent(agent)) => compile_agent(agent, context).map(Act::Agent),
         None => {
             context.fault(
                 "",
                 format!("step `{}` does not say what it does", step.id),
-                "add one of `skill`, `approval`, `signal`, `timer`, `forEach`, `workflow`",
+                "add one of `skill`, `approval`, `signal`, `timer`, `forEach`, `workflow`, `agent`",
             );
             None
         }
@@ -286,6 +279,16 @@ fn compile_workflow(workflow: &WorkflowStep, field: &str, context: &mut Context<
     Some(WorkflowPlan { definition: name, version: (workflow.version > 0).then_some(workflow.version) })
 }
 
+fn compile_agent(agent: &AgentStep, context: &mut Context<'_>) -> Option<AgentPlan> {
+    if !is_name(&agent.agent) {
+        context.fault("/agent/agent", format!("`{}` cannot be an agent's name", agent.agent), "write it as in `clerk`");
+        return None;
+    }
+    let goal = context.template(&Value::String(agent.goal.clone()), "/agent/goal", Allowed::Nothing)?;
+    let version = (agent.version > 0).then_some(agent.version);
+    Some(AgentPlan { agent: Arc::from(agent.agent.as_str()), version, goal })
+}
+
 fn compensate(undo: &Compensation, context: &mut Context<'_>) -> Option<CompensatePlan> {
     let skill = skill_name(&undo.skill, "/compensate/skill", context);
     let with = undo.with.as_ref().map_or_else(|| Value::Object(Map::new()), struct_to_json);
@@ -295,7 +298,7 @@ fn compensate(undo: &Compensation, context: &mut Context<'_>) -> Option<Compensa
 
 /// Fields that mean nothing for this kind of step.
 fn check_fields(step: &Step, context: &mut Context<'_>) {
-    let calls = calls_skill(step) || matches!(&step.kind, Some(Kind::ForEach(_) | Kind::Workflow(_)));
+    let calls = calls_skill(step) || matches!(&step.kind, Some(Kind::ForEach(_) | Kind::Workflow(_) | Kind::Agent(_)));
     if step.kind.is_none() {
         return;
     }

@@ -154,8 +154,8 @@ fn tell_run(event: &Event) -> Told {
             };
             format!("skips {}: {why}", steps.join(", "))
         }
-        Event::WaitsAbandoned { children, approvals, reason } => {
-            let all: Vec<&str> = children.iter().chain(approvals).map(String::as_str).collect();
+        Event::WaitsAbandoned { children, approvals, tasks, reason } => {
+            let all: Vec<&str> = children.iter().chain(approvals).chain(tasks).map(String::as_str).collect();
             format!("gives up {}{}", all.join(", "), because(reason))
         }
         Event::SignalReceived { name, step, .. } => match step {
@@ -182,6 +182,9 @@ fn tell_step(event: &Event) -> Told {
         }
         Event::ChildRequested { step, item, attempt, child, definition, .. } => {
             Told::step(step, *item, *attempt, format!("asks for `{definition}` as {child}")).begins()
+        }
+        Event::TaskRequested { step, attempt, task, agent, .. } => {
+            Told::step(step, None, *attempt, format!("gives {task} to agent `{agent}`")).begins()
         }
         Event::ItemsListed { step, attempt, items } => {
             Told::step(step, None, *attempt, format!("has {} items", items.len())).begins()

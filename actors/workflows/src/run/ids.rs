@@ -14,6 +14,11 @@ pub(super) fn child(run: &Address, step: &str, item: Option<u32>, attempt: u32) 
     format!("run-{}", short(&[run.as_str(), step, &item, &attempt.to_string()]))
 }
 
+/// The id of the task that a step gives to an agent.
+pub(super) fn task(run: &Address, step: &str, attempt: u32) -> String {
+    format!("task-{}", short(&[run.as_str(), step, &attempt.to_string()]))
+}
+
 /// The id of the approval that a step asks for.
 pub(super) fn approval(run: &Address, step: &str, attempt: u32) -> String {
     format!("appr-{}", short(&[run.as_str(), step, &attempt.to_string()]))

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::submission::{DefinitionRef, Parent, SubmitRun};
 
-/// How a child ended.
+/// How a child, or an agent's task, ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all_fields = "camelCase")]
 pub enum ChildResult {
@@ -52,6 +52,15 @@ pub enum Command {
         /// What they said.
         #[serde(default)]
         comment: String,
+    },
+    /// The outcome of an agent's task.
+    RecordTask {
+        /// The step that waits.
+        step: String,
+        /// The task.
+        task: String,
+        /// How it ended.
+        result: ChildResult,
     },
     /// The outcome of a child.
     RecordChild {
@@ -249,6 +258,33 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         due: Option<Timestamp>,
     },
+    /// An agent was given a task.
+    TaskRequested {
+        /// The step.
+        step: Arc<str>,
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// The task's id.
+        task: String,
+        /// The agent.
+        agent: Arc<str>,
+        /// The agent's version; the active one when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u32>,
+        /// What it should reach.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        goal: String,
+        /// What it is given.
+        input: Arc<Value>,
+        /// What the task is told of this run.
+        parent: Parent,
+        /// The step's time limit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due: Option<Timestamp>,
+        /// Who is answerable for the run.
+        #[serde(default)]
+        submitted_by: String,
+    },
     /// The items of a for-each step are known.
     ItemsListed {
         /// The step.
@@ -328,7 +364,7 @@ pub enum Event {
         /// Why.
         because: SkipReason,
     },
-    /// Children and approvals that nobody waits for any more.
+    /// Children, approvals and tasks that nobody waits for any more.
     WaitsAbandoned {
         /// Ids of runs.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -336,6 +372,9 @@ pub enum Event {
         /// Ids of approvals.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         approvals: Vec<String>,
+        /// Ids of agents' tasks.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tasks: Vec<String>,
         /// Why.
         reason: String,
     },

@@ -71,7 +71,7 @@ pub enum StepStatus {
     Pending,
     /// It can begin: it waits for a resume, or for the next attempt.
     Ready,
-    /// A skill or a child works.
+    /// A skill, a child or an agent works.
     Running,
     /// People decide.
     WaitingApproval,
@@ -157,6 +157,15 @@ pub enum Wait {
         child: String,
         /// Its definition.
         definition: Arc<str>,
+        /// The step's time limit.
+        due: Option<Timestamp>,
+    },
+    /// The end of an agent's task.
+    Task {
+        /// The task.
+        task: String,
+        /// The agent.
+        agent: Arc<str>,
         /// The step's time limit.
         due: Option<Timestamp>,
     },

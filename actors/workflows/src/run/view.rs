@@ -164,6 +164,7 @@ fn wait_view(wait: &Wait, since: Option<Timestamp>) -> Value {
         Wait::Signal { name, .. } => (format!("signal `{name}`"), "whoever sends it".to_owned()),
         Wait::Timer(at) => ("an instant".to_owned(), format!("the clock, at {at}")),
         Wait::Child { child, definition, .. } => (format!("run `{child}` of `{definition}`"), "its end".to_owned()),
+        Wait::Task { task, agent, .. } => (format!("task `{task}` of agent `{agent}`"), "its end".to_owned()),
     };
     let kind = match wait {
         Wait::Effect(_) => "skill",
@@ -172,6 +173,7 @@ fn wait_view(wait: &Wait, since: Option<Timestamp>) -> Value {
         Wait::Signal { .. } => "signal",
         Wait::Timer(_) => "timer",
         Wait::Child { .. } => "run",
+        Wait::Task { .. } => "task",
     };
     compact(json!({
         "kind": kind,

@@ -93,7 +93,8 @@ pub(super) fn due(wait: &Wait) -> Option<(TimerKind, Timestamp)> {
         Wait::Effect(Effect { due, .. })
         | Wait::Approval { due, .. }
         | Wait::Signal { due, .. }
-        | Wait::Child { due, .. } => due.map(|due| (TimerKind::Timeout, due)),
+        | Wait::Child { due, .. }
+        | Wait::Task { due, .. } => due.map(|due| (TimerKind::Timeout, due)),
         Wait::Backoff(due) => Some((TimerKind::Retry, *due)),
         Wait::Timer(due) => Some((TimerKind::Timer, *due)),
     }

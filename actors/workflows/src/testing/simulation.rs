@@ -220,6 +220,15 @@ impl Simulation {
         children
     }
 
+    /// Tasks that are waited for: step, task, agent.
+    pub fn tasks(&self) -> Vec<(String, String, String)> {
+        let of = |(step, _, wait): (String, Option<u32>, &Wait)| match wait {
+            Wait::Task { task, agent, .. } => Some((step, task.clone(), agent.to_string())),
+            _ => None,
+        };
+        self.waits().into_iter().filter_map(of).collect()
+    }
+
     /// Everything that open steps wait for.
     pub fn waits(&self) -> Vec<(String, Option<u32>, &Wait)> {
         let Some(plan) = self.run.plan.get() else { return Vec::new() };
@@ -245,11 +254,15 @@ impl Simulation {
         (step, item, child): (String, Option<u32>, String),
         answer: Answer,
     ) -> Result<Vec<Event>, Error> {
-        let result = match answer {
-            Answer::Output(outputs) => ChildResult::Succeeded { outputs },
-            Answer::Failure(failure) => ChildResult::Failed { failure },
-        };
-        self.send(Command::RecordChild { step, item, child, result })
+        self.send(Command::RecordChild { step, item, child, result: result_of(answer) })
+    }
+
+    /// Tells the end of an agent's task.
+    ///
+    /// # Errors
+    /// The run's refusal.
+    pub fn end_task(&mut self, step: String, task: String, answer: Answer) -> Result<Vec<Event>, Error> {
+        self.send(Command::RecordTask { step, task, result: result_of(answer) })
     }
 
     /// Whether it has made too many moves.
@@ -293,5 +306,12 @@ impl Simulation {
     /// The call that an effect asks for.
     pub fn call(request: &EffectRequest) -> Option<Arc<SkillCall>> {
         serde_json::from_slice(&request.input).ok().map(Arc::new)
+    }
+}
+
+fn result_of(answer: Answer) -> ChildResult {
+    match answer {
+        Answer::Output(outputs) => ChildResult::Succeeded { outputs },
+        Answer::Failure(failure) => ChildResult::Failed { failure },
     }
 }

@@ -102,7 +102,7 @@ fn a_step_reads_only_what_it_needs() {
 #[test]
 fn each_kind_of_nonsense_is_refused_with_its_reason() {
     for (step, part) in [
-        ("{ id: a, agent: { agent: x } }", "agents cannot be called"),
+        ("{ id: a, agent: { goal: x } }", "cannot be an agent's name"),
         ("{ id: a }", "does not say what it does"),
         ("{ id: a, skill: text.echo, signal: s }", "cannot stand beside"),
         ("{ id: a, timer: { until: tomorrow } }", "no instant"),

@@ -225,6 +225,43 @@ fn the_end_of_a_child_that_nobody_waits_for_changes_nothing() {
     assert_eq!(parent.events.len(), before);
 }
 
+const CLERK: &str = "name: p\nsteps: [{ id: ask, agent: { agent: clerk, goal: 'sort ${input.n} letters' }, with: { n: '${input.n}' }, timeout: 1m }, { id: b, needs: ask, skill: text.echo, with: { text: '${steps.ask.output.text}' } }]";
+
+#[test]
+fn what_an_agent_gives_is_the_output_of_its_step() {
+    let mut run = submitted(CLERK, json!({ "n": 3 }));
+    let Event::TaskRequested { agent, goal, input, task, .. } = &run.events.last().unwrap().1 else { panic!() };
+    assert_eq!((agent.as_ref(), goal.as_str(), input.as_ref()), ("clerk", "sort 3 letters", &json!({ "n": 3 })));
+    let task = task.clone();
+    assert_eq!(run.tasks(), [("ask".to_owned(), task.clone(), "clerk".to_owned())]);
+    run.end_task("ask".into(), "task-other".into(), Answer::Output(json!({ "text": "no" }))).unwrap();
+    assert_eq!(state(&run, "ask"), "Running", "the end of another task is none of its business");
+    run.end_task("ask".into(), task, Answer::Output(json!({ "text": "done" }))).unwrap();
+    assert_eq!(state(&run, "ask"), "Succeeded");
+    let wants = run.wants();
+    assert_eq!(Simulation::call(&wants.effects[0]).unwrap().input, json!({ "text": "done" }));
+}
+
+#[test]
+fn a_task_that_nobody_waits_for_any_more_is_told_so() {
+    for stop in ["cancel", "timeout"] {
+        let mut run = submitted(CLERK, json!({ "n": 3 }));
+        let (_, task, _) = run.tasks().remove(0);
+        match stop {
+            "cancel" => drop(run.send(Command::CancelRun { reason: String::new() }).unwrap()),
+            _ => drop(fire(&mut run, "timeout:ask")),
+        }
+        let told = run.events.iter().find_map(|(_, event)| match event {
+            Event::WaitsAbandoned { tasks, .. } => Some(tasks.clone()),
+            _ => None,
+        });
+        assert_eq!(told, Some(vec![task.clone()]), "{stop}");
+        let before = run.events.len();
+        run.end_task("ask".into(), task, Answer::Output(empty())).unwrap();
+        assert_eq!(run.events.len(), before, "{stop}: its end came too late");
+    }
+}
+
 #[test]
 fn a_child_of_an_unknown_definition_fails_its_step_and_nobody_waits_for_ever() {
     let decider = DefinitionDecider::default();

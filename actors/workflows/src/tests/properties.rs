@@ -20,7 +20,7 @@ struct Rough {
 }
 
 fn rough() -> impl Strategy<Value = Rough> {
-    (0_u8..8, prop::collection::vec(any::<prop::sample::Index>(), 0..3), 0_u8..8, any::<bool>(), any::<bool>())
+    (0_u8..9, prop::collection::vec(any::<prop::sample::Index>(), 0..3), 0_u8..8, any::<bool>(), any::<bool>())
         .prop_map(|(kind, needs, when, timeout, compensate)| Rough { kind, needs, when, timeout, compensate })
 }
 
@@ -63,6 +63,10 @@ fn source(steps: &[Rough], limit: bool, timeout: bool) -> String {
             }
             4 => {
                 text.push_str("    workflow: other\n");
+                true
+            }
+            5 => {
+                text.push_str("    agent: clerk\n");
                 true
             }
             _ => {
@@ -151,6 +155,9 @@ fn forward(run: &mut Simulation, answer: Answer) {
     match wait {
         Some((step, item, Wait::Child { child, .. })) => {
             run.end_child((step, item, child), answer).unwrap();
+        }
+        Some((step, _, Wait::Task { task, .. })) => {
+            run.end_task(step, task, answer).unwrap();
         }
         Some((step, _, Wait::Approval { approval, .. })) => {
             let approved = matches!(answer, Answer::Output(_));

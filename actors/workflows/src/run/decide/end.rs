@@ -159,7 +159,7 @@ impl Deciding<'_> {
         self.emit(Event::RunFailed { failure, step, end });
     }
 
-    /// Tells children and approvals of these steps that nobody waits for them.
+    /// Tells children, approvals and tasks of these steps that nobody waits for them.
     pub(super) fn abandon(&mut self, steps: &[StepIndex], reason: &str) {
         let mut waits = Waits::default();
         for step in steps.iter().filter_map(|at| self.run.step(*at)) {
@@ -181,10 +181,11 @@ impl Deciding<'_> {
     }
 
     fn tell_abandoned(&mut self, waits: Waits, reason: &str) {
-        if !waits.children.is_empty() || !waits.approvals.is_empty() {
+        if !waits.children.is_empty() || !waits.approvals.is_empty() || !waits.tasks.is_empty() {
             self.emit(Event::WaitsAbandoned {
                 children: waits.children,
                 approvals: waits.approvals,
+                tasks: waits.tasks,
                 reason: reason.to_owned(),
             });
         }
@@ -196,12 +197,14 @@ impl Deciding<'_> {
 struct Waits {
     children: Vec<String>,
     approvals: Vec<String>,
+    tasks: Vec<String>,
 }
 
 impl Waits {
     fn see(&mut self, work: &Work) {
         match &work.wait {
             Some(Wait::Child { child, .. }) => self.children.push(child.clone()),
+            Some(Wait::Task { task, .. }) => self.tasks.push(task.clone()),
             Some(Wait::Approval { approval, .. }) => self.approvals.push(approval.clone()),
             _ => {}
         }

@@ -84,6 +84,9 @@ pub(super) fn decide(known: &Known, run: &Run, command: Command, cause: &Cause) 
         Command::RecordApproval { step, approval, approved, by, comment } => {
             deciding.record_approval(&step, &approval, approved, &by, &comment)?;
         }
+        Command::RecordTask { step, task, result } => {
+            deciding.record_task(&step, &task, result)?;
+        }
         Command::RecordChild { step, item, child, result } => {
             deciding.record_child(&step, item, &child, result)?;
         }
@@ -212,6 +215,7 @@ fn weight(event: &Event) -> usize {
     match event {
         Event::StepRequested { input, .. }
         | Event::ChildRequested { input, .. }
+        | Event::TaskRequested { input, .. }
         | Event::CompensationRequested { input, .. } => 200 + value_weight(input),
         Event::ApprovalRequested { subject, .. } => 400 + value_weight(subject),
         Event::StepComputed { input, output, .. } => 200 + value_weight(input) + value_weight(output),

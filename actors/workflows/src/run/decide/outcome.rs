@@ -58,6 +58,21 @@ impl Deciding<'_> {
             // Its wait was abandoned, and the child told to stop: that it has ended is no news.
             return Ok(());
         }
+        self.others_did(at, item, result);
+        Ok(())
+    }
+
+    /// An agent's task has ended.
+    pub(super) fn record_task(&mut self, step: &str, task: &str, result: ChildResult) -> Result<(), Error> {
+        let at = self.find(step)?;
+        let waits = self.run.work(at, None).and_then(|work| work.wait.as_ref());
+        if matches!(waits, Some(Wait::Task { task: asked, .. }) if asked == task) {
+            self.others_did(at, None, result);
+        }
+        Ok(())
+    }
+
+    fn others_did(&mut self, at: StepIndex, item: Option<u32>, result: ChildResult) {
         match result {
             ChildResult::Succeeded { outputs } => {
                 self.succeed_step(at, item, Some(Arc::new(outputs)), None);
@@ -65,7 +80,6 @@ impl Deciding<'_> {
             ChildResult::Failed { failure } => self.attempt_failed(at, item, failure, None),
         }
         self.settle();
-        Ok(())
     }
 
     /// A step, or an item, has its output. The last item ends its step.

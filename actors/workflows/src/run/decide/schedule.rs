@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     expression::{EvaluateError, Template},
-    plan::{Act, Body, ForEachPlan, ITEMS_MAX, Plan, PlanStep, StepIndex, WorkflowPlan},
+    plan::{Act, AgentPlan, Body, ForEachPlan, ITEMS_MAX, Plan, PlanStep, StepIndex, WorkflowPlan},
     submission::Parent,
 };
 
@@ -70,6 +70,7 @@ impl Deciding<'_> {
         let begun = match &step.act {
             Act::Skill(_) => self.request(step, at, None),
             Act::Workflow(workflow) => self.request_child(step, at, None, workflow),
+            Act::Agent(agent) => self.request_task(step, at, agent),
             Act::Approval(approval) => self.request_approval(step, at, approval),
             Act::Signal(name) => {
                 self.await_signal(step, at, name);
@@ -94,6 +95,7 @@ impl Deciding<'_> {
         let begun = match &step.act {
             Act::Skill(_) => self.request(step, at, item),
             Act::Workflow(workflow) => self.request_child(step, at, item, workflow),
+            Act::Agent(agent) => self.request_task(step, at, agent),
             Act::ForEach(each) => self.begin_item(step, at, item, each),
             _ => Ok(()),
         };
@@ -172,6 +174,27 @@ impl Deciding<'_> {
             input,
             parent: Parent { run, step: step.id.clone(), item, depth },
             due: self.due(step),
+        });
+        Ok(())
+    }
+
+    fn request_task(&mut self, step: &PlanStep, at: StepIndex, agent: &AgentPlan) -> Result<(), Failure> {
+        let input = self.input(step, at, None)?;
+        let goal = self.render(&agent.goal, None, "step.goal")?;
+        let attempt = self.next_attempt(at, None);
+        let run = self.cause.address.clone();
+        let depth = self.run.head.as_ref().and_then(|head| head.parent.as_ref()).map_or(0, |p| p.depth) + 1;
+        self.emit(Event::TaskRequested {
+            step: step.id.clone(),
+            attempt,
+            task: ids::task(&run, &step.id, attempt),
+            agent: agent.agent.clone(),
+            version: agent.version,
+            goal: goal.as_str().map_or_else(|| goal.to_string(), str::to_owned),
+            input,
+            parent: Parent { run, step: step.id.clone(), item: None, depth },
+            due: self.due(step),
+            submitted_by: self.run.head.as_ref().map(|head| head.submitted_by.clone()).unwrap_or_default(),
         });
         Ok(())
     }

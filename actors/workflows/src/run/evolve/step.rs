@@ -35,6 +35,10 @@ pub(super) fn apply(run: &mut Run, plan: &Plan, event: &Event, at: Timestamp) {
             let on = Wait::Child { child: child.clone(), definition: definition.clone(), due: *due };
             wait(run, plan, (step, *item), *attempt, StepStatus::Running, on, at);
         }
+        Event::TaskRequested { step, attempt, task, agent, due, .. } => {
+            let on = Wait::Task { task: task.clone(), agent: agent.clone(), due: *due };
+            wait(run, plan, (step, None), *attempt, StepStatus::Running, on, at);
+        }
         Event::ItemsListed { step, attempt, items } => listed(run, plan, step, *attempt, items, at),
         Event::StepSucceeded { step, item, output, log, .. } => {
             change(run, plan, (step, *item), |work| {

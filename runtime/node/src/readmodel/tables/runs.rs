@@ -56,7 +56,7 @@ fn moved(run: &mut Moving, event: Event, at: Timestamp) {
 /// The phase to which an event moves a step, when that is all that it does to the list.
 fn phase(event: &str) -> Option<Phase> {
     Some(match event {
-        "StepRequested" | "ChildRequested" | "ItemsListed" => Phase::Running,
+        "StepRequested" | "ChildRequested" | "TaskRequested" | "ItemsListed" => Phase::Running,
         "ApprovalRequested" | "SignalAwaited" | "TimerSet" | "AttemptFailed" => Phase::Waiting,
         "StepSucceeded" | "StepComputed" | "CompensationSucceeded" => Phase::Done,
         "StepFailed" => Phase::Failed,

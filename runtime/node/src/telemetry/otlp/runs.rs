@@ -111,6 +111,7 @@ impl Round {
             | Event::SignalAwaited { .. }
             | Event::TimerSet { .. }
             | Event::ChildRequested { .. }
+            | Event::TaskRequested { .. }
             | Event::ItemsListed { .. }
             | Event::CompensationRequested { .. } => self.see_request(at, event),
             Event::SlotRequested { .. }
@@ -162,6 +163,9 @@ impl Round {
                 if let Some(attempt) = self.attempts.get_mut(&name_of(step, *item)) {
                     attempt.span_id = id.to_vec();
                 }
+            }
+            Event::TaskRequested { step, attempt, task, .. } => {
+                self.attempt(at, step, None, *attempt, &[("mesh.task", task)]);
             }
             Event::ItemsListed { step, items, .. } => {
                 let count = items.len() as u64;

@@ -1,0 +1,139 @@
+//! Turns: asking a model, and what came of it.
+
+use std::sync::Arc;
+
+use mesh_skills::{
+    contract::Failure,
+    models::{Fault, ModelOutcome, ModelResult, chat},
+};
+
+use super::{
+    super::{
+        conversation,
+        messages::{Event, Why},
+        state::Work,
+        wants::model_key,
+    },
+    Deciding, Error,
+};
+
+impl Deciding<'_> {
+    /// Asks for the next answer, unless it may take no more turns or could cost more than is left.
+    pub(super) fn begin_turn(&mut self) {
+        let Some(context) = self.context() else { return };
+        let turn = self.task.turn + 1;
+        let turns = context.agent.limits.turns;
+        if turn > self.task.turns_before.saturating_add(turns) {
+            let message = format!("it took {turns} turns, as many as it may, and has not come to an end");
+            self.exhausted(Why::Turns, message);
+            return;
+        }
+        self.ask(turn, 1, 0);
+    }
+
+    fn ask(&mut self, turn: u32, attempt: u32, candidate: u32) {
+        let request = conversation::next(&self.task);
+        let reserved = conversation::estimate(&request) + u64::from(request.max_tokens);
+        if !self.can_pay(reserved) {
+            return;
+        }
+        let digest = conversation::digest(&request);
+        self.emit(Event::ModelCallRequested { turn, attempt, candidate, digest, reserved });
+    }
+
+    /// Whether what is left of the budget is enough for the next call; if not, the task waits for a person.
+    fn can_pay(&mut self, reserved: u64) -> bool {
+        let Some(context) = self.context() else { return false };
+        let (budget, spent) = (context.agent.budget, self.task.spent);
+        let tokens = budget.tokens.map(|tokens| tokens.saturating_add(self.task.granted.0));
+        let cost = budget.cost.map(|cost| cost.saturating_add(self.task.granted.1));
+        let cost_spent = u64::try_from(spent.cost).unwrap_or_default();
+        let missing = match (tokens, cost) {
+            (Some(tokens), _) if spent.tokens().saturating_add(reserved) > tokens => format!(
+                "the next call may use {reserved} tokens, and of {tokens} are {} left",
+                tokens.saturating_sub(spent.tokens())
+            ),
+            (_, Some(cost)) if cost_spent >= cost => format!("{cost_spent} of {cost} millionths were spent"),
+            _ => String::new(),
+        };
+        if !missing.is_empty() {
+            self.emit(Event::BudgetExhausted { spent, missing });
+            return false;
+        }
+        let near = |spent: u64, all: Option<u64>| all.is_some_and(|all| spent.saturating_mul(5) >= all.saturating_mul(4));
+        if !self.task.warned && (near(spent.tokens().saturating_add(reserved), tokens) || near(cost_spent, cost)) {
+            self.emit(Event::BudgetWarned { spent });
+        }
+        true
+    }
+
+    /// The next attempt is due.
+    pub(super) fn ask_again(&mut self) {
+        if let Work::Again { attempt, candidate, .. } = self.task.work {
+            self.ask(self.task.turn, attempt, candidate);
+        }
+    }
+
+    pub(super) fn record_model(&mut self, outcome: ModelOutcome) -> Result<(), Error> {
+        let asked = match self.task.work {
+            Work::Model { attempt, .. } if outcome.key.as_str() == model_key(&self.task, attempt) => attempt,
+            _ => return Err(Self::late(&outcome.key)),
+        };
+        let turn = self.task.turn;
+        match outcome.result {
+            ModelResult::Answered { answer, by, cost, took_ms, first_token_ms } => {
+                let answer = Arc::new(answer);
+                self.emit(Event::ModelCallAnswered {
+                    turn,
+                    attempt: asked,
+                    answer: answer.clone(),
+                    by,
+                    cost,
+                    took_ms,
+                    first_token_ms,
+                });
+                self.answered(&answer);
+            }
+            ModelResult::Failed { failure, fault, candidates, lost } => {
+                self.model_failed(asked, failure, fault, candidates, lost);
+            }
+            ModelResult::Unknown {} => self.model_unknown(asked),
+        }
+        Ok(())
+    }
+
+    fn model_failed(
+        &mut self,
+        attempt: u32,
+        failure: Failure,
+        fault: Fault,
+        candidates: u32,
+        lost: Option<chat::Usage>,
+    ) {
+        let turn = self.task.turn;
+        let Work::Model { candidate, .. } = self.task.work else { return };
+        let attempts = self.context().map_or(1, |context| context.agent.limits.attempts);
+        let another = candidate + 1 < candidates && fault.elsewhere();
+        let (next, retry_at) = match (attempt < attempts, another, fault.again()) {
+            // The next candidate is asked at once; the first one again only after a pause.
+            (true, true, _) => (candidate + 1, Some(self.cause.at)),
+            (true, false, true) => (0, Some(self.backoff(attempt, &failure))),
+            _ => (0, None),
+        };
+        let failure = Arc::new(failure);
+        self.emit(Event::ModelCallFailed { turn, attempt, fault, failure: failure.clone(), lost, retry_at, next });
+        match retry_at {
+            None => self.fail(failure.as_ref().clone()),
+            Some(at) if at <= self.cause.at && self.task.paused.is_none() => self.ask_again(),
+            Some(_) => {}
+        }
+    }
+
+    /// It was recorded by an earlier life, and perhaps sent: it is asked once more, under another attempt's name.
+    fn model_unknown(&mut self, attempt: u32) {
+        let turn = self.task.turn;
+        let Work::Model { candidate, .. } = self.task.work else { return };
+        self.emit(Event::ModelCallOutcomeUnknown { turn, attempt });
+        self.ask(turn, attempt + 1, candidate);
+    }
+}

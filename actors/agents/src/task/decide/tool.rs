@@ -1,0 +1,136 @@
+//! Tools: called as the model asked, refused where it may not.
+
+use std::sync::Arc;
+
+use mesh_skills::{
+    contract::{Failure, FailureClass, SkillOutcome, SkillResult},
+    models::chat::{Answer, Arguments, ToolCall},
+};
+use serde_json::Value;
+
+use super::{
+    super::{
+        evolve::call_key,
+        messages::{Event, Refused, Why},
+        state::Work,
+        wants::is_open,
+    },
+    Deciding, Error,
+};
+use crate::context::Context;
+
+/// How often a tool call is made when something outside fails.
+const ATTEMPTS: u32 = 3;
+/// How often the same call may be made in one task.
+const SAME_MAX: u32 = 3;
+/// Calls of one turn; more are refused.
+const CALLS_MAX: usize = 64;
+
+impl Deciding<'_> {
+    /// Has a turn's tools called, all at once.
+    pub(super) fn call_tools(&mut self, answer: &Answer) {
+        let Some(context) = self.context() else { return };
+        let turn = self.task.turn;
+        for (at, call) in (0..).zip(&answer.said.tool_calls) {
+            match self.allowed(&context, at, call) {
+                Ok((skill, input)) => self.call(turn, at, skill, input),
+                Err((because, message)) => {
+                    self.emit(Event::ToolCallRefused { turn, call: at, because, message });
+                }
+            }
+        }
+        let used = self.task.spent.tool_calls.saturating_sub(self.task.calls_before);
+        if used >= context.agent.limits.tool_calls && matches!(self.task.work, Work::Nothing) {
+            let refused = self.events.iter().any(
+                |event| matches!(event, Event::ToolCallRefused { because: Refused::TooMany, .. }),
+            );
+            if refused {
+                let message = format!("it called {used} tools, as many as it may, and wants more");
+                self.exhausted(Why::ToolCalls, message);
+                return;
+            }
+        }
+        self.go_on();
+    }
+
+    /// The skill and the input of a call, or why it is not made, in words for the model.
+    fn allowed(&self, context: &Context, at: u32, call: &ToolCall) -> Result<(String, Arc<Value>), (Refused, String)> {
+        let Some(tool) = context.tools.iter().find(|tool| tool.name == call.name) else {
+            let names: Vec<&str> = context.tools.iter().map(|tool| tool.name.as_str()).collect();
+            let known = if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
+            return Err((Refused::Unknown, format!("there is no tool `{}`: {known}", call.name)));
+        };
+        let input = match &call.arguments {
+            Arguments::Object(input) => Arc::new(input.clone()),
+            Arguments::Unreadable(text) => {
+                let text: String = text.chars().take(200).collect();
+                return Err((Refused::Unreadable, format!("the arguments are no JSON object: `{text}`")));
+            }
+        };
+        let limit = context.agent.limits.tool_calls;
+        let used = self.task.spent.tool_calls.saturating_sub(self.task.calls_before);
+        if used >= limit || at as usize >= CALLS_MAX {
+            return Err((Refused::TooMany, format!("{used} tools were called, and {limit} may be: give your answer")));
+        }
+        let made = self.task.calls.get(&call_key(&tool.skill, &input)).copied().unwrap_or_default();
+        if made >= SAME_MAX {
+            let message = format!("`{}` was called {made} times with the same arguments: use what it gave", call.name);
+            return Err((Refused::Repeated, message));
+        }
+        Ok((tool.skill.clone(), input))
+    }
+
+    fn call(&mut self, turn: u32, call: u32, skill: String, input: Arc<Value>) {
+        let computed = self.computes.compute(&skill, &input);
+        self.emit(Event::ToolCallRequested { turn, call, skill, input });
+        match computed {
+            Some(Ok(output)) => {
+                self.emit(Event::ToolCallSucceeded { turn, call, output: Arc::new(output), log: None });
+            }
+            Some(Err(failure)) => {
+                self.emit(Event::ToolCallFailed { turn, call, failure: Arc::new(failure), log: None });
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn record_tool(&mut self, turn: u32, call: u32, outcome: SkillOutcome) -> Result<(), Error> {
+        let tool = match &self.task.work {
+            Work::Tools(tools) if turn == self.task.turn => tools.get(call as usize),
+            _ => None,
+        };
+        let Some(tool) = tool.filter(|tool| is_open(tool) && tool.attempt == outcome.attempt) else {
+            return Err(Self::late(&outcome.key));
+        };
+        let (attempt, log) = (tool.attempt, Some(outcome.log));
+        match outcome.result {
+            SkillResult::Ok { output } => {
+                self.emit(Event::ToolCallSucceeded { turn, call, output: Arc::new(output), log });
+            }
+            SkillResult::Failed { failure } if attempt < ATTEMPTS && may_pass(&failure) => {
+                let retry_at = self.backoff(attempt, &failure);
+                self.emit(Event::ToolAttemptFailed { turn, call, failure: Arc::new(failure), retry_at });
+            }
+            SkillResult::Failed { failure } => {
+                self.emit(Event::ToolCallFailed { turn, call, failure: Arc::new(failure), log });
+            }
+        }
+        self.go_on();
+        Ok(())
+    }
+
+    /// The next attempt of a tool is due.
+    pub(super) fn tool_again(&mut self, call: u32) {
+        let turn = self.task.turn;
+        if let Work::Tools(tools) = &self.task.work
+            && let Some(tool) = tools.get(call as usize)
+        {
+            self.emit(Event::ToolAttemptStarted { turn, call, attempt: tool.attempt });
+        }
+    }
+}
+
+/// Whether the same call may succeed later.
+fn may_pass(failure: &Failure) -> bool {
+    matches!(failure.class, FailureClass::External | FailureClass::Timeout | FailureClass::Resource)
+}

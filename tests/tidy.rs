@@ -18,11 +18,16 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     ("skills", "mesh-skills", &["mesh-kernel"]),
     ("skills/sdk/rust", "mesh-worker", &["mesh-proto"]),
     ("actors/workflows", "mesh-workflows", &["mesh-proto", "mesh-kernel", "mesh-skills"]),
-    ("actors/platforms", "mesh-platforms", &["mesh-proto", "mesh-kernel", "mesh-skills", "mesh-workflows"]),
+    ("actors/agents", "mesh-agents", &["mesh-kernel", "mesh-skills"]),
+    (
+        "actors/platforms",
+        "mesh-platforms",
+        &["mesh-proto", "mesh-kernel", "mesh-skills", "mesh-workflows", "mesh-agents"],
+    ),
     (
         "runtime/node",
         "mesh",
-        &["mesh-proto", "mesh-kernel", "mesh-journal", "mesh-skills", "mesh-workflows", "mesh-platforms"],
+        &["mesh-proto", "mesh-kernel", "mesh-journal", "mesh-skills", "mesh-workflows", "mesh-agents", "mesh-platforms"],
     ),
 ];
 
@@ -325,7 +330,7 @@ fn a_room_holds_only_what_a_room_holds() {
 fn machines_are_pure() {
     let machines = sources().into_iter().filter(|path| {
         let at = relative(path);
-        at.contains("/machines/") || at.contains("workflows/src/run/") || at.contains("workflows/src/plan/")
+        at.contains("/machines/") || at.contains("workflows/src/run/") || at.contains("agents/src/task/") || at.contains("workflows/src/plan/")
     });
     let mut impure = Vec::new();
     for path in machines.filter(|path| !path.ends_with("reactions.rs")) {

@@ -7,6 +7,7 @@
 //!
 //! INVARIANT: no room names another one. They meet in events, read by type name and JSON.
 
+pub mod agent_mesh;
 pub mod control_plane;
 mod delivery;
 pub mod devops;
@@ -37,6 +38,7 @@ pub fn kinds(kinds: Kinds) -> Kinds {
 /// The reactors of the rooms, each with the platform under which it runs.
 pub fn reactors() -> Vec<(&'static str, Arc<dyn Reactor>)> {
     let mut reactors: Vec<(&'static str, Arc<dyn Reactor>)> = vec![
+        ("agent-mesh", Arc::new(agent_mesh::reactions::Reactions)),
         ("governance", Arc::new(governance::reactions::Reactions)),
         ("devops", Arc::new(devops::reactions::Reactions)),
         ("runtime-cloud", Arc::new(runtime_cloud::reactions::Reactions)),
@@ -71,7 +73,7 @@ mod tests {
     fn every_room_that_reacts_is_wired_under_its_own_platform() {
         let platforms: Vec<&str> = planes().iter().flat_map(|(_, names)| *names).copied().collect();
         let reactors = reactors();
-        assert_eq!(reactors.len(), 5);
+        assert_eq!(reactors.len(), 6);
         for (platform, reactor) in reactors {
             assert!(platforms.contains(&platform), "{platform} is on no plane");
             assert_eq!(reactor.name(), platform);

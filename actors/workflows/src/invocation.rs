@@ -1,6 +1,6 @@
-//! A skill called by itself: a workflow whose one step calls it.
+//! A skill called by itself, or an agent given one task: a workflow whose one step does it.
 
-use mesh_proto::v1::{Retry, Step, WorkflowDefinition, step::Kind};
+use mesh_proto::v1::{AgentStep, Retry, Step, WorkflowDefinition, step::Kind};
 use mesh_skills::contract::Manifest;
 use prost_types::Duration;
 use serde_json::{Value, json};
@@ -43,6 +43,31 @@ pub fn invocation(
     }
 }
 
+/// A workflow that gives an agent one task, with `input.goal` and each field of `input.input`, and gives what it gave.
+/// It is never published: the run that is made of it keeps it.
+pub fn task(agent: &str, version: u32, input: &Value, timeout: Option<Duration>) -> WorkflowDefinition {
+    let fields = input.as_object().into_iter().flat_map(|fields| fields.keys());
+    let with: Value =
+        fields.map(|name| (name.clone(), format!("${{ input.input[{}] }}", Value::from(name.as_str())))).collect();
+    WorkflowDefinition {
+        name: format!("agent.{agent}"),
+        title: format!("One task of {agent}"),
+        steps: vec![Step {
+            id: STEP.to_owned(),
+            kind: Some(Kind::Agent(AgentStep {
+                agent: agent.to_owned(),
+                goal: "${ input.goal }".to_owned(),
+                version,
+            })),
+            with: to_struct(&with),
+            timeout,
+            ..Step::default()
+        }],
+        outputs: to_struct(&json!({ OUTPUT: format!("${{ steps.{STEP}.output }}") })),
+        ..WorkflowDefinition::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -58,6 +83,8 @@ mod tests {
             let definition = invocation(&skill, &input, None, None);
             let checked = validate(&definition, &Known::default()).unwrap();
             assert_eq!(checked.message.name, "invoke.text.echo");
+            let definition = task("clerk", 2, &input, None);
+            assert_eq!(validate(&definition, &Known::default()).unwrap().message.name, "agent.clerk");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A library only so that the end-to-end tests can ask it for its routes; everything runs through
 //! the one binary, `mesh`.
 
+pub mod agents;
 pub mod archive;
 pub mod backup;
 pub mod catalogue;

@@ -7,7 +7,7 @@
 
 mod read;
 
-pub use read::{parse, schema};
+pub use read::{mistakes, parse, schema};
 
 use std::time::Duration;
 

@@ -194,6 +194,9 @@ pub struct Work {
     pub failure: Option<Arc<Failure>>,
     /// What the last attempt logged.
     pub log: Option<LogRef>,
+    /// The task that an agent was given last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
 }
 
 /// The items of a for-each step.

@@ -147,6 +147,7 @@ fn work_view(work: &Work) -> Map<String, Value> {
         ("output", json!(work.output)),
         ("failure", json!(work.failure)),
         ("log", json!(work.log)),
+        ("task", json!(work.task)),
         ("waiting", work.wait.as_ref().map(|wait| wait_view(wait, work.since)).unwrap_or_default()),
     ];
     view.extend(optional.into_iter().filter(|(_, v)| !v.is_null()).map(|(name, v)| (name.to_owned(), v)));

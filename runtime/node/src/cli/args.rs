@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    approvals, backup, blueprints, completions, dead_letters, definitions, doctor, keys, logs, open, output::Format,
+    agents, approvals, backup, blueprints, completions, dead_letters, definitions, doctor, keys, logs, open, output::Format,
     run, runs, settings, skills, tail, tenants, tree, up,
 };
 
@@ -103,6 +103,11 @@ pub(crate) enum Command {
     Skills {
         #[command(subcommand)]
         command: skills::Skills,
+    },
+    /// Publish agents, give them tasks, and steer these
+    Agents {
+        #[command(subcommand)]
+        command: agents::Agents,
     },
     /// Check and apply blueprints
     Blueprints {

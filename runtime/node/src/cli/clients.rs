@@ -1,7 +1,7 @@
 //! A client for each service of the contract, over one connection.
 
 use mesh_proto::v1::{
-    approval_service_client::ApprovalServiceClient, blueprint_service_client::BlueprintServiceClient,
+    agent_service_client::AgentServiceClient, approval_service_client::ApprovalServiceClient, blueprint_service_client::BlueprintServiceClient,
     dead_letter_service_client::DeadLetterServiceClient, skill_service_client::SkillServiceClient,
     telemetry_service_client::TelemetryServiceClient, tenant_service_client::TenantServiceClient,
     workflow_service_client::WorkflowServiceClient,
@@ -11,6 +11,12 @@ use super::connect::{ANSWER_BYTES_MAX, Link};
 
 pub(crate) fn workflows(link: Link) -> WorkflowServiceClient<Link> {
     WorkflowServiceClient::new(link)
+        .max_decoding_message_size(ANSWER_BYTES_MAX)
+        .max_encoding_message_size(ANSWER_BYTES_MAX)
+}
+
+pub(crate) fn agents(link: Link) -> AgentServiceClient<Link> {
+    AgentServiceClient::new(link)
         .max_decoding_message_size(ANSWER_BYTES_MAX)
         .max_encoding_message_size(ANSWER_BYTES_MAX)
 }

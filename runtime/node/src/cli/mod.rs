@@ -3,6 +3,7 @@
 //! `mesh up | run | tail | tree | logs` at the top, everything else noun then verb; one file for
 //! each noun. What a command prints, how it fails and with which exit code is in `docs/cli.md`.
 
+mod agents;
 mod approvals;
 mod args;
 mod backup;
@@ -87,6 +88,7 @@ async fn dispatch(command: Command, context: Context) -> Result<(), Failure> {
         Command::Runs { command } => runs::dispatch(command, context).await,
         Command::Approvals { command } => approvals::dispatch(command, context).await,
         Command::Definitions { command } => definitions::dispatch(command, context).await,
+        Command::Agents { command } => agents::dispatch(command, context).await,
         Command::Skills { command } => skills::dispatch(command, context).await,
         Command::Blueprints { command } => blueprints::dispatch(command, context).await,
         Command::Tenants { command } => tenants::dispatch(command, context).await,

@@ -7,6 +7,7 @@
 //! INVARIANT: the tenant is the credential's. No request of ours has a field that chooses it, but for
 //! an operator's in `TenantService`, and there the kernel checks it.
 
+mod agents;
 mod approvals;
 mod auth;
 mod blueprints;
@@ -45,7 +46,7 @@ use mesh_kernel::{
 use mesh_skills::logs::LogStore;
 use tokio_util::sync::CancellationToken;
 
-use crate::catalogue::Catalogue;
+use crate::{agents::AgentCatalogue, catalogue::Catalogue};
 
 /// How long a list waits for a position that a request names.
 const WAIT_MAX: Duration = Duration::from_secs(10);
@@ -67,6 +68,8 @@ pub struct GatewayState {
     pub dead_letters: Arc<dyn DeadLetters>,
     /// The skills that definitions may call.
     pub skills: Arc<Catalogue>,
+    /// The agents that tenants have published.
+    pub agents: Arc<AgentCatalogue>,
     /// The kernel's clock.
     pub clock: Arc<dyn Clock>,
     /// Draws the secret of a new API key.

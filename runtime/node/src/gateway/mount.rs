@@ -3,7 +3,7 @@
 use mesh_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        approval_service_server::ApprovalServiceServer, blueprint_service_server::BlueprintServiceServer,
+        agent_service_server::AgentServiceServer, approval_service_server::ApprovalServiceServer, blueprint_service_server::BlueprintServiceServer,
         dead_letter_service_server::DeadLetterServiceServer, skill_service_server::SkillServiceServer,
         telemetry_service_server::TelemetryServiceServer, tenant_service_server::TenantServiceServer,
         worker_service_server::WorkerServiceServer, workflow_service_server::WorkflowServiceServer,
@@ -16,7 +16,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_reflection::server::Builder;
 
 use super::{
-    GatewayState, approvals::Approvals, auth::Authenticate, blueprints::Blueprints, dead_letters::Letters,
+    GatewayState, agents::AgentsService, approvals::Approvals, auth::Authenticate, blueprints::Blueprints, dead_letters::Letters,
     skills::Skills, telemetry::Telemetry, tenants::Tenants, unreadable, workers::Workers, workflows::Workflows,
 };
 
@@ -57,6 +57,7 @@ pub async fn routes(state: GatewayState) -> Result<(Routes, HealthReporter), Mou
         BlueprintServiceServer(Blueprints),
         SkillServiceServer(Skills),
         WorkerServiceServer(Workers),
+        AgentServiceServer(AgentsService),
         TenantServiceServer(Tenants),
         TelemetryServiceServer(Telemetry),
         DeadLetterServiceServer(Letters),

@@ -25,6 +25,7 @@ use mesh_skills::{
     catalogue::SkillsDecider, hosts::worker::Workers as SkillWorkers, logs::LogStore, native::Workshop,
     perform::SkillEffects,
 };
+use mesh_agents::{catalogue::AgentsDecider, context::ContextEffects, task::TaskDecider};
 use mesh_workflows::{
     catalogue::DefinitionDecider,
     limit::LimitDecider,
@@ -44,6 +45,7 @@ use super::{
     skills::native_skills,
 };
 use crate::{
+    agents::AgentCatalogue,
     archive::RunArchive,
     backup::{
         BackUps,
@@ -77,6 +79,8 @@ pub struct Whole {
     pub dead_letters: Arc<FolderDeadLetters>,
     /// The skills.
     pub skills: Arc<Catalogue>,
+    /// The agents.
+    pub agents: Arc<AgentCatalogue>,
     /// What the skills that make products share.
     pub workshop: Arc<Workshop>,
     /// Single-use log-ins for browsers.
@@ -131,12 +135,14 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     let workloads = Arc::new(WorkloadsPort::default());
     let (skills, workshop) = native_skills(config, workloads.clone())?;
     let skills = Arc::new(Catalogue::new(skills, SkillWorkers::default()));
+    let agents = Arc::new(AgentCatalogue::new(skills.clone()));
     let performers: Vec<Arc<dyn Effects>> = vec![
         Arc::new(
             SkillEffects::new(skills.native(), content.clone(), logs.clone())
                 .with_registered(skills.clone())
                 .bounded(config.effects.concurrent_max, config.effects.tenant_concurrent_max),
         ),
+        Arc::new(ContextEffects::new(agents.clone())),
         Arc::new(ProcessEffects::new(OnShutdown::Stop)),
         held.clone(),
     ];
@@ -144,9 +150,9 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     // The kernel, and the tree that it lives in.
     let tree = Tree::start(mesh_platforms::planes(), clock.clone()).await?;
     let runs = RunDecider::default().computing(skills.native().clone(), config.effects.computed_steps_max);
-    let workflows =
-        Kinds::default().with(runs).with(DefinitionDecider::default()).with(LimitDecider).with(SkillsDecider);
-    let kinds = mesh_platforms::kinds(workflows);
+    let kinds = Kinds::default().with(runs).with(DefinitionDecider::default()).with(LimitDecider);
+    let tasks = TaskDecider::default().computing(skills.native().clone());
+    let kinds = mesh_platforms::kinds(kinds.with(SkillsDecider).with(AgentsDecider).with(tasks));
     let mesh = Mesh::new(Parts {
         journal: journal.clone(),
         kinds,
@@ -169,6 +175,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     workloads.connect(mesh.clone());
     held.connect(mesh.clone());
     skills.connect(mesh.clone());
+    agents.connect(mesh.clone());
     mesh.connect_archive(Arc::new(archive.clone()));
 
     // Who follows the journal.
@@ -217,6 +224,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
         content,
         dead_letters,
         skills,
+        agents,
         workshop,
         logins,
         journal: engine,

@@ -46,6 +46,7 @@ pub(super) async fn listen(config: &Config, whole: &Whole, stopping: &Cancellati
         recent: Recent::default(),
         dead_letters: whole.dead_letters.clone(),
         skills: whole.skills.clone(),
+        agents: whole.agents.clone(),
         clock: whole.clock.clone(),
         secret,
         stopping: stopping.clone(),

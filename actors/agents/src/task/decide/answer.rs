@@ -16,9 +16,8 @@ use super::{
     },
     Deciding, Error,
 };
+use crate::definition::mistakes;
 
-/// Mistakes told in one correction; the rest is counted.
-const MISTAKES_MAX: usize = 20;
 /// How often a check that itself fails is made.
 const CHECK_ATTEMPTS: u32 = 3;
 
@@ -146,27 +145,4 @@ fn read(text: &str) -> Result<Value, String> {
     let inner = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
     let inner = inner.map(|inner| inner.strip_prefix("json").unwrap_or(inner)).unwrap_or(text);
     serde_json::from_str(inner.trim()).map_err(|error| format!("it is not one JSON value and nothing else: {error}"))
-}
-
-/// Everything in which a value does not fit a schema.
-pub(super) fn mistakes(schema: &Value, value: &Value) -> Option<String> {
-    let validator = match jsonschema::validator_for(schema) {
-        Ok(validator) => validator,
-        Err(error) => return Some(format!("the schema cannot be read: {error}")),
-    };
-    let mut told = Vec::new();
-    let mut more = 0_usize;
-    for error in validator.iter_errors(value) {
-        if told.len() == MISTAKES_MAX {
-            more += 1;
-            continue;
-        }
-        let path = error.instance_path().to_string();
-        let text: String = error.to_string().chars().take(300).collect();
-        told.push(if path.is_empty() { text } else { format!("`{path}`: {text}") });
-    }
-    if more > 0 {
-        told.push(format!("and {more} more"));
-    }
-    (!told.is_empty()).then(|| told.join("; "))
 }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     context::{Context, ContextOutcome, ContextResult},
-    definition::Exhausted,
+    definition::{Exhausted, mistakes},
 };
 
 /// Largest goal and input together. **Units**: bytes of JSON; what is larger goes by reference.
@@ -133,8 +133,8 @@ impl Deciding<'_> {
         let agent = context.agent.clone();
         self.emit(Event::ContextLoaded(Box::new(context)));
         let input = self.task.head.as_ref().map(|head| head.assigned.input.clone()).unwrap_or_default();
-        if let Some(mistakes) = agent.input.as_ref().and_then(|schema| answer::mistakes(schema, &input)) {
-            let message = format!("the input does not fit what agent `{}` takes: {mistakes}", agent.name);
+        if let Some(wrong) = agent.input.as_ref().and_then(|schema| mistakes(schema, &input)) {
+            let message = format!("the input does not fit what agent `{}` takes: {wrong}", agent.name);
             self.fail(Failure::validation("agent.input", message));
             return Ok(());
         }

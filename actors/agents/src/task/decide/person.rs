@@ -9,8 +9,9 @@ use super::{
         messages::Event,
         state::{Phase, Work},
     },
-    Deciding, Error, INPUT_BYTES_MAX, answer,
+    Deciding, Error, INPUT_BYTES_MAX,
 };
+use crate::definition::mistakes;
 
 /// Longest note. **Units**: bytes.
 const NOTE_BYTES_MAX: usize = 16 * 1024;
@@ -72,7 +73,7 @@ impl Deciding<'_> {
         }
         let context = self.context();
         let schema = context.as_ref().and_then(|context| context.agent.output.as_ref());
-        if let Some(mistakes) = schema.and_then(|schema| answer::mistakes(schema, &output)) {
+        if let Some(mistakes) = schema.and_then(|schema| mistakes(schema, &output)) {
             return Err(Error::Output { mistakes });
         }
         let by = self.by();

@@ -38,6 +38,7 @@ pub(super) fn apply(run: &mut Run, plan: &Plan, event: &Event, at: Timestamp) {
         Event::TaskRequested { step, attempt, task, agent, due, .. } => {
             let on = Wait::Task { task: task.clone(), agent: agent.clone(), due: *due };
             wait(run, plan, (step, None), *attempt, StepStatus::Running, on, at);
+            change(run, plan, (step, None), |work| work.task = Some(task.clone()));
         }
         Event::ItemsListed { step, attempt, items } => listed(run, plan, step, *attempt, items, at),
         Event::StepSucceeded { step, item, output, log, .. } => {

@@ -7,5 +7,6 @@ pub(super) mod product;
 pub(super) mod run;
 pub(super) mod run_row;
 pub(super) mod skill;
+pub(super) mod task;
 pub(super) mod time;
 pub(super) mod view;

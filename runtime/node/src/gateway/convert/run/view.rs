@@ -101,6 +101,7 @@ struct Work {
     output: Option<Value>,
     failure: Option<Failure>,
     waiting: Option<Waiting>,
+    task: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -251,6 +252,7 @@ fn step(step: Step) -> v1::RunStep {
         uses,
         child_run_id,
         title,
+        task_id: work.task,
     }
 }
 

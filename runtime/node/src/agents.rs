@@ -1,0 +1,165 @@
+//! Every agent that a tenant has published, read where they stand and kept ready.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
+
+use mesh_agents::{
+    catalogue::{self, Agents},
+    context::{Context, ContextRequest, Sources, Tool},
+    definition::{Agent, Binding},
+};
+use mesh_kernel::{
+    BoxFuture,
+    envelope::{ErrorKind, Refusal, TenantId},
+    path::{Caller, Mesh},
+    ports::EffectCall,
+};
+use mesh_skills::{
+    contract::{Failure, Manifest},
+    yaml::suggest,
+};
+use parking_lot::Mutex;
+
+use crate::catalogue::Catalogue;
+
+/// Tenants whose agents are kept ready; all are forgotten when there are more.
+const KEPT_MAX: usize = 256;
+
+/// What the policy is asked.
+const ACTION: &str = "GetAgent";
+
+/// Every agent of every tenant.
+pub struct AgentCatalogue {
+    skills: Arc<Catalogue>,
+    mesh: OnceLock<Mesh>,
+    /// By tenant: the version of its entity, and what was read there.
+    kept: Mutex<HashMap<TenantId, (u64, Arc<Agents>)>>,
+}
+
+impl AgentCatalogue {
+    /// A catalogue of agents that call these skills.
+    pub fn new(skills: Arc<Catalogue>) -> Self {
+        Self { skills, mesh: OnceLock::new(), kept: Mutex::default() }
+    }
+
+    /// Says where tenants' agents are read. Once, when the kernel stands.
+    pub fn connect(&self, mesh: Mesh) {
+        if self.mesh.set(mesh).is_err() {
+            tracing::error!("the catalogue of agents was connected twice; the first kernel stays");
+        }
+    }
+
+    /// The agents of the caller's tenant.
+    ///
+    /// # Errors
+    /// Over the quota, and when the policy denies it; `Unavailable` while the node starts.
+    pub async fn of(&self, caller: &Caller) -> Result<Arc<Agents>, Refusal> {
+        let internal = |error: String| Refusal::new("AGT-0011", ErrorKind::Internal, error);
+        let starting = || Refusal::new("AGT-0010", ErrorKind::Unavailable, "the node is starting: try again");
+        let mesh = self.mesh.get().ok_or_else(starting)?;
+        let tenant = caller.tenant();
+        let address = catalogue::address(tenant).map_err(|error| internal(error.to_string()))?;
+        let stands = mesh.version(caller, &address, ACTION).await?;
+        if stands == 0 {
+            self.kept.lock().remove(tenant);
+            return Ok(Arc::default());
+        }
+        if let Some((stood, agents)) = self.kept.lock().get(tenant)
+            && *stood == stands
+        {
+            return Ok(agents.clone());
+        }
+        let viewed = mesh.query(caller, &address, ACTION, "").await?;
+        let agents: Agents =
+            serde_json::from_value(viewed.view).map_err(|error| internal(format!("the agents: {error}")))?;
+        let agents = Arc::new(agents);
+        let mut kept = self.kept.lock();
+        if kept.len() >= KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert(tenant.clone(), (viewed.version, agents.clone()));
+        Ok(agents)
+    }
+
+    /// A version of an agent, the active one for 0, with its number.
+    ///
+    /// # Errors
+    /// As [`AgentCatalogue::of`]; `NotFound` with the nearest name when there is no such agent.
+    pub async fn find(&self, caller: &Caller, name: &str, version: u32) -> Result<(u32, Arc<Agent>), Refusal> {
+        let agents = self.of(caller).await?;
+        let no = |message: String| Refusal::new("AGT-0012", ErrorKind::NotFound, message);
+        let versions = agents.agents.get(name).ok_or_else(|| {
+            let help = suggest(name, agents.agents.keys()).map_or_else(
+                || "`mesh agents list` shows the published ones".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            let shown: String = name.chars().take(80).collect();
+            no(format!("there is no agent `{shown}`: {help}"))
+        })?;
+        let found = versions.get(version).map(|(number, found)| (number, found.agent.clone()));
+        found.ok_or_else(|| {
+            no(format!("agent `{name}` has no version {version}: it has 1 to {}", versions.versions.len()))
+        })
+    }
+
+    /// The manifests of all skills that an agent calls or is checked by, in the order of its definition.
+    ///
+    /// # Errors
+    /// As [`AgentCatalogue::of`]; `InvalidArgument` when there is no such skill, or none in the range.
+    pub async fn bound(&self, caller: &Caller, agent: &Agent) -> Result<Vec<Arc<Manifest>>, Refusal> {
+        let known = self.skills.manifests(caller).await?;
+        for check in &agent.checks {
+            self.skills.find(caller, &check.skill).await?;
+        }
+        let of = |binding: &Binding| {
+            let manifest = known.get(&binding.skill).ok_or_else(|| {
+                let names = known.keys().map(String::as_str);
+                let message = mesh_skills::contract::unknown(&binding.skill, names).message;
+                Refusal::new("AGT-0013", ErrorKind::NotFound, message)
+            })?;
+            match &binding.version {
+                Some(range) if !fits(range, &manifest.version) => Err(Refusal::new(
+                    "AGT-0014",
+                    ErrorKind::NotFound,
+                    format!("`{}` is at {}, which is not within `{range}`", binding.skill, manifest.version),
+                )),
+                _ => Ok(manifest.clone()),
+            }
+        };
+        agent.skills.iter().map(of).collect()
+    }
+
+    async fn context(&self, caller: &Caller, request: &ContextRequest) -> Result<Context, Refusal> {
+        let (version, agent) = self.find(caller, &request.agent, request.version).await?;
+        let tools = self.bound(caller, &agent).await?;
+        let tools = tools.iter().map(|manifest| Arc::new(Tool::of(manifest))).collect();
+        Ok(Context { version, digest: agent.digest(), agent, tools })
+    }
+}
+
+fn fits(range: &str, version: &str) -> bool {
+    let range = semver::VersionReq::parse(range);
+    let version = semver::Version::parse(version);
+    matches!((range, version), (Ok(range), Ok(version)) if range.matches(&version))
+}
+
+impl Sources for AgentCatalogue {
+    fn load<'a>(
+        &'a self,
+        effect: &'a EffectCall,
+        request: &'a ContextRequest,
+    ) -> BoxFuture<'a, Result<Context, Failure>> {
+        Box::pin(async move {
+            let Some(mesh) = self.mesh.get() else {
+                return Err(Failure::internal("agent.catalogue", "the node is starting"));
+            };
+            let node = mesh.on_behalf("agents", &effect.scope, &effect.cause);
+            self.context(&node, request).await.map_err(|refusal| match refusal.kind {
+                ErrorKind::NotFound => Failure::validation("agent.unknown", refusal.message),
+                _ => Failure::internal("agent.catalogue", refusal.to_string()),
+            })
+        })
+    }
+}

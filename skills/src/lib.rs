@@ -1,10 +1,11 @@
-//! The skill contract, its hosts, the native skills, what tenants register, blueprints and rendering.
+//! The skill contract, its hosts, the native skills, what tenants register, models, blueprints and rendering.
 
 pub mod blueprint;
 pub mod catalogue;
 pub mod contract;
 pub mod hosts;
 pub mod logs;
+pub mod models;
 pub mod native;
 pub mod perform;
 pub mod product;

@@ -54,10 +54,10 @@ impl Assembler {
     }
 
     /// Takes a piece of a stream and says which text it brought.
-    pub(super) fn chunk<'a>(&mut self, value: &'a Value) -> Result<Option<&'a str>, Trouble> {
+    pub(super) fn chunk(&mut self, value: &Value) -> Result<&str, Trouble> {
+        let before = self.text.len();
         self.take(value, "delta")?;
-        let choice = first_choice(value);
-        Ok(choice.and_then(|choice| choice.get("delta")?.get("content")?.as_str()).filter(|text| !text.is_empty()))
+        Ok(self.text.get(before..).unwrap_or_default())
     }
 
     /// Whether the model said that it was at its end.

@@ -163,7 +163,8 @@ impl<'a> Reading<'a> {
         if event.name == "error" && value.get("error").is_none() {
             return Err(refused::in_body(&value).losing(self.assembler.usage()));
         }
-        if let Some(text) = self.assembler.chunk(&value)? {
+        let text = self.assembler.chunk(&value)?;
+        if !text.is_empty() {
             (self.on_text)(text);
         }
         Ok(())

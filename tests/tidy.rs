@@ -44,6 +44,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("cel", &["actors/workflows/src"]),
     ("minijinja", &["skills/src/render", "runtime/node/src/http", "config/templates"]),
     ("axum", &["runtime/node/src", "config/templates"]),
+    ("async_openai", &["skills/src/models/client"]),
+    ("reqwest", &["skills/src/models/client", "skills/src/models/cassette"]),
     ("anyhow", &["runtime/node", "tests", "benches", "config/templates"]),
 ];
 

@@ -8,10 +8,16 @@
 //! are decisions, and decisions are journaled by the entity that asks.
 
 pub mod chat;
+mod client;
+pub mod config;
 mod exchange;
 mod fault;
+mod limits;
+mod perform;
 mod price;
 
+pub use config::Config;
 pub use exchange::{By, HANDLER, ModelCall, ModelOutcome, ModelResult, OUTCOME_COMMAND};
 pub use fault::Fault;
+pub use perform::{ModelEffects, Silent, Watch};
 pub use price::{MicroUnits, Price, Prices};

@@ -60,7 +60,8 @@ where
 }
 
 fn filter(log: &Log) -> Result<EnvFilter, Failure> {
-    EnvFilter::try_new(&log.filter).map_err(|error| {
+    // The client of models writes whole bodies that it cannot read: prompts and customers' data.
+    EnvFilter::try_new(format!("{},async_openai=off", log.filter)).map_err(|error| {
         Failure::Usage(format!("`log.filter` cannot be `{}`: {error}; `info` is a filter", log.filter))
     })
 }

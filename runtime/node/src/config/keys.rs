@@ -48,6 +48,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("retention", "How long runs that have ended are kept whole; afterwards they are archived."),
     ("policy", "What a caller may do beside what its roles allow, and what is kept of what it may not."),
     ("effects", "Work in the outside world: skills, builds, processes."),
+    ("models", "Who answers for agents."),
     ("builds", "Limits of the builds and tests of generated products."),
     ("pages", "The page that the node serves to a browser."),
     ("telemetry", "What the node tells to programs that watch it; traces are set by the standard `OTEL_*` variables."),
@@ -197,6 +198,12 @@ pub const KEYS: &[Key] = &[
         count(0, 1_000),
         "Steps of a run that are recorded together, in one append, when their skills are pure and answer at once; \
          with 0 every step is recorded by itself before the next begins.",
+    ),
+    key(
+        "models.file",
+        "",
+        Form::Text("a file such as config/models.yaml; empty: one endpoint from OPENAI_BASE_URL and OPENAI_API_KEY"),
+        "Which endpoints there are, which models have which capabilities, and what they cost.",
     ),
     key(
         "builds.time_max",

@@ -25,6 +25,8 @@ pub struct Config {
     pub policy: Policy,
     /// Work in the outside world.
     pub effects: Effects,
+    /// Section `models`.
+    pub models: Models,
     /// Builds of products.
     pub builds: Builds,
     /// The page.
@@ -128,6 +130,13 @@ pub struct Effects {
     pub computed_steps_max: usize,
 }
 
+/// Section `models`.
+#[derive(Debug, Clone)]
+pub struct Models {
+    /// Endpoints, capabilities and prices; those of the environment when there is none.
+    pub file: Option<PathBuf>,
+}
+
 /// Section `builds`.
 #[derive(Debug, Clone)]
 pub struct Builds {
@@ -223,6 +232,9 @@ impl Config {
                 concurrent_max: all.take_size("effects.concurrent_max")?,
                 tenant_concurrent_max: all.take_size("effects.tenant_concurrent_max")?,
                 computed_steps_max: all.take_size("effects.computed_steps_max")?,
+            },
+            models: Models {
+                file: Some(all.take_text("models.file")?).filter(|file| !file.is_empty()).map(PathBuf::from),
             },
             builds: Builds {
                 time_max: all.take_time("builds.time_max")?,

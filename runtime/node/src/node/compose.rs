@@ -23,6 +23,7 @@ use mesh_platforms::{
 };
 use mesh_skills::{
     catalogue::SkillsDecider, hosts::worker::Workers as SkillWorkers, logs::LogStore, native::Workshop,
+    models::{self, ModelEffects},
     perform::SkillEffects,
 };
 use mesh_agents::{catalogue::AgentsDecider, context::ContextEffects, task::TaskDecider};
@@ -142,6 +143,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
                 .with_registered(skills.clone())
                 .bounded(config.effects.concurrent_max, config.effects.tenant_concurrent_max),
         ),
+        Arc::new(models(config, clock.clone())?),
         Arc::new(ContextEffects::new(agents.clone())),
         Arc::new(ProcessEffects::new(OnShutdown::Stop)),
         held.clone(),
@@ -235,6 +237,21 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
         cursors,
         own,
     })
+}
+
+/// Who answers for agents: by the file, else by the environment.
+fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<ModelEffects> {
+    let models = match &config.models.file {
+        None => models::Config::default(),
+        Some(file) => {
+            let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+            models::Config::read(&text, &file.display().to_string()).map_err(|mistakes| {
+                let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+                anyhow::anyhow!("{}", told.join("\n"))
+            })?
+        }
+    };
+    Ok(ModelEffects::new(models, &|name| std::env::var(name).ok(), clock))
 }
 
 fn journal_options(config: &Config) -> Options {

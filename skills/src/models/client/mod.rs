@@ -1,0 +1,212 @@
+//! Asks endpoints: builds the request, sends it once, reads the answer to its end.
+//!
+//! async-openai knows addresses, keys, paths and how a request is built; it is asked for `Value`s
+//! only (its typed answers refuse most servers that are merely compatible), its retries are replaced
+//! by a transport that sends once, and the answer's bytes are read by us ([`reading`] says why).
+
+mod assembler;
+mod body;
+mod endpoint;
+mod later;
+mod reading;
+mod refused;
+mod sse;
+mod transport;
+mod trouble;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use async_openai::{config::Config as Api, error::OpenAIError, middleware::HttpRequestFactory};
+use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use mesh_kernel::ports::Clock;
+use parking_lot::Mutex;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio::time::{Instant, timeout_at};
+
+use self::{
+    assembler::Assembler,
+    reading::{Form, Reading, form, refusal, too_slow},
+    transport::{Outgoing, Reply, Transport},
+};
+use super::{
+    Fault, ModelCall,
+    chat::Answer,
+    config::{Candidate, Config},
+};
+
+pub(super) use self::{body::input_estimate, endpoint::Resolved, trouble::Trouble};
+
+const ATTEMPT: HeaderName = HeaderName::from_static("x-client-request-id");
+const IDEMPOTENCY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Asks the endpoints of a configuration.
+pub(super) struct Client {
+    config: Config,
+    endpoints: BTreeMap<String, Result<Resolved, String>>,
+    models: BTreeMap<String, String>,
+    transport: Arc<Transport>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Where a call goes.
+pub(super) struct Place<'a> {
+    pub(super) name: &'a str,
+    pub(super) endpoint: &'a Resolved,
+    pub(super) model: &'a str,
+    candidate: &'a Candidate,
+}
+
+/// An answer and how long it took.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) answer: Answer,
+    pub(super) took: Duration,
+    pub(super) first_token: Option<Duration>,
+}
+
+impl Client {
+    /// A client of these endpoints; `env` looks up environment variables, once.
+    pub(super) fn new(config: Config, env: &dyn Fn(&str) -> Option<String>, clock: Arc<dyn Clock>) -> Self {
+        let resolve = |(name, settings): (&String, _)| (name.clone(), endpoint::resolve(name, settings, env));
+        let models = config.classes.values().flatten().filter_map(|candidate| match &candidate.model {
+            super::config::Text::From(variable) => Some((variable.clone(), endpoint::text(&candidate.model, env)?)),
+            super::config::Text::Given(_) => None,
+        });
+        let connects = config.endpoints.values().map(|endpoint| endpoint.timeouts.connect);
+        Self {
+            endpoints: config.endpoints.iter().map(resolve).collect(),
+            models: models.collect(),
+            transport: Arc::new(Transport::new(connects)),
+            clock,
+            config,
+        }
+    }
+
+    /// What it was made of.
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where a call goes by its class and candidate.
+    pub(super) fn place(&self, class: &str, candidate: u32) -> Result<Place<'_>, Trouble> {
+        let candidates = self.config.candidates(class);
+        let Some(candidate) = usize::try_from(candidate).ok().and_then(|place| candidates.get(place)) else {
+            let has = candidates.len();
+            let message =
+                format!("the class `{class}` has {has} candidates, and number {candidate} (from 0) is wanted");
+            return Err(Trouble::new(Fault::NoCandidate, message));
+        };
+        let endpoint = match self.endpoints.get(&candidate.endpoint) {
+            Some(Ok(endpoint)) => endpoint,
+            Some(Err(why)) => return Err(Trouble::new(Fault::NoEndpoint, why)),
+            None => return Err(Trouble::new(Fault::NoEndpoint, format!("no endpoint `{}`", candidate.endpoint))),
+        };
+        let model = match &candidate.model {
+            super::config::Text::Given(model) => model,
+            super::config::Text::From(variable) => self.models.get(variable).ok_or_else(|| {
+                let message = format!("the model is not set: set `{variable}` to its name");
+                Trouble::new(Fault::NoEndpoint, message)
+            })?,
+        };
+        Ok(Place { name: &candidate.endpoint, endpoint, model, candidate })
+    }
+
+    /// Asks once and reads the answer to its end; `on_text` is given the text as it comes.
+    ///
+    /// **Cancel safety**: dropping it closes the connection, which ends the generation.
+    pub(super) async fn ask(
+        &self,
+        place: &Place<'_>,
+        call: &ModelCall,
+        on_text: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Done, Trouble> {
+        let settings = &place.endpoint.settings;
+        let body = body::of(&call.request, settings, place.model, &place.candidate.extra);
+        let started = Instant::now();
+        let (patience, fault) = if settings.stream && settings.timeouts.first_token < settings.timeouts.total {
+            (settings.timeouts.first_token, Fault::TimeoutFirstToken)
+        } else {
+            (settings.timeouts.total, Fault::TimeoutTotal)
+        };
+        let reply = timeout_at(started + patience, self.send(place, call, &body))
+            .await
+            .unwrap_or_else(|_| Err(too_slow(fault, &settings.timeouts)))?;
+        if !(200..300).contains(&reply.status) {
+            let said = refusal(reply.body, Instant::now() + settings.timeouts.idle).await;
+            return Err(refused::by_status(reply.status, &reply.headers, &said, self.clock.now()));
+        }
+        let assembler = Assembler::new(input_estimate(&call.request));
+        let reading = Reading::new(started, settings.timeouts, assembler, on_text);
+        let (answer, first_token) = match form(&reply.headers, settings.stream)? {
+            Form::Stream => reading.stream(reply.body).await?,
+            Form::Json => (reading.json(reply.body).await?, None),
+        };
+        Ok(Done { answer, took: started.elapsed(), first_token })
+    }
+
+    /// Sends the request through async-openai and takes the reply out of its hands.
+    async fn send(&self, place: &Place<'_>, call: &ModelCall, body: &Value) -> Result<Reply, Trouble> {
+        let slot: Arc<Mutex<Option<Result<Reply, Trouble>>>> = Arc::default();
+        let connect = place.endpoint.settings.timeouts.connect;
+        let marks = Marks::of(place, call)?;
+        let (transport, filled) = (self.transport.clone(), slot.clone());
+        let service = tower::service_fn(move |factory: HttpRequestFactory| {
+            let (transport, filled, marks) = (transport.clone(), filled.clone(), marks.clone());
+            async move {
+                let mut request = factory.build().await?;
+                marks.put(&mut request);
+                let reply = transport.send(Outgoing { request, connect }).await;
+                *filled.lock() = Some(reply);
+                Ok::<_, OpenAIError>(nothing())
+            }
+        });
+        let api: Arc<dyn Api> = place.endpoint.api.clone();
+        let client =
+            async_openai::Client::build(self.transport.client(connect)?.clone(), api).with_http_service(service);
+        let sent = client.chat().create_byot::<_, Value>(body).await;
+        let reply = slot.lock().take();
+        reply.unwrap_or_else(|| {
+            let why = sent.err().map(|error| error.to_string()).unwrap_or_default();
+            Err(Trouble::new(Fault::NoEndpoint, format!("the request cannot be built: {why}")))
+        })
+    }
+}
+
+/// The headers by which an attempt is known outside.
+#[derive(Clone)]
+struct Marks {
+    attempt: HeaderValue,
+    idempotency: HeaderValue,
+    has_key: bool,
+}
+
+impl Marks {
+    fn of(place: &Place<'_>, call: &ModelCall) -> Result<Self, Trouble> {
+        let attempt = HeaderValue::from_str(&call.attempt_id)
+            .map_err(|_| Trouble::new(Fault::Performer, "the attempt's id holds signs that no header may hold"))?;
+        let mut digest = Sha256::new();
+        digest.update(call.step_id.as_bytes());
+        digest.update([0]);
+        digest.update(call.candidate.to_be_bytes());
+        let key: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let idempotency = HeaderValue::from_str(&key).unwrap_or(HeaderValue::from_static("none"));
+        Ok(Self { attempt, idempotency, has_key: !place.endpoint.key.is_empty() })
+    }
+
+    fn put(self, request: &mut reqwest::Request) {
+        let headers = request.headers_mut();
+        headers.insert(ATTEMPT, self.attempt);
+        headers.insert(IDEMPOTENCY, self.idempotency);
+        if !self.has_key {
+            headers.remove(AUTHORIZATION);
+        } else if let Some(key) = headers.get_mut(AUTHORIZATION) {
+            key.set_sensitive(true);
+        }
+    }
+}
+
+/// What async-openai is given to read in place of the answer.
+fn nothing() -> reqwest::Response {
+    hyper::Response::new("null").into()
+}

@@ -1,0 +1,180 @@
+//! The performer of model calls: from an entity's request to the command that tells its outcome.
+//!
+//! What is said is never logged, neither request nor answer; the library below logs bodies that it
+//! cannot read under the target `async_openai`, which a node's subscriber turns off all the same
+//! (`async_openai=off`), although no body of ours reaches it.
+//!
+//! Never here: retrying, or sending again what an earlier life may have sent.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use mesh_kernel::{
+    BoxFuture,
+    entity::EffectRequest,
+    ports::{
+        Clock, Effects, Outcome,
+        effects::{Concurrency, EffectCall},
+    },
+};
+use serde_json::Value;
+
+use super::{
+    By, Config, Fault, HANDLER, MicroUnits, ModelCall, ModelOutcome, ModelResult,
+    client::{Client, Done, Place, Trouble, input_estimate},
+    limits::Gate,
+};
+
+/// Sees the text of answers while they come, for whoever watches an agent work.
+///
+/// A later attempt begins anew: text of an attempt that failed is no part of any answer.
+pub trait Watch: Send + Sync + 'static {
+    /// The next piece of text. It must not wait.
+    fn chunk(&self, effect: &EffectCall, call: &ModelCall, text: &str);
+}
+
+/// Nobody watches.
+pub struct Silent;
+
+impl Watch for Silent {
+    fn chunk(&self, _: &EffectCall, _: &ModelCall, _: &str) {}
+}
+
+/// Performs the effects of handler `model`.
+pub struct ModelEffects {
+    client: Client,
+    gates: BTreeMap<String, Arc<Gate>>,
+    watch: Arc<dyn Watch>,
+}
+
+impl ModelEffects {
+    /// A performer with this configuration; `env` looks up environment variables, now and not later.
+    pub fn new(config: Config, env: &dyn Fn(&str) -> Option<String>, clock: Arc<dyn Clock>) -> Self {
+        let gates = config.endpoints.iter().map(|(name, endpoint)| (name.clone(), Gate::new(endpoint)));
+        Self { gates: gates.collect(), client: Client::new(config, env, clock), watch: Arc::new(Silent) }
+    }
+
+    /// The same, with somebody who sees the text of answers while they come.
+    #[must_use]
+    pub fn watched(mut self, watch: Arc<dyn Watch>) -> Self {
+        self.watch = watch;
+        self
+    }
+
+    async fn attempt(&self, effect: EffectCall) -> Option<Outcome> {
+        let call: ModelCall = match serde_json::from_slice(&effect.request.input) {
+            Ok(call) => call,
+            Err(error) => return Some(outcome(&effect.request, Value::Null, unreadable(&error))),
+        };
+        let result = if effect.asked_before {
+            ModelResult::Unknown {}
+        } else {
+            effect.cancelled.run_until_cancelled(self.result(&effect, &call)).await?
+        };
+        Some(outcome(&effect.request, call.echo, result))
+    }
+
+    async fn result(&self, effect: &EffectCall, call: &ModelCall) -> ModelResult {
+        let place = match self.client.place(&call.class, call.candidate) {
+            Ok(place) => place,
+            Err(trouble) => return self.failed(call, "", trouble),
+        };
+        let asked = self.ask(effect, call, &place);
+        let answered = match effect.request.timeout {
+            Some(limit) => tokio::time::timeout(limit, asked).await.unwrap_or_else(|_| {
+                let message = format!("no answer within the {} ms that the step has", limit.as_millis());
+                Err(Trouble::new(Fault::TimeoutTotal, message))
+            }),
+            None => asked.await,
+        };
+        match answered {
+            Ok(done) => self.answered(&place, done),
+            Err(trouble) => self.failed(call, &place.endpoint.key, trouble),
+        }
+    }
+
+    async fn ask(&self, effect: &EffectCall, call: &ModelCall, place: &Place<'_>) -> Result<Done, Trouble> {
+        let Some(gate) = self.gates.get(place.name) else {
+            return Err(Trouble::new(Fault::NoEndpoint, format!("no endpoint `{}`", place.name)));
+        };
+        let tokens = input_estimate(&call.request) + u64::from(call.request.max_tokens);
+        let permit = gate
+            .enter(effect.scope.tenant(), tokens)
+            .await
+            .map_err(|_| Trouble::new(Fault::RateLimited, "too many tenants wait for this endpoint already"))?;
+        let mut on_text = |text: &str| self.watch.chunk(effect, call, text);
+        let done = self.client.ask(place, call, &mut on_text).await;
+        let used = match &done {
+            Ok(done) => Some(done.answer.usage),
+            Err(trouble) => trouble.lost,
+        };
+        // A refusal used nothing.
+        permit.used(used.map_or(0, |used| used.input_tokens.saturating_add(used.output_tokens)));
+        done
+    }
+
+    fn answered(&self, place: &Place<'_>, done: Done) -> ModelResult {
+        let prices = &self.client.config().prices;
+        let price = prices.models.get(place.model);
+        let by = By {
+            endpoint: place.name.to_owned(),
+            model: place.model.to_owned(),
+            prices: price.map(|_| prices.version.clone()).unwrap_or_default(),
+        };
+        let cost = price.map_or(MicroUnits(0), |price| price.cost(&done.answer.usage));
+        tracing::debug!(endpoint = by.endpoint, model = by.model, took = ?done.took, "a model answered");
+        ModelResult::Answered {
+            answer: done.answer,
+            by,
+            cost,
+            took_ms: millis(done.took),
+            first_token_ms: done.first_token.map(millis),
+        }
+    }
+
+    fn failed(&self, call: &ModelCall, key: &str, trouble: Trouble) -> ModelResult {
+        tracing::debug!(class = call.class, fault = %trouble.fault, "a model call failed");
+        ModelResult::Failed {
+            failure: trouble.failure(key),
+            fault: trouble.fault,
+            candidates: u32::try_from(self.client.config().candidates(&call.class).len()).unwrap_or(u32::MAX),
+            lost: trouble.lost,
+        }
+    }
+}
+
+impl Effects for ModelEffects {
+    fn handlers(&self) -> Vec<&'static str> {
+        vec![HANDLER]
+    }
+
+    fn concurrency(&self) -> Concurrency {
+        let config = self.client.config();
+        Concurrency { total: config.at_once, per_tenant: config.at_once_per_tenant, ..Concurrency::default() }
+    }
+
+    fn perform(&self, call: EffectCall) -> BoxFuture<'_, Option<Outcome>> {
+        Box::pin(self.attempt(call))
+    }
+
+    fn failed(&self, request: &EffectRequest, reason: &str) -> Option<Outcome> {
+        let echo = serde_json::from_slice::<ModelCall>(&request.input).map(|call| call.echo).unwrap_or_default();
+        let trouble = Trouble::new(Fault::Performer, format!("the performer of model calls failed: {reason}"));
+        Some(outcome(request, echo, without_candidates(&trouble)))
+    }
+}
+
+fn unreadable(error: &serde_json::Error) -> ModelResult {
+    without_candidates(&Trouble::new(Fault::Performer, format!("the request for a model cannot be read: {error}")))
+}
+
+fn without_candidates(trouble: &Trouble) -> ModelResult {
+    ModelResult::Failed { failure: trouble.failure(""), fault: trouble.fault, candidates: 0, lost: None }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn outcome(request: &EffectRequest, echo: Value, result: ModelResult) -> Outcome {
+    ModelOutcome { echo, key: request.key.clone(), attempt: request.attempt, result }.into_command()
+}

@@ -1,0 +1,94 @@
+//! Scripts: which answer a conversation gets.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The answers for a model, in the order of the turns.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Script {
+    /// The model that answers so; every model without a script of its own when empty.
+    pub model: String,
+    /// The first for a conversation without assistant messages, the second for one with one, ….
+    pub answers: Vec<Answer>,
+}
+
+/// One answer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Answer {
+    /// What the model says.
+    pub text: String,
+    /// What it thinks, as `reasoning_content`.
+    pub reasoning: String,
+    /// The tools that it calls.
+    pub tool_calls: Vec<ToolCall>,
+    /// Why it stops; by what it did when empty.
+    pub finish: String,
+    /// In how many pieces text and arguments are streamed. Default 1.
+    pub pieces: usize,
+    /// Pause before the first piece and between two. **Units**: milliseconds.
+    pub delay_ms: u64,
+    /// Tokens of input and output that it tells; counted from the text when absent.
+    pub usage: Option<(u64, u64)>,
+    /// What the first requests for this answer get instead, one after the other: names of
+    /// [`crate::FAULTS`]. Counted for each idempotency key.
+    pub faults: Vec<String>,
+}
+
+/// A tool call of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ToolCall {
+    /// The provider's id; made from its place when empty.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// What it is called with; a text is sent as it is.
+    pub arguments: Value,
+}
+
+/// What a request gets.
+pub(crate) enum Turn {
+    Answer(Answer),
+    Fault(String),
+}
+
+#[derive(Default)]
+pub(crate) struct Scripts {
+    by_model: HashMap<String, Script>,
+    /// Requests so far, by idempotency key and turn.
+    asked: HashMap<(String, usize), usize>,
+}
+
+impl Scripts {
+    pub(crate) fn set(&mut self, script: Script) {
+        self.by_model.insert(script.model.clone(), script);
+    }
+
+    pub(crate) fn answer(&mut self, request: &Value, model: &str, key: &str) -> Result<Turn, String> {
+        let script = self.by_model.get(model).or_else(|| self.by_model.get(""));
+        let script = script.ok_or_else(|| format!("there is no script for the model `{model}`"))?;
+        let turn = turns(request);
+        let answer = script.answers.get(turn).ok_or_else(|| {
+            format!(
+                "the script of `{model}` has {} answers, and turn {turn} (from 0) is asked for",
+                script.answers.len()
+            )
+        })?;
+        let asked = self.asked.entry((key.to_owned(), turn)).or_default();
+        *asked += 1;
+        match answer.faults.get(*asked - 1) {
+            Some(fault) => Ok(Turn::Fault(fault.clone())),
+            None => Ok(Turn::Answer(answer.clone())),
+        }
+    }
+}
+
+fn turns(request: &Value) -> usize {
+    let messages = request.get("messages").and_then(Value::as_array);
+    let said = |message: &&Value| message.get("role").and_then(Value::as_str) == Some("assistant");
+    messages.map_or(0, |messages| messages.iter().filter(said).count())
+}

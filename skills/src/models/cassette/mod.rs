@@ -70,8 +70,8 @@ pub(super) struct Asked<'a> {
 /// What a cassette has.
 pub(super) enum Found {
     Recorded(Box<Reply>),
-    /// It is to be sent, onto this tape if there is one.
-    Nothing(Option<Box<Recorder>>),
+    /// It is to be sent, onto this tape.
+    Sent(Box<Recorder>),
 }
 
 impl Cassette {
@@ -99,29 +99,25 @@ impl Cassette {
         let meant = key::meant(asked.body);
         let key = key::key(asked.path, &meant);
         let mut shelf = self.shelf.lock();
-        let served = shelf.served.entry((asked.task.to_owned(), key.clone())).or_default();
-        let ordinal = *served;
-        *served += 1;
-        let recorded = shelf.entries.iter().position(|(entry, _)| entry.key == key && entry.ordinal == ordinal);
-        match (recorded, self.mode) {
-            (Some(place), Mode::Replay | Mode::RecordMissing) => {
+        let served = (asked.task.to_owned(), key);
+        let ordinal = shelf.served.get(&served).copied().unwrap_or(0);
+        match (shelf.place(&served.1, ordinal).filter(|_| self.mode != Mode::Record), self.mode) {
+            (Some(place), _) => {
+                shelf.served.insert(served, ordinal + 1);
                 shelf.play(place).map(|reply| Found::Recorded(Box::new(reply)))
             }
-            // Another task has recorded the same; one answer is enough.
-            (Some(_), Mode::Record) => Ok(Found::Nothing(None)),
-            (None, Mode::Replay) => Err(shelf.missing(&meant, &key, ordinal)),
+            (None, Mode::Replay) => Err(shelf.missing(&meant, &served.1, ordinal)),
             (None, Mode::Record | Mode::RecordMissing) => {
                 drop(shelf);
-                self.recorder(&asked, meant, key, ordinal).map(|recorder| Found::Nothing(Some(Box::new(recorder))))
+                self.recorder(&asked, meant, served).map(|recorder| Found::Sent(Box::new(recorder)))
             }
         }
     }
 
-    fn recorder(&self, asked: &Asked<'_>, meant: Value, key: String, ordinal: u32) -> Result<Recorder, Trouble> {
+    fn recorder(&self, asked: &Asked<'_>, meant: Value, served: (String, String)) -> Result<Recorder, Trouble> {
         refuse_secrets("the request", asked.body, asked.secret)?;
         let entry = Entry {
-            key,
-            ordinal,
+            key: served.1.clone(),
             provider: asked.endpoint.to_owned(),
             model: asked.model.to_owned(),
             path: key::short(asked.path).to_owned(),
@@ -130,6 +126,7 @@ impl Cassette {
         };
         Ok(Recorder {
             shelf: self.shelf.clone(),
+            served,
             entry,
             meant,
             request: asked.body.to_vec(),
@@ -141,6 +138,10 @@ impl Cassette {
 }
 
 impl Shelf {
+    fn place(&self, key: &str, ordinal: u32) -> Option<usize> {
+        self.entries.iter().position(|(entry, _)| entry.key == key && entry.ordinal == ordinal)
+    }
+
     fn play(&self, place: usize) -> Result<Reply, Trouble> {
         let Some((entry, _)) = self.entries.get(place) else {
             return Err(Trouble::new(Fault::Cassette, "the entry has gone"));
@@ -208,6 +209,8 @@ fn refuse_secrets(what: &str, bytes: &[u8], secret: &str) -> Result<(), Trouble>
 /// An answer that is being recorded; nothing is written when it is not read to its end.
 pub(super) struct Recorder {
     shelf: Arc<Mutex<Shelf>>,
+    /// The task and the key.
+    served: (String, String),
     entry: Entry,
     meant: Value,
     request: Vec<u8>,
@@ -247,6 +250,14 @@ impl Tape for Recorder {
         entry.broken = broken;
         entry.body_sha256 = key::hex(&self.body);
         let mut shelf = self.shelf.lock();
+        // Counted here and not when it was sent: an attempt that came to nothing leaves no gap.
+        let served = shelf.served.entry(self.served.clone()).or_default();
+        entry.ordinal = *served;
+        *served += 1;
+        if shelf.place(&entry.key, entry.ordinal).is_some() {
+            // Another task has recorded the same; one answer is enough.
+            return Ok(());
+        }
         shelf
             .folder
             .add(&entry, &self.request, &self.body)

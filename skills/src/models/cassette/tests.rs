@@ -15,9 +15,7 @@ fn asked<'a>(body: &'a str, task: &'a str) -> Asked<'a> {
 
 /// Records an answer in pieces.
 fn record(cassette: &Cassette, body: &str, task: &str, pieces: &[&'static [u8]]) -> Result<(), Trouble> {
-    let Found::Nothing(Some(mut recorder)) = cassette.find(asked(body, task))? else {
-        panic!("it is recorded already")
-    };
+    let Found::Sent(mut recorder) = cassette.find(asked(body, task))? else { panic!("it is recorded already") };
     let mut headers = HeaderMap::new();
     headers.insert("content-type", HeaderValue::from_static("text/event-stream"));
     headers.insert("set-cookie", HeaderValue::from_static("session=1"));
@@ -59,6 +57,20 @@ async fn equal_requests_are_answered_in_order_and_each_task_begins_anew() {
         let trouble = played(&cassette, "{}", task).await.unwrap_err();
         assert_eq!(trouble.fault, Fault::NoCassetteEntry);
         assert!(trouble.message.contains("2 times"), "{}", trouble.message);
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_came_to_nothing_leaves_no_gap_and_a_second_task_no_second_entry() {
+    let folder = tempfile::tempdir().unwrap();
+    let cassette = open(folder.path(), Mode::Record);
+    drop(cassette.find(asked("{}", "one")).unwrap());
+    record(&cassette, "{}", "one", &[b"first"]).unwrap();
+    record(&cassette, "{}", "two", &[b"the same from another task"]).unwrap();
+    let cassette = open(folder.path(), Mode::Replay);
+    assert_eq!(cassette.shelf.lock().entries.len(), 1);
+    for task in ["one", "two"] {
+        assert_eq!(played(&cassette, "{}", task).await.unwrap(), ["first"]);
     }
 }
 

@@ -67,8 +67,7 @@ impl Transport {
         })?;
         match found {
             Found::Recorded(reply) => Ok(*reply),
-            Found::Nothing(None) => self.live(outgoing).await,
-            Found::Nothing(Some(mut recorder)) => {
+            Found::Sent(mut recorder) => {
                 let reply = self.live(outgoing).await?;
                 recorder.head(reply.status, &reply.headers);
                 Ok(reply.taped(recorder))

@@ -45,7 +45,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("minijinja", &["skills/src/render", "runtime/node/src/http", "config/templates"]),
     ("axum", &["runtime/node/src", "config/templates"]),
     ("async_openai", &["skills/src/models/client"]),
-    ("reqwest", &["skills/src/models/client", "skills/src/models/cassette"]),
+    ("reqwest", &["skills/src/models"]),
     ("anyhow", &["runtime/node", "tests", "benches", "config/templates"]),
 ];
 

@@ -31,8 +31,8 @@ struct State {
     waiting: FairQueue<Waiter>,
     /// Whose turn it is, when there was no room for it.
     next: Option<Waiter>,
-    /// A task is under way that lets in who waits when a bucket has filled.
-    timer: bool,
+    /// When a task that is under way will let in who waits, the buckets having filled.
+    wakes: Option<Instant>,
 }
 
 struct Waiter {
@@ -60,7 +60,7 @@ impl Gate {
             tokens: bucket(endpoint.tokens_per_minute),
             waiting: FairQueue::default(),
             next: None,
-            timer: false,
+            wakes: None,
         })))
     }
 
@@ -103,8 +103,8 @@ impl Gate {
                 }
             }
         };
-        let sleeps_until = due.filter(|_| !state.timer);
-        state.timer |= due.is_some();
+        let sleeps_until = due.filter(|due| state.wakes.is_none_or(|wakes| *due < wakes));
+        state.wakes = sleeps_until.or(state.wakes);
         drop(state);
         if let Some(due) = sleeps_until {
             drop(task::spawn("model-limits", wake(Arc::downgrade(self), due)));
@@ -127,7 +127,11 @@ fn wake(gate: Weak<Gate>, due: Instant) -> mesh_kernel::BoxFuture<'static, ()> {
     Box::pin(async move {
         sleep_until(due).await;
         let Some(gate) = gate.upgrade() else { return };
-        gate.0.lock().timer = false;
+        {
+            let mut state = gate.0.lock();
+            // One that is due earlier may have taken its place.
+            state.wakes = state.wakes.filter(|wakes| *wakes != due);
+        }
         gate.admit();
     })
 }

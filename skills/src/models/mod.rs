@@ -7,6 +7,7 @@
 //! Never here: retrying, falling back to another candidate, budgets, or what an answer means. Those
 //! are decisions, and decisions are journaled by the entity that asks.
 
+pub mod cassette;
 pub mod chat;
 mod client;
 pub mod config;
@@ -15,6 +16,8 @@ mod fault;
 mod limits;
 mod perform;
 mod price;
+mod reply;
+mod trouble;
 
 pub use config::Config;
 pub use exchange::{By, HANDLER, ModelCall, ModelOutcome, ModelResult, OUTCOME_COMMAND};

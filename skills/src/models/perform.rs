@@ -20,8 +20,10 @@ use serde_json::Value;
 
 use super::{
     By, Config, Fault, HANDLER, MicroUnits, ModelCall, ModelOutcome, ModelResult,
-    client::{Client, Done, Place, Trouble, input_estimate},
+    cassette::Cassette,
+    client::{Client, Done, Place, input_estimate},
     limits::Gate,
+    trouble::Trouble,
 };
 
 /// Sees the text of answers while they come, for whoever watches an agent work.
@@ -49,8 +51,27 @@ pub struct ModelEffects {
 impl ModelEffects {
     /// A performer with this configuration; `env` looks up environment variables, now and not later.
     pub fn new(config: Config, env: &dyn Fn(&str) -> Option<String>, clock: Arc<dyn Clock>) -> Self {
+        Self::of(config, env, clock, None)
+    }
+
+    /// The same, with a cassette before the endpoints.
+    pub fn with_cassette(
+        config: Config,
+        env: &dyn Fn(&str) -> Option<String>,
+        clock: Arc<dyn Clock>,
+        cassette: Cassette,
+    ) -> Self {
+        Self::of(config, env, clock, Some(cassette))
+    }
+
+    fn of(
+        config: Config,
+        env: &dyn Fn(&str) -> Option<String>,
+        clock: Arc<dyn Clock>,
+        cassette: Option<Cassette>,
+    ) -> Self {
         let gates = config.endpoints.iter().map(|(name, endpoint)| (name.clone(), Gate::new(endpoint)));
-        Self { gates: gates.collect(), client: Client::new(config, env, clock), watch: Arc::new(Silent) }
+        Self { gates: gates.collect(), client: Client::new(config, env, clock, cassette), watch: Arc::new(Silent) }
     }
 
     /// The same, with somebody who sees the text of answers while they come.

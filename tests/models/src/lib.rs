@@ -6,7 +6,7 @@
 //! | `POST /script` | sets the answers for a model (or all): [`Script`] |
 //! | `POST /v1/chat/completions` | answers by the script; `deviate:…` and `fault:…` as a model's name choose one of [`DEVIATIONS`] and [`FAULTS`] |
 //! | `POST /v1/embeddings` | a vector for each input, the same for the same text |
-//! | `GET /seen` | `requests`: every chat and embeddings request so far, as [`Seen`]; `open`: how many answers are being written |
+//! | `GET /seen` | `requests`: every chat and embeddings request so far, as [`Seen`]; `open`: how many answers are being written; `connections`: how many were made |
 //!
 //! Which answer of a script is given depends on the request alone (on how many assistant messages
 //! it has), so that a client that was killed gets the same turn again.
@@ -19,7 +19,15 @@ mod reply;
 mod script;
 mod seen;
 
-use std::{convert::Infallible, io, sync::Arc, time::Instant};
+use std::{
+    convert::Infallible,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -45,6 +53,7 @@ struct State {
     seen: Mutex<Vec<Seen>>,
     /// One more for each answer that is being written.
     open: Arc<()>,
+    connections: AtomicUsize,
 }
 
 /// Serves for as long as it is not dropped.
@@ -57,10 +66,12 @@ pub async fn serve(listener: TcpListener) -> io::Result<()> {
         scripts: Mutex::default(),
         seen: Mutex::default(),
         open: Arc::default(),
+        connections: AtomicUsize::new(0),
     });
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
+        state.connections.fetch_add(1, Ordering::Relaxed);
         drop(task::spawn("model-server", connection(state.clone(), stream)));
     }
 }
@@ -90,7 +101,8 @@ async fn answer(state: &State, request: Request<Incoming>) -> Reply {
         },
         (Method::GET, "/seen") => {
             let open = Arc::strong_count(&state.open) - 1;
-            Reply::json(200, &json!({"requests": *state.seen.lock(), "open": open}))
+            let connections = state.connections.load(Ordering::Relaxed);
+            Reply::json(200, &json!({"requests": *state.seen.lock(), "open": open, "connections": connections}))
         }
         (Method::POST, path) if path.ends_with("/chat/completions") => chat(state, &head.headers, &body),
         (Method::POST, path) if path.ends_with("/embeddings") => {

@@ -11,6 +11,7 @@ use mesh_skills::{
     contract::FailureClass,
     models::{
         Fault, ModelResult,
+        cassette::Mode,
         chat::{Answer, Arguments, Finish},
     },
 };
@@ -108,6 +109,39 @@ async fn a_fault_has_its_name_its_delay_and_one_request() {
 }
 
 #[tokio::test]
+async fn answers_that_were_read_to_their_end_leave_the_connection_to_the_next_call() {
+    let bench = Bench::start().await;
+    for _ in 0..20 {
+        for (endpoint, model) in [("streams", "deviate:none"), ("whole", "deviate:none"), ("streams", "fault:503")] {
+            bench.ask(endpoint, model).await;
+        }
+    }
+    let made = bench.connections().await;
+    assert!(made <= 4, "{made} connections were made for 60 calls");
+}
+
+#[tokio::test]
+async fn whatever_becomes_of_a_call_the_entity_hears_of_it() {
+    let bench = Bench::start().await;
+    let effect = bench.effect("no such endpoint", "m");
+    let ModelResult::Failed { fault, candidates, .. } = bench.perform(effect).await.unwrap().result else { panic!() };
+    assert_eq!((fault, candidates), (Fault::NoCandidate, 0));
+    let mut effect = bench.effect("streams", "deviate:none");
+    let outcome = bench.panicked(&effect);
+    assert_eq!((outcome.key, outcome.attempt), (effect.request.key.clone(), effect.request.attempt));
+    assert!(matches!(outcome.result, ModelResult::Failed { fault: Fault::Performer, .. }));
+    let mut unreadable = effect.clone();
+    unreadable.request.input = bytes::Bytes::from_static(b"{}");
+    let outcome = bench.perform(unreadable).await.unwrap();
+    assert!(matches!(outcome.result, ModelResult::Failed { fault: Fault::Performer, .. }));
+    // The step's own time ends a call as well.
+    effect = bench.effect("streams", "fault:stall-head");
+    effect.request.timeout = Some(Duration::from_millis(100));
+    let outcome = bench.perform(effect).await.unwrap();
+    assert!(matches!(outcome.result, ModelResult::Failed { fault: Fault::TimeoutTotal, .. }));
+}
+
+#[tokio::test]
 async fn nobody_listening_is_no_connection_and_may_be_tried_elsewhere() {
     let bench = Bench::start().await;
     let (result, _) = bench.ask("nobody", "fault:500").await;
@@ -167,4 +201,36 @@ async fn a_conversation_goes_by_its_script_also_when_a_turn_is_asked_for_again()
         assert!(faults.len() < 5);
     };
     assert_eq!((said.as_str(), faults), ("it is there", vec![Fault::Overloaded, Fault::CutOff]));
+}
+
+#[tokio::test]
+async fn what_was_recorded_from_an_endpoint_is_played_without_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let models =
+        ["deviate:none", "deviate:cut-anywhere", "deviate:json-for-a-stream", "fault:429-retry-after", "fault:cut"];
+    let bench = Bench::with_cassette(folder.path(), Mode::Record).await;
+    let mut recorded = Vec::new();
+    for model in models {
+        recorded.push(outcome_of(bench.ask("streams", model).await.0));
+    }
+    assert_eq!(bench.seen().await.len(), models.len());
+    let bench = Bench::with_cassette(folder.path(), Mode::Replay).await;
+    for (model, recorded) in models.into_iter().zip(recorded) {
+        assert_eq!(outcome_of(bench.ask("streams", model).await.0), recorded, "{model}");
+    }
+    let (result, _) = bench.ask("streams", "deviate:no-id").await;
+    assert!(matches!(result, ModelResult::Failed { fault: Fault::NoCassetteEntry, .. }), "{result:?}");
+    assert!(bench.seen().await.is_empty());
+    let index = std::fs::read_to_string(folder.path().join("index.jsonl")).unwrap();
+    assert_eq!(index.lines().count(), models.len());
+    assert!(!index.contains(KEY) && !index.to_lowercase().contains("authorization"), "{index}");
+}
+
+/// What does not depend on how fast it was.
+fn outcome_of(result: ModelResult) -> Result<Answer, (Fault, Option<Duration>)> {
+    match result {
+        ModelResult::Answered { answer, .. } => Ok(answer),
+        ModelResult::Failed { failure, fault, .. } => Err((fault, failure.retry_after)),
+        other @ ModelResult::Unknown {} => panic!("{other:?}"),
+    }
 }

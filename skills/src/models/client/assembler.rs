@@ -5,10 +5,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{refused, trouble::Trouble};
+use super::refused;
 use crate::models::{
     Fault,
     chat::{Answer, Arguments, Finish, Said, ToolCall, Usage},
+    trouble::Trouble,
 };
 
 /// Folds what comes into an answer.

@@ -12,7 +12,6 @@ mod reading;
 mod refused;
 mod sse;
 mod transport;
-mod trouble;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -27,15 +26,18 @@ use tokio::time::{Instant, timeout_at};
 use self::{
     assembler::Assembler,
     reading::{Form, Reading, form, refusal, too_slow},
-    transport::{Outgoing, Reply, Transport},
+    transport::{Outgoing, Transport},
 };
 use super::{
     Fault, ModelCall,
+    cassette::Cassette,
     chat::Answer,
-    config::{Candidate, Config},
+    config::{Candidate, Config, Endpoint, Text},
+    reply::Reply,
+    trouble::Trouble,
 };
 
-pub(super) use self::{body::input_estimate, endpoint::Resolved, trouble::Trouble};
+pub(super) use self::{body::input_estimate, endpoint::Resolved};
 
 const ATTEMPT: HeaderName = HeaderName::from_static("x-client-request-id");
 const IDEMPOTENCY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -66,18 +68,28 @@ pub(super) struct Done {
 }
 
 impl Client {
-    /// A client of these endpoints; `env` looks up environment variables, once.
-    pub(super) fn new(config: Config, env: &dyn Fn(&str) -> Option<String>, clock: Arc<dyn Clock>) -> Self {
-        let resolve = |(name, settings): (&String, _)| (name.clone(), endpoint::resolve(name, settings, env));
+    /// A client of these endpoints, or of a cassette; `env` looks up environment variables, once.
+    pub(super) fn new(
+        config: Config,
+        env: &dyn Fn(&str) -> Option<String>,
+        clock: Arc<dyn Clock>,
+        cassette: Option<Cassette>,
+    ) -> Self {
+        let is_closed = cassette.as_ref().is_some_and(Cassette::is_closed);
+        let resolve = |(name, settings): (&String, &Endpoint)| {
+            // What is only replayed needs neither address nor key.
+            let endpoint = if is_closed { endpoint::nowhere(settings) } else { settings.clone() };
+            (name.clone(), endpoint::resolve(name, &endpoint, env))
+        };
         let models = config.classes.values().flatten().filter_map(|candidate| match &candidate.model {
-            super::config::Text::From(variable) => Some((variable.clone(), endpoint::text(&candidate.model, env)?)),
-            super::config::Text::Given(_) => None,
+            Text::From(variable) => Some((variable.clone(), endpoint::text(&candidate.model, env)?)),
+            Text::Given(_) => None,
         });
         let connects = config.endpoints.values().map(|endpoint| endpoint.timeouts.connect);
         Self {
             endpoints: config.endpoints.iter().map(resolve).collect(),
             models: models.collect(),
-            transport: Arc::new(Transport::new(connects)),
+            transport: Arc::new(Transport::new(connects, cassette)),
             clock,
             config,
         }
@@ -103,8 +115,8 @@ impl Client {
             None => return Err(Trouble::new(Fault::NoEndpoint, format!("no endpoint `{}`", candidate.endpoint))),
         };
         let model = match &candidate.model {
-            super::config::Text::Given(model) => model,
-            super::config::Text::From(variable) => self.models.get(variable).ok_or_else(|| {
+            Text::Given(model) => model,
+            Text::From(variable) => self.models.get(variable).ok_or_else(|| {
                 let message = format!("the model is not set: set `{variable}` to its name");
                 Trouble::new(Fault::NoEndpoint, message)
             })?,
@@ -151,12 +163,15 @@ impl Client {
         let connect = place.endpoint.settings.timeouts.connect;
         let marks = Marks::of(place, call)?;
         let (transport, filled) = (self.transport.clone(), slot.clone());
+        let task = call.step_id.split('/').next().unwrap_or_default().to_owned();
+        let (to, key) = ((place.name.to_owned(), place.model.to_owned()), place.endpoint.key.clone());
         let service = tower::service_fn(move |factory: HttpRequestFactory| {
             let (transport, filled, marks) = (transport.clone(), filled.clone(), marks.clone());
+            let (task, to, key) = (task.clone(), to.clone(), key.clone());
             async move {
                 let mut request = factory.build().await?;
                 marks.put(&mut request);
-                let reply = transport.send(Outgoing { request, connect }).await;
+                let reply = transport.send(Outgoing { request, connect, task, to, key }).await;
                 *filled.lock() = Some(reply);
                 Ok::<_, OpenAIError>(nothing())
             }

@@ -15,10 +15,8 @@ use super::{
     assembler::Assembler,
     refused,
     sse::{Event, Events},
-    transport::Body,
-    trouble::Trouble,
 };
-use crate::models::{Fault, chat::Answer, config::Timeouts};
+use crate::models::{Fault, chat::Answer, config::Timeouts, reply::Body, trouble::Trouble};
 
 /// Largest answer that is read. **Units**: bytes.
 pub(super) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -82,7 +80,7 @@ impl<'a> Reading<'a> {
                 Ok(Some(piece)) => piece,
                 Ok(None) => break,
                 // What is lost after the end is figures at most.
-                Err(_) if self.assembler.is_finished() => break,
+                Err(trouble) if self.assembler.is_finished() && trouble.fault != Fault::Cassette => break,
                 Err(trouble) => return Err(trouble.losing(self.assembler.usage())),
             };
             read += piece.len();
@@ -97,7 +95,9 @@ impl<'a> Reading<'a> {
             self.event(&rest)?;
         }
         let first = self.first.map(|first| first - self.started);
-        Ok((self.assembler.answer()?, first))
+        let answer = self.assembler.answer()?;
+        body.settle(Instant::now() + AFTER_FINISH).await.map_err(|trouble| trouble.losing(answer.usage))?;
+        Ok((answer, first))
     }
 
     /// Reads a whole JSON value.
@@ -195,4 +195,71 @@ pub(super) fn too_slow(fault: Fault, timeouts: &Timeouts) -> Trouble {
 
 fn too_large() -> Trouble {
     Trouble::new(Fault::TooLarge, format!("the answer is larger than {ANSWER_BYTES_MAX} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::models::chat::Arguments;
+
+    const STREAM: &str = ": hello\n\n\
+        data: {\"id\":\"c\",\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"Grüße ✓\"}}]}\n\n\
+        event: keepalive\ndata: {}\n\n\
+        data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"x\\\":\"}}]}}]}\r\n\r\n\
+        data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"\\\"é\\\"}\"}}]}}]}\n\n\
+        data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n\
+        data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\n\
+        data: [DONE]\n\n";
+
+    async fn read(pieces: &[&[u8]]) -> (Result<Answer, Trouble>, String) {
+        let body = Body::Recorded(pieces.iter().map(|piece| Bytes::copy_from_slice(piece)).collect(), false);
+        let mut text = String::new();
+        let mut on_text = |piece: &str| text.push_str(piece);
+        let reading = Reading::new(Instant::now(), Timeouts::default(), Assembler::new(0), &mut on_text);
+        let answer = reading.stream(body).await.map(|(answer, _)| answer);
+        (answer, text)
+    }
+
+    #[tokio::test]
+    async fn the_same_bytes_cut_anywhere_are_the_same_answer() {
+        let bytes = STREAM.as_bytes();
+        let (whole, text) = read(&[bytes]).await;
+        let whole = whole.unwrap();
+        assert_eq!((whole.said.text.as_str(), text.as_str()), ("Grüße ✓", "Grüße ✓"));
+        assert_eq!(whole.said.tool_calls[0].arguments, Arguments::Object(serde_json::json!({"x": "é"})));
+        for cut in 0..=bytes.len() {
+            let (left, right) = bytes.split_at(cut);
+            let (answer, text) = read(&[left, right]).await;
+            assert_eq!(answer.unwrap(), whole, "cut at {cut}");
+            assert_eq!(text, "Grüße ✓", "cut at {cut}");
+        }
+        let single: Vec<_> = bytes.chunks(1).collect();
+        assert_eq!(read(&single).await.0.unwrap(), whole);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_ends_before_its_finish_reason_is_an_answer_at_no_cut() {
+        let bytes = STREAM.as_bytes();
+        let finish = STREAM.find("\"tool_calls\"}]}").unwrap() + "\"tool_calls\"}]}".len();
+        for cut in 0..bytes.len() {
+            let (answer, _) = read(&[bytes.get(..cut).unwrap()]).await;
+            if cut < finish {
+                assert_eq!(answer.unwrap_err().fault, Fault::EndedEarly, "cut at {cut}");
+            } else {
+                assert!(answer.is_ok(), "cut at {cut}: the finish reason had come");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_after_the_end_costs_figures_and_not_the_answer() {
+        let piece = b"data: {\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\n";
+        let body = Body::Recorded(VecDeque::from([Bytes::from_static(piece)]), true);
+        let mut on_text = |_: &str| {};
+        let reading = Reading::new(Instant::now(), Timeouts::default(), Assembler::new(0), &mut on_text);
+        let (answer, _) = reading.stream(body).await.unwrap();
+        assert!(answer.usage.estimated);
+    }
 }

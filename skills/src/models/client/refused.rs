@@ -7,8 +7,8 @@ use hyper::header::HeaderMap;
 use mesh_kernel::envelope::Timestamp;
 use serde_json::{Value, json};
 
-use super::{later, trouble::Trouble};
-use crate::models::Fault;
+use super::later;
+use crate::models::{Fault, trouble::Trouble};
 
 /// Longest part of what the other side said that is repeated.
 const SAID_CHARS_MAX: usize = 300;

@@ -4,62 +4,44 @@
 //! INVARIANT: a request is sent at most once. No retries, no redirects; whoever asks again does so
 //! by another call, which is journaled before.
 
-use std::{collections::BTreeMap, error::Error as _, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use bytes::Bytes;
-use hyper::header::HeaderMap;
-
-use super::trouble::Trouble;
-use crate::models::Fault;
+use crate::models::{
+    Fault,
+    cassette::{Asked, Cassette, Found},
+    reply::{Body, Reply, told},
+    trouble::Trouble,
+};
 
 /// Below what servers keep idle connections for, or a request meets one that is being closed.
 const POOL_IDLE: Duration = Duration::from_secs(20);
 
 /// A request on its way out.
-pub(in crate::models) struct Outgoing {
-    pub(in crate::models) request: reqwest::Request,
+pub(super) struct Outgoing {
+    pub(super) request: reqwest::Request,
     /// How long connecting may take.
-    pub(in crate::models) connect: Duration,
-}
-
-/// What came back; the body is still on its way.
-pub(in crate::models) struct Reply {
-    pub(in crate::models) status: u16,
-    pub(in crate::models) headers: HeaderMap,
-    pub(in crate::models) body: Body,
-}
-
-/// A body that is read piece by piece, so that a slow reader slows the sender.
-pub(in crate::models) enum Body {
-    /// From an endpoint.
-    Live(reqwest::Response),
-}
-
-impl Body {
-    /// The next bytes; none at the end.
-    ///
-    /// **Cancel safety**: no bytes are lost when it is dropped while it waits.
-    pub(in crate::models) async fn next(&mut self) -> Result<Option<Bytes>, Trouble> {
-        match self {
-            Self::Live(response) => response.chunk().await.map_err(|error| {
-                Trouble::new(Fault::CutOff, format!("the connection broke within the answer: {}", told(error)))
-            }),
-        }
-    }
+    pub(super) connect: Duration,
+    /// The task for which it is sent.
+    pub(super) task: String,
+    /// The endpoint's name and the model.
+    pub(super) to: (String, String),
+    /// The endpoint's key, which no cassette may hold.
+    pub(super) key: String,
 }
 
 /// The connections of the node, kept open between calls.
-pub(in crate::models) struct Transport {
+pub(super) struct Transport {
     /// By how long connecting may take: in most nodes one.
     clients: BTreeMap<Duration, Result<reqwest::Client, String>>,
+    cassette: Option<Cassette>,
 }
 
 impl Transport {
-    pub(in crate::models) fn new(connects: impl IntoIterator<Item = Duration>) -> Self {
+    pub(super) fn new(connects: impl IntoIterator<Item = Duration>, cassette: Option<Cassette>) -> Self {
         // Somebody else may have installed it before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clients = connects.into_iter().map(|connect| (connect, client(connect).map_err(told)));
-        Self { clients: clients.collect() }
+        Self { clients: clients.collect(), cassette }
     }
 
     /// A client of this node, for building requests.
@@ -71,8 +53,29 @@ impl Transport {
         }
     }
 
-    /// Sends a request once and waits for the head of the answer.
-    pub(in crate::models) async fn send(&self, outgoing: Outgoing) -> Result<Reply, Trouble> {
+    /// Sends a request once and waits for the head of the answer; or plays what was recorded.
+    pub(super) async fn send(&self, outgoing: Outgoing) -> Result<Reply, Trouble> {
+        let Some(cassette) = &self.cassette else { return self.live(outgoing).await };
+        let body = outgoing.request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
+        let found = cassette.find(Asked {
+            path: outgoing.request.url().path(),
+            body,
+            task: &outgoing.task,
+            endpoint: &outgoing.to.0,
+            model: &outgoing.to.1,
+            secret: &outgoing.key,
+        })?;
+        match found {
+            Found::Recorded(reply) => Ok(*reply),
+            Found::Sent(mut recorder) => {
+                let reply = self.live(outgoing).await?;
+                recorder.head(reply.status, &reply.headers);
+                Ok(reply.taped(recorder))
+            }
+        }
+    }
+
+    async fn live(&self, outgoing: Outgoing) -> Result<Reply, Trouble> {
         let response = self.client(outgoing.connect)?.execute(outgoing.request).await.map_err(|error| {
             // Nothing was sent before there was a connection.
             let (fault, what) = if error.is_connect() {
@@ -96,17 +99,4 @@ fn client(connect: Duration) -> Result<reqwest::Client, reqwest::Error> {
         .pool_idle_timeout(POOL_IDLE)
         .tcp_nodelay(true)
         .build()
-}
-
-/// An error and its causes, without the address: that may hold a secret.
-fn told(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

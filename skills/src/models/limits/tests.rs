@@ -92,6 +92,17 @@ async fn a_call_larger_than_a_minute_gets_in_and_is_not_overtaken_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_for_little_does_not_wait_for_what_another_gave_up() {
+    let gate = gate(10, None, Some(60_000));
+    drop(gate.enter(&tenant("a"), 60_000).await.unwrap());
+    let large = tokio::time::timeout(Duration::from_millis(5), gate.enter(&tenant("a"), 60_000)).await;
+    assert!(large.is_err());
+    let started = Instant::now();
+    drop(gate.enter(&tenant("a"), 1_000).await.unwrap());
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_not_used_is_given_back() {
     let gate = gate(10, None, Some(1_000));
     let permit = gate.enter(&tenant("a"), 1_000).await.unwrap();

@@ -4,6 +4,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -23,6 +24,7 @@ use mesh_model_server::{DEVIATIONS, FAULTS, Seen};
 use mesh_skills::{
     models::{
         Config, HANDLER, ModelCall, ModelEffects, ModelOutcome, ModelResult, Watch,
+        cassette::{Cassette, Mode},
         chat::{Message, Request},
     },
     product::http::Ask,
@@ -96,11 +98,20 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn start() -> Self {
-        let server = Server::start();
+        Self::of(Server::start(), |config| ModelEffects::new(config, &|_| Some(KEY.to_owned()), Arc::new(Still)))
+    }
+
+    /// One that records onto this cassette, or one without variables that plays it.
+    pub(crate) async fn with_cassette(folder: &Path, mode: Mode) -> Self {
+        let cassette = Cassette::open(folder, mode, Arc::new(Still)).unwrap();
+        let env = |_: &str| (mode != Mode::Replay).then(|| KEY.to_owned());
+        Self::of(Server::start(), |config| ModelEffects::with_cassette(config, &env, Arc::new(Still), cassette))
+    }
+
+    fn of(server: Server, effects: impl FnOnce(Config) -> ModelEffects) -> Self {
         let watched: Arc<Watched> = Arc::default();
         let config = Config::read(&config(&server.url), "models.yaml").unwrap();
-        let effects = ModelEffects::new(config, &|_| Some(KEY.to_owned()), Arc::new(Still)).watched(watched.clone());
-        Self { server, effects, watched, asked: AtomicU32::new(0) }
+        Self { effects: effects(config).watched(watched.clone()), server, watched, asked: AtomicU32::new(0) }
     }
 
     /// Asks for a short answer; the result, and the text that was watched.
@@ -121,6 +132,11 @@ impl Bench {
 
     pub(crate) fn effect(&self, endpoint: &str, model: &str) -> EffectCall {
         self.effect_of(endpoint, model, request(vec![user("where?")]))
+    }
+
+    /// What the performer says when it panics at this.
+    pub(crate) fn panicked(&self, effect: &EffectCall) -> ModelOutcome {
+        serde_json::from_slice(&self.effects.failed(&effect.request, "a bug").unwrap().bytes).unwrap()
     }
 
     fn effect_of(&self, endpoint: &str, model: &str, request: Request) -> EffectCall {
@@ -161,6 +177,11 @@ impl Bench {
 
     pub(crate) async fn seen(&self) -> Vec<Seen> {
         serde_json::from_value(self.look().await["requests"].clone()).unwrap()
+    }
+
+    /// How many connections were made to the server, this one included.
+    pub(crate) async fn connections(&self) -> u64 {
+        self.look().await["connections"].as_u64().unwrap()
     }
 
     /// How many answers the server still writes.

@@ -4,34 +4,32 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::{
-    contract::Failure,
-    models::{Fault, chat::Usage},
-};
+use super::{Fault, chat::Usage};
+use crate::contract::Failure;
 
 /// What went wrong, and what had been received by then.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::models) struct Trouble {
-    pub(in crate::models) fault: Fault,
-    pub(in crate::models) message: String,
-    pub(in crate::models) after: Option<Duration>,
-    pub(in crate::models) lost: Option<Usage>,
-    pub(in crate::models) details: Value,
+pub(super) struct Trouble {
+    pub(super) fault: Fault,
+    pub(super) message: String,
+    pub(super) after: Option<Duration>,
+    pub(super) lost: Option<Usage>,
+    pub(super) details: Value,
 }
 
 impl Trouble {
-    pub(in crate::models) fn new(fault: Fault, message: impl Into<String>) -> Self {
+    pub(super) fn new(fault: Fault, message: impl Into<String>) -> Self {
         Self { fault, message: message.into(), after: None, lost: None, details: Value::Null }
     }
 
     /// The same, after this much had been received that is paid for.
-    pub(in crate::models) fn losing(mut self, usage: Usage) -> Self {
+    pub(super) fn losing(mut self, usage: Usage) -> Self {
         self.lost = Some(usage);
         self
     }
 
     /// The failure that the entity is told; `key` is struck out of what the other side said.
-    pub(in crate::models) fn failure(&self, key: &str) -> Failure {
+    pub(super) fn failure(&self, key: &str) -> Failure {
         let failure = self.fault.failure(strike(&self.message, key)).with(self.details.clone());
         match self.after {
             Some(delay) => failure.after(delay),

@@ -71,7 +71,7 @@ pub(crate) struct Agents {
     #[arg(long)]
     pub(crate) work: PathBuf,
     /// The program that runs rig's agent.
-    #[arg(long, default_value = "rig-agent")]
+    #[arg(long, default_value = "rig-bench")]
     pub(crate) rig: PathBuf,
     /// The Python that has the frameworks.
     #[arg(long, default_value = "python3")]

@@ -35,6 +35,8 @@ pub struct Client {
     pub blueprints: v1::blueprint_service_client::BlueprintServiceClient<Service>,
     /// Skills.
     pub skills: v1::skill_service_client::SkillServiceClient<Service>,
+    /// Agents.
+    pub agents: v1::agent_service_client::AgentServiceClient<Service>,
     /// Workers.
     pub workers: v1::worker_service_client::WorkerServiceClient<Service>,
     /// Tenants and keys.
@@ -59,6 +61,7 @@ impl Client {
             approvals: v1::approval_service_client::ApprovalServiceClient::new(service()),
             blueprints: v1::blueprint_service_client::BlueprintServiceClient::new(service()),
             skills: v1::skill_service_client::SkillServiceClient::new(service()),
+            agents: v1::agent_service_client::AgentServiceClient::new(service()),
             workers: v1::worker_service_client::WorkerServiceClient::new(service()),
             tenants: v1::tenant_service_client::TenantServiceClient::new(service()),
             telemetry: v1::telemetry_service_client::TelemetryServiceClient::new(service()),
@@ -200,4 +203,9 @@ pub fn object(value: &serde_json::Value) -> prost_types::Struct {
 /// A protobuf `Value` as JSON.
 pub fn json(value: Option<&prost_types::Value>) -> serde_json::Value {
     value.map(mesh_proto::json::value_to_json).unwrap_or_default()
+}
+
+/// JSON as a protobuf `Value`.
+pub fn value(value: &serde_json::Value) -> prost_types::Value {
+    mesh_proto::json::to_value(value)
 }

@@ -15,7 +15,7 @@ mod recorder;
 mod storm;
 
 pub use chance::Chance;
-pub use client::{Client, json, object};
+pub use client::{Client, json, object, value};
 pub use damage::{Damage, flip};
 pub use doomed::Doomed;
 pub use follower::Follower;

@@ -4,6 +4,7 @@
 //! Started by `benches/compare NAME`, which builds and installs what is needed. The last line of
 //! standard output is one JSON object; the table before it is for people.
 
+mod agents;
 mod durable;
 mod fairness;
 mod growth;
@@ -29,10 +30,13 @@ use crate::options::{Command, Options};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     match Options::parse().command {
+        Command::Agents(options) => agents::run(&options).await,
+        Command::BareAgent(options) => agents::run_bare(&options).await,
         Command::Durable(options) => durable::run(&options).await,
         Command::Fairness(options) => fairness::run(&options).await,
         Command::Growth(options) => growth::run(&options).await,
         Command::Load(options) => load::run(&options).await,
+        Command::ModelServer(options) => agents::run_model_server(&options).await,
         Command::Ready(options) => ready::run(&options).await,
         Command::Worker(options) => worker::run(&options).await,
     }

@@ -15,6 +15,8 @@ pub(crate) struct Options {
 /// The comparisons.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// An agent of three turns and two calls, where the model answers at once.
+    Agents(Agents),
     /// Workflows of ten steps, every one of them flushed to disk.
     Durable(Durable),
     /// Steps per second, memory, disk and start time against the runs that have finished.
@@ -25,9 +27,86 @@ pub(crate) enum Command {
     Fairness(Fairness),
     /// How soon a node is ready, and how soon it has resumed what was unfinished.
     Ready(Ready),
+    /// The model that the agents ask.
+    #[command(hide = true)]
+    ModelServer(ModelServer),
+    /// The side `bare` of the agents.
+    #[command(hide = true)]
+    BareAgent(BareAgent),
     /// The steps' code of the side `ours-worker`, in a process of its own.
     #[command(hide = true)]
     Worker(Worker),
+}
+
+/// Options of `agents`.
+#[derive(Debug, Args)]
+pub(crate) struct Agents {
+    /// Which sides run: ours, ours-memory, bare, bare-stream, langgraph, openai-agents, pydantic-ai,
+    /// agent-framework, openai-python.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "ours,ours-memory,bare,langgraph,openai-agents,pydantic-ai,agent-framework,openai-python"
+    )]
+    pub(crate) only: Vec<String>,
+    /// rig as well, which takes minutes to build.
+    #[arg(long)]
+    pub(crate) with_rig: bool,
+    /// How many runs are in flight.
+    #[arg(long, value_delimiter = ',', default_value = "1,50")]
+    pub(crate) levels: Vec<usize>,
+    /// How often the sides take turns.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) rounds: usize,
+    /// Runs of one measurement of ours and of the peers in Rust.
+    #[arg(long, default_value_t = 5_000)]
+    pub(crate) runs: usize,
+    /// Runs of one measurement of the peers in Python, which take fifty times as long.
+    #[arg(long, default_value_t = 200)]
+    pub(crate) python_runs: usize,
+    /// The binary `mesh`.
+    #[arg(long)]
+    pub(crate) mesh: PathBuf,
+    /// A folder on the disk that is measured.
+    #[arg(long)]
+    pub(crate) work: PathBuf,
+    /// The program that runs rig's agent.
+    #[arg(long, default_value = "rig-bench")]
+    pub(crate) rig: PathBuf,
+    /// The Python that has the frameworks.
+    #[arg(long, default_value = "python3")]
+    pub(crate) python: PathBuf,
+    /// The folder with the scripts of the peers in Python.
+    #[arg(long, default_value = "benches/peers/agents")]
+    pub(crate) scripts: PathBuf,
+}
+
+/// Options of `model-server`.
+#[derive(Debug, Args)]
+pub(crate) struct ModelServer {
+    /// Where it listens, on this machine only; any free port when it is 0.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) port: u16,
+}
+
+/// Options of `bare-agent`: what every peer is told.
+#[derive(Debug, Args)]
+pub(crate) struct BareAgent {
+    /// The model server, with the version behind it.
+    #[arg(long)]
+    pub(crate) url: String,
+    /// How many runs are in flight.
+    #[arg(long)]
+    pub(crate) in_flight: usize,
+    /// How many runs count.
+    #[arg(long)]
+    pub(crate) runs: usize,
+    /// How many come before them.
+    #[arg(long)]
+    pub(crate) warm: usize,
+    /// Whether answers stream.
+    #[arg(long)]
+    pub(crate) stream: bool,
 }
 
 /// Options of `worker`. The key comes in `MESH_API_KEY`.

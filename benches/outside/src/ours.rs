@@ -40,7 +40,7 @@ const SUBMIT: &str = "/mesh.v1.WorkflowService/SubmitRun";
 const WATCH: &str = "/mesh.v1.WorkflowService/WatchRuns";
 
 /// One tenant does all the work; its share of a node for many would be the limit.
-const UNBOUNDED: [(&str, &str); 2] =
+pub(crate) const UNBOUNDED: [(&str, &str); 2] =
     [("MESH_TENANTS_COMMANDS_PER_SECOND", "10000000"), ("MESH_TENANTS_COMMANDS_BURST", "10000000")];
 
 /// The name of our side when each step is recorded before the next begins.

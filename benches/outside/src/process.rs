@@ -35,6 +35,14 @@ pub(crate) fn resident(pids: &[u32]) -> u64 {
     pids.iter().map(of).sum()
 }
 
+/// The most resident memory that a process ever had. **Units**: bytes.
+pub(crate) fn peak_resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kilobytes.unwrap_or_default() * 1024
+}
+
 /// The mean number of processes that wanted to run in the last minute.
 pub(crate) fn load() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();

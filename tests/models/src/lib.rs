@@ -22,6 +22,7 @@ mod seen;
 use std::{
     convert::Infallible,
     io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -56,18 +57,63 @@ struct State {
     connections: AtomicUsize,
 }
 
+impl State {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            begun: Instant::now(),
+            scripts: Mutex::default(),
+            seen: Mutex::default(),
+            open: Arc::default(),
+            connections: AtomicUsize::new(0),
+        })
+    }
+}
+
+/// A server in the process of a test whose node is another one.
+#[derive(Clone)]
+pub struct Server {
+    state: Arc<State>,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// Starts it on any port.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub async fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let (state, address) = (State::new(), listener.local_addr()?);
+        drop(task::spawn("model-server", accept(state.clone(), listener)));
+        Ok(Self { state, address })
+    }
+
+    /// The base of its API.
+    pub fn url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// Sets the answers for a model.
+    pub fn script(&self, script: Script) {
+        self.state.scripts.lock().set(script);
+    }
+
+    /// Every request so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state.seen.lock().clone()
+    }
+}
+
 /// Serves for as long as it is not dropped.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener) -> io::Result<()> {
-    let state = Arc::new(State {
-        begun: Instant::now(),
-        scripts: Mutex::default(),
-        seen: Mutex::default(),
-        open: Arc::default(),
-        connections: AtomicUsize::new(0),
-    });
+    accept(State::new(), listener).await
+}
+
+async fn accept(state: Arc<State>, listener: TcpListener) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;

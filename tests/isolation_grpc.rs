@@ -143,6 +143,8 @@ struct Alpha {
     content: String,
     blueprint: String,
     dead_letter: String,
+    /// A task of an agent of A's.
+    task_id: String,
     /// A call that a worker of A's has.
     call_id: String,
     _worker: Streaming<v1::WorkResponse>,
@@ -176,6 +178,21 @@ async fn worker(client: &mut Client) -> Result<(String, Streaming<v1::WorkRespon
         }
     }
     anyhow::bail!("the worker was given no call")
+}
+
+/// An agent of this name that calls nothing.
+fn clerk(name: &str) -> v1::PublishAgentRequest {
+    let source = format!("name: {name}\ninstructions: {MARK}\n");
+    v1::PublishAgentRequest { source, ..Default::default() }
+}
+
+/// A task of an agent of A's: no model is configured, so it fails at once.
+async fn task(client: &mut Client) -> Result<String> {
+    client.agents.publish_agent(clerk("alphasecret-clerk")).await?;
+    let request = v1::RunAgentRequest { name: "alphasecret-clerk".to_owned(), ..Default::default() };
+    let run_id = client.agents.run_agent(request).await?.into_inner().run.context("no run")?.run_id;
+    let run = client.wait_for_end(&run_id, Duration::from_secs(30)).await?;
+    Ok(run.steps.first().context("no step")?.task_id.clone())
 }
 
 /// A tenant and the secret of its one key.
@@ -220,6 +237,7 @@ async fn furnish(node: &Node, data: &Path, client: &mut Client) -> Result<Alpha>
     let keys = client.tenants.list_api_keys(v1::ListApiKeysRequest::default()).await?.into_inner().keys;
     let (call_id, told) = worker(client).await?;
     Ok(Alpha {
+        task_id: task(client).await?,
         call_id,
         _worker: told,
         run_id,
@@ -521,6 +539,33 @@ fn other_cases(alpha: &Alpha) -> Vec<Case> {
             v1::DeprecateSkillRequest {
                 name: "alphasecret.shout".to_owned(),
                 version: "1.0.0".to_owned(),
+                ..Default::default()
+            },
+            not_found,
+        ),
+        case("/mesh.v1.AgentService/ListAgents", v1::ListAgentsRequest::default(), own_alone),
+        case(
+            "/mesh.v1.AgentService/GetAgent",
+            v1::GetAgentRequest { name: "alphasecret-clerk".to_owned(), version: 0 },
+            not_found,
+        ),
+        case("/mesh.v1.AgentService/PublishAgent", clerk("beta-clerk"), own_alone),
+        case(
+            "/mesh.v1.AgentService/ActivateAgent",
+            v1::ActivateAgentRequest { name: "alphasecret-clerk".to_owned(), version: 1, ..Default::default() },
+            not_found,
+        ),
+        case(
+            "/mesh.v1.AgentService/RunAgent",
+            v1::RunAgentRequest { name: "alphasecret-clerk".to_owned(), ..Default::default() },
+            not_found,
+        ),
+        case("/mesh.v1.AgentService/GetTask", v1::GetTaskRequest { task_id: alpha.task_id.clone() }, not_found),
+        case(
+            "/mesh.v1.AgentService/SteerTask",
+            v1::SteerTaskRequest {
+                task_id: alpha.task_id.clone(),
+                action: Some(v1::steer_task_request::Action::Cancel(Default::default())),
                 ..Default::default()
             },
             not_found,

@@ -278,3 +278,49 @@ fn the_same_blueprint_in_two_tenants_makes_two_products() {
     assert_eq!(house.view(PRODUCT)["state"], "Serving");
     assert_eq!(house.view("globex/product/product/booking"), Value::Null);
 }
+
+/// A run whose one step gives a task; the task's address.
+fn asks_an_agent(house: &mut House, run: &str) -> String {
+    let source = "name: mail\nsteps: [{ id: sort, agent: { agent: clerk, goal: sort }, with: { n: 3 } }]";
+    let mail = definition::parse(source, None, &Known::default()).unwrap();
+    let submit = SubmitRun {
+        definition: DefinitionRef { name: "mail".into(), version: 1, digest: mail.digest },
+        workflow: (&to_json(&mail.message)).into(),
+        input: json!({}),
+        request_id: None,
+        body: None,
+        project: None,
+        labels: Default::default(),
+        parent: None,
+        submitted_by: None,
+    };
+    house.send(&alice(), run, &RunCommand::SubmitRun(Box::new(submit))).unwrap();
+    let assigned = house.said.iter().rev().find(|said| said.ends_with(" AgentTaskAssigned")).unwrap();
+    format!("acme/agent-mesh/{}", assigned.split(' ').next().unwrap())
+}
+
+#[test]
+fn the_end_of_a_task_ends_the_step_that_gave_it() {
+    let mut house = House::new();
+    let run = "acme/control-plane/run/run-1";
+    let task = asks_an_agent(&mut house, run);
+    assert_eq!(house.view(&task)["submittedBy"], "key:alice");
+    let request = house.effects(&task).remove(0);
+    let failure = Failure::validation("agent.unknown", "there is no agent `clerk`");
+    let outcome = json!({ "key": request.key, "result": { "Failed": { "failure": failure } } });
+    house.outcome(&task.parse().unwrap(), "RecordContext", &outcome);
+    assert_eq!(house.view(run)["state"], "Failed");
+    assert_eq!(house.view(run)["failure"]["code"], "agent.unknown");
+    assert_eq!(house.refused, [""; 0]);
+}
+
+#[test]
+fn a_run_that_is_cancelled_ends_its_task() {
+    let mut house = House::new();
+    let run = "acme/control-plane/run/run-1";
+    let task = asks_an_agent(&mut house, run);
+    house.send(&alice(), run, &RunCommand::CancelRun { reason: "enough".into() }).unwrap();
+    assert_eq!(house.view(&task)["state"], "Cancelled");
+    assert!(house.effects(&task).is_empty());
+    assert_eq!(house.refused, [""; 0]);
+}

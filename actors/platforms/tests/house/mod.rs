@@ -50,6 +50,7 @@ pub(crate) fn person(name: &str, roles: &[Role]) -> Principal {
 impl House {
     pub(crate) fn new() -> Self {
         let kinds = Kinds::default().with(RunDecider::default()).with(DefinitionDecider::default()).with(LimitDecider);
+        let kinds = kinds.with(mesh_agents::task::TaskDecider::default());
         let mut reactors: Vec<Arc<dyn Reactor>> = vec![Arc::new(mesh_workflows::run::reactions::Runs)];
         reactors.extend(mesh_platforms::reactors().into_iter().map(|(_, reactor)| reactor));
         Self {

@@ -37,6 +37,7 @@ fn the_help_of_the_whole() {
       approvals     Decide what waits for a person
       definitions   Check and publish workflow definitions
       skills        Look at skills, call one by itself, run their examples
+      agents        Publish agents, give them tasks, and steer these
       blueprints    Check and apply blueprints
       tenants       Make, disable and delete tenants
       keys          Make and revoke API keys

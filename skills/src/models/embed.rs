@@ -1,7 +1,5 @@
 //! What is asked of a model that turns texts into vectors.
 
-use std::fmt;
-
 use super::{By, Fault, MicroUnits, chat::Usage};
 use crate::contract::Failure;
 
@@ -45,18 +43,11 @@ pub struct Embedded {
 }
 
 /// Why there are no vectors.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{failure}")]
 pub struct NoVectors {
     /// In words.
     pub failure: Failure,
     /// Which of the known ways.
     pub fault: Fault,
 }
-
-impl fmt::Display for NoVectors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.failure.fmt(f)
-    }
-}
-
-impl std::error::Error for NoVectors {}

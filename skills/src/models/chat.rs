@@ -137,7 +137,7 @@ pub struct Request {
     /// How freely it chooses its words; the provider's default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// Further members of the provider's request, set last.
+    /// Further members of the provider's request; they go before all others but `stream`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub extra: Map<String, Value>,
 }

@@ -11,6 +11,7 @@ pub mod cassette;
 pub mod chat;
 mod client;
 pub mod config;
+mod embed;
 mod exchange;
 mod fault;
 mod limits;
@@ -20,6 +21,7 @@ mod reply;
 mod trouble;
 
 pub use config::Config;
+pub use embed::{EmbedCall, Embedded, NoVectors};
 pub use exchange::{By, HANDLER, ModelCall, ModelOutcome, ModelResult, OUTCOME_COMMAND};
 pub use fault::Fault;
 pub use perform::{ModelEffects, Silent, Watch};

@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use mesh_kernel::{
     BoxFuture,
     entity::EffectRequest,
+    envelope::TenantId,
     ports::{
         Clock, Effects, Outcome,
         effects::{Concurrency, EffectCall},
@@ -19,10 +20,11 @@ use mesh_kernel::{
 use serde_json::Value;
 
 use super::{
-    By, Config, Fault, HANDLER, MicroUnits, ModelCall, ModelOutcome, ModelResult,
+    By, Config, EmbedCall, Embedded, Fault, HANDLER, MicroUnits, ModelCall, ModelOutcome, ModelResult, NoVectors,
     cassette::Cassette,
+    chat::Usage,
     client::{Client, Done, Place, input_estimate},
-    limits::Gate,
+    limits::{Gate, Permit},
     trouble::Trouble,
 };
 
@@ -81,6 +83,34 @@ impl ModelEffects {
         self
     }
 
+    /// Turns texts into vectors: one attempt, for callers that keep the vectors themselves.
+    ///
+    /// # Errors
+    /// As a model call, with the same faults.
+    ///
+    /// **Cancel safety**: dropping it closes the connection.
+    pub async fn embed(&self, tenant: &TenantId, call: &EmbedCall) -> Result<Embedded, NoVectors> {
+        let no = |key: &str, trouble: &Trouble| NoVectors { failure: trouble.failure(key), fault: trouble.fault };
+        let place = self.client.place(&call.class, call.candidate).map_err(|trouble| no("", &trouble))?;
+        let embedded = async {
+            let permit = self.enter(&place, tenant, call.estimate()).await?;
+            let embedded = self.client.embed(&place, call).await?;
+            permit.used(embedded.1.input_tokens);
+            Ok(embedded)
+        };
+        let (vectors, usage) = embedded.await.map_err(|trouble| no(&place.endpoint.key, &trouble))?;
+        let (by, cost) = self.paid(&place, &usage);
+        Ok(Embedded { vectors, usage, by, cost })
+    }
+
+    async fn enter(&self, place: &Place<'_>, tenant: &TenantId, tokens: u64) -> Result<Permit, Trouble> {
+        let Some(gate) = self.gates.get(place.name) else {
+            return Err(Trouble::new(Fault::NoEndpoint, format!("no endpoint `{}`", place.name)));
+        };
+        let crowded = |_| Trouble::new(Fault::RateLimited, "too many tenants wait for this endpoint already");
+        gate.enter(tenant, tokens).await.map_err(crowded)
+    }
+
     async fn attempt(&self, effect: EffectCall) -> Option<Outcome> {
         let call: ModelCall = match serde_json::from_slice(&effect.request.input) {
             Ok(call) => call,
@@ -114,14 +144,8 @@ impl ModelEffects {
     }
 
     async fn ask(&self, effect: &EffectCall, call: &ModelCall, place: &Place<'_>) -> Result<Done, Trouble> {
-        let Some(gate) = self.gates.get(place.name) else {
-            return Err(Trouble::new(Fault::NoEndpoint, format!("no endpoint `{}`", place.name)));
-        };
         let tokens = input_estimate(&call.request) + u64::from(call.request.max_tokens);
-        let permit = gate
-            .enter(effect.scope.tenant(), tokens)
-            .await
-            .map_err(|_| Trouble::new(Fault::RateLimited, "too many tenants wait for this endpoint already"))?;
+        let permit = self.enter(place, effect.scope.tenant(), tokens).await?;
         let mut on_text = |text: &str| self.watch.chunk(effect, call, text);
         let done = self.client.ask(place, call, &mut on_text).await;
         let used = match &done {
@@ -134,14 +158,7 @@ impl ModelEffects {
     }
 
     fn answered(&self, place: &Place<'_>, done: Done) -> ModelResult {
-        let prices = &self.client.config().prices;
-        let price = prices.models.get(place.model);
-        let by = By {
-            endpoint: place.name.to_owned(),
-            model: place.model.to_owned(),
-            prices: price.map(|_| prices.version.clone()).unwrap_or_default(),
-        };
-        let cost = price.map_or(MicroUnits(0), |price| price.cost(&done.answer.usage));
+        let (by, cost) = self.paid(place, &done.answer.usage);
         tracing::debug!(endpoint = by.endpoint, model = by.model, took = ?done.took, "a model answered");
         ModelResult::Answered {
             answer: done.answer,
@@ -150,6 +167,18 @@ impl ModelEffects {
             took_ms: millis(done.took),
             first_token_ms: done.first_token.map(millis),
         }
+    }
+
+    fn paid(&self, place: &Place<'_>, usage: &Usage) -> (By, MicroUnits) {
+        let prices = &self.client.config().prices;
+        let price = prices.models.get(place.model);
+        let by = By {
+            endpoint: place.name.to_owned(),
+            model: place.model.to_owned(),
+            prices: price.map(|_| prices.version.clone()).unwrap_or_default(),
+        };
+        let cost = price.map_or(MicroUnits(0), |price| price.cost(usage));
+        (by, cost)
     }
 
     fn failed(&self, call: &ModelCall, key: &str, trouble: Trouble) -> ModelResult {

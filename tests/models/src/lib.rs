@@ -8,6 +8,9 @@
 //! | `POST /v1/embeddings` | a vector for each input, the same for the same text |
 //! | `GET /seen` | `requests`: every chat and embeddings request so far, as [`Seen`]; `open`: how many answers are being written; `connections`: how many were made |
 //!
+//! A test of another package gives [`serve`] a listener of its own: the binary that such a test would
+//! find may be an old one.
+//!
 //! Which answer of a script is given depends on the request alone (on how many assistant messages
 //! it has), so that a client that was killed gets the same turn again.
 

@@ -142,6 +142,21 @@ async fn whatever_becomes_of_a_call_the_entity_hears_of_it() {
 }
 
 #[tokio::test]
+async fn texts_become_vectors_or_a_named_fault() {
+    let bench = Bench::start().await;
+    let embedded = bench.embed("streams", &["a", "b", "a"]).await.unwrap();
+    let [a, b, again] = embedded.vectors.as_slice() else { panic!("{embedded:?}") };
+    assert_eq!((a, a.len()), (again, 8));
+    assert_ne!(a, b);
+    assert_eq!((embedded.usage.input_tokens, embedded.usage.estimated), (3, false));
+    let refused = bench.embed("no such endpoint", &["a"]).await.unwrap_err();
+    assert_eq!(refused.fault, Fault::NoCandidate, "{refused}");
+    let refused = bench.embed("nobody", &["a"]).await.unwrap_err();
+    assert_eq!(refused.fault, Fault::Connect, "{refused}");
+    assert!(!refused.to_string().contains(KEY));
+}
+
+#[tokio::test]
 async fn nobody_listening_is_no_connection_and_may_be_tried_elsewhere() {
     let bench = Bench::start().await;
     let (result, _) = bench.ask("nobody", "fault:500").await;

@@ -6,27 +6,24 @@
 
 mod assembler;
 mod body;
+mod embed;
 mod endpoint;
 mod later;
 mod reading;
 mod refused;
+mod sending;
 mod sse;
 mod transport;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use async_openai::{config::Config as Api, error::OpenAIError, middleware::HttpRequestFactory};
-use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use mesh_kernel::ports::Clock;
-use parking_lot::Mutex;
-use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout_at};
 
 use self::{
     assembler::Assembler,
     reading::{Form, Reading, form, refusal, too_slow},
-    transport::{Outgoing, Transport},
+    transport::Transport,
 };
 use super::{
     Fault, ModelCall,
@@ -38,9 +35,6 @@ use super::{
 };
 
 pub(super) use self::{body::input_estimate, endpoint::Resolved};
-
-const ATTEMPT: HeaderName = HeaderName::from_static("x-client-request-id");
-const IDEMPOTENCY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Asks the endpoints of a configuration.
 pub(super) struct Client {
@@ -141,13 +135,10 @@ impl Client {
         } else {
             (settings.timeouts.total, Fault::TimeoutTotal)
         };
-        let reply = timeout_at(started + patience, self.send(place, call, &body))
+        let reply = timeout_at(started + patience, self.send(place, &call.into(), &body))
             .await
             .unwrap_or_else(|_| Err(too_slow(fault, &settings.timeouts)))?;
-        if !(200..300).contains(&reply.status) {
-            let said = refusal(reply.body, Instant::now() + settings.timeouts.idle).await;
-            return Err(refused::by_status(reply.status, &reply.headers, &said, self.clock.now()));
-        }
+        let reply = self.accepted(reply, settings).await?;
         let assembler = Assembler::new(input_estimate(&call.request));
         let reading = Reading::new(started, settings.timeouts, assembler, on_text);
         let (answer, first_token) = match form(&reply.headers, settings.stream)? {
@@ -157,71 +148,12 @@ impl Client {
         Ok(Done { answer, took: started.elapsed(), first_token })
     }
 
-    /// Sends the request through async-openai and takes the reply out of its hands.
-    async fn send(&self, place: &Place<'_>, call: &ModelCall, body: &Value) -> Result<Reply, Trouble> {
-        let slot: Arc<Mutex<Option<Result<Reply, Trouble>>>> = Arc::default();
-        let connect = place.endpoint.settings.timeouts.connect;
-        let marks = Marks::of(place, call)?;
-        let (transport, filled) = (self.transport.clone(), slot.clone());
-        let task = call.step_id.split('/').next().unwrap_or_default().to_owned();
-        let (to, key) = ((place.name.to_owned(), place.model.to_owned()), place.endpoint.key.clone());
-        let service = tower::service_fn(move |factory: HttpRequestFactory| {
-            let (transport, filled, marks) = (transport.clone(), filled.clone(), marks.clone());
-            let (task, to, key) = (task.clone(), to.clone(), key.clone());
-            async move {
-                let mut request = factory.build().await?;
-                marks.put(&mut request);
-                let reply = transport.send(Outgoing { request, connect, task, to, key }).await;
-                *filled.lock() = Some(reply);
-                Ok::<_, OpenAIError>(nothing())
-            }
-        });
-        let api: Arc<dyn Api> = place.endpoint.api.clone();
-        let client =
-            async_openai::Client::build(self.transport.client(connect)?.clone(), api).with_http_service(service);
-        let sent = client.chat().create_byot::<_, Value>(body).await;
-        let reply = slot.lock().take();
-        reply.unwrap_or_else(|| {
-            let why = sent.err().map(|error| error.to_string()).unwrap_or_default();
-            Err(Trouble::new(Fault::NoEndpoint, format!("the request cannot be built: {why}")))
-        })
-    }
-}
-
-/// The headers by which an attempt is known outside.
-#[derive(Clone)]
-struct Marks {
-    attempt: HeaderValue,
-    idempotency: HeaderValue,
-    has_key: bool,
-}
-
-impl Marks {
-    fn of(place: &Place<'_>, call: &ModelCall) -> Result<Self, Trouble> {
-        let attempt = HeaderValue::from_str(&call.attempt_id)
-            .map_err(|_| Trouble::new(Fault::Performer, "the attempt's id holds signs that no header may hold"))?;
-        let mut digest = Sha256::new();
-        digest.update(call.step_id.as_bytes());
-        digest.update([0]);
-        digest.update(call.candidate.to_be_bytes());
-        let key: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        let idempotency = HeaderValue::from_str(&key).unwrap_or(HeaderValue::from_static("none"));
-        Ok(Self { attempt, idempotency, has_key: !place.endpoint.key.is_empty() })
-    }
-
-    fn put(self, request: &mut reqwest::Request) {
-        let headers = request.headers_mut();
-        headers.insert(ATTEMPT, self.attempt);
-        headers.insert(IDEMPOTENCY, self.idempotency);
-        if !self.has_key {
-            headers.remove(AUTHORIZATION);
-        } else if let Some(key) = headers.get_mut(AUTHORIZATION) {
-            key.set_sensitive(true);
+    /// The reply, unless it is a refusal.
+    async fn accepted(&self, reply: Reply, settings: &Endpoint) -> Result<Reply, Trouble> {
+        if (200..300).contains(&reply.status) {
+            return Ok(reply);
         }
+        let said = refusal(reply.body, Instant::now() + settings.timeouts.idle).await;
+        Err(refused::by_status(reply.status, &reply.headers, &said, self.clock.now()))
     }
-}
-
-/// What async-openai is given to read in place of the answer.
-fn nothing() -> reqwest::Response {
-    hyper::Response::new("null").into()
 }

@@ -101,23 +101,8 @@ impl<'a> Reading<'a> {
     }
 
     /// Reads a whole JSON value.
-    pub(super) async fn json(mut self, mut body: Body) -> Result<Answer, Trouble> {
-        let until = self.started + self.timeouts.total;
-        let mut whole = Vec::new();
-        loop {
-            match timeout_at(until, body.next()).await {
-                Err(_) => return Err(self.too_slow(Fault::TimeoutTotal)),
-                Ok(piece) => match piece? {
-                    Some(piece) => whole.extend_from_slice(&piece),
-                    None => break,
-                },
-            }
-            if whole.len() > ANSWER_BYTES_MAX {
-                return Err(too_large());
-            }
-        }
-        let value: Value = serde_json::from_slice(&whole)
-            .map_err(|error| Trouble::new(Fault::NotJson, format!("the answer is not JSON: {error}")))?;
+    pub(super) async fn json(mut self, body: Body) -> Result<Answer, Trouble> {
+        let value = whole_json(body, self.started, &self.timeouts).await?;
         self.assembler.whole(&value)?;
         let answer = self.assembler.answer()?;
         if !answer.said.text.is_empty() {
@@ -169,6 +154,22 @@ impl<'a> Reading<'a> {
         }
         Ok(())
     }
+}
+
+/// A whole body, as JSON.
+pub(super) async fn whole_json(mut body: Body, started: Instant, timeouts: &Timeouts) -> Result<Value, Trouble> {
+    let until = started + timeouts.total;
+    let mut whole = Vec::new();
+    loop {
+        let piece = timeout_at(until, body.next()).await.map_err(|_| too_slow(Fault::TimeoutTotal, timeouts))??;
+        let Some(piece) = piece else { break };
+        whole.extend_from_slice(&piece);
+        if whole.len() > ANSWER_BYTES_MAX {
+            return Err(too_large());
+        }
+    }
+    serde_json::from_slice(&whole)
+        .map_err(|error| Trouble::new(Fault::NotJson, format!("the answer is not JSON: {error}")))
 }
 
 /// What an endpoint says when it refuses, as much of it as is read.

@@ -23,7 +23,7 @@ use mesh_kernel::{
 use mesh_model_server::{DEVIATIONS, FAULTS, Seen};
 use mesh_skills::{
     models::{
-        Config, HANDLER, ModelCall, ModelEffects, ModelOutcome, ModelResult, Watch,
+        Config, EmbedCall, Embedded, HANDLER, ModelCall, ModelEffects, ModelOutcome, ModelResult, NoVectors, Watch,
         cassette::{Cassette, Mode},
         chat::{Message, Request},
     },
@@ -132,6 +132,15 @@ impl Bench {
 
     pub(crate) fn effect(&self, endpoint: &str, model: &str) -> EffectCall {
         self.effect_of(endpoint, model, request(vec![user("where?")]))
+    }
+
+    pub(crate) async fn embed(&self, endpoint: &str, texts: &[&str]) -> Result<Embedded, NoVectors> {
+        let call = EmbedCall {
+            class: format!("{endpoint}|scripted"),
+            texts: texts.iter().map(|text| (*text).to_owned()).collect(),
+            ..EmbedCall::default()
+        };
+        self.effects.embed(&TenantId::parse("acme").unwrap(), &call).await
     }
 
     /// What the performer says when it panics at this.

@@ -206,6 +206,18 @@ pub const KEYS: &[Key] = &[
         "Which endpoints there are, which models have which capabilities, and what they cost.",
     ),
     key(
+        "models.cassette",
+        "",
+        Form::Text("a folder such as config/agents/cassettes/triage; empty: none"),
+        "Recorded traffic with models: answers come from there, byte for byte, and no endpoint is asked.",
+    ),
+    key(
+        "models.cassette_mode",
+        "replay",
+        Form::OneOf(&["replay", "record", "record-missing"]),
+        "Whether answers come from the cassette alone, are all recorded anew, or are asked for where it has none.",
+    ),
+    key(
         "builds.time_max",
         "20m",
         seconds(10, 86_400),

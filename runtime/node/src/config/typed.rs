@@ -135,6 +135,10 @@ pub struct Effects {
 pub struct Models {
     /// Endpoints, capabilities and prices; those of the environment when there is none.
     pub file: Option<PathBuf>,
+    /// Recorded traffic.
+    pub cassette: Option<PathBuf>,
+    /// What is done with it: `replay`, `record`, `record-missing`.
+    pub cassette_mode: String,
 }
 
 /// Section `builds`.
@@ -235,6 +239,8 @@ impl Config {
             },
             models: Models {
                 file: Some(all.take_text("models.file")?).filter(|file| !file.is_empty()).map(PathBuf::from),
+                cassette: Some(all.take_text("models.cassette")?).filter(|dir| !dir.is_empty()).map(PathBuf::from),
+                cassette_mode: all.take_text("models.cassette_mode")?,
             },
             builds: Builds {
                 time_max: all.take_time("builds.time_max")?,

@@ -23,7 +23,10 @@ use mesh_platforms::{
 };
 use mesh_skills::{
     catalogue::SkillsDecider, hosts::worker::Workers as SkillWorkers, logs::LogStore, native::Workshop,
-    models::{self, ModelEffects},
+    models::{
+        self, ModelEffects,
+        cassette::{Cassette, Mode},
+    },
     perform::SkillEffects,
 };
 use mesh_agents::{catalogue::AgentsDecider, context::ContextEffects, task::TaskDecider};
@@ -251,7 +254,16 @@ fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<ModelEffects> {
             })?
         }
     };
-    Ok(ModelEffects::new(models, &|name| std::env::var(name).ok(), clock))
+    let env = |name: &str| std::env::var(name).ok();
+    let Some(folder) = &config.models.cassette else { return Ok(ModelEffects::new(models, &env, clock)) };
+    let mode = match config.models.cassette_mode.as_str() {
+        "record" => Mode::Record,
+        "record-missing" => Mode::RecordMissing,
+        _ => Mode::Replay,
+    };
+    let cassette = Cassette::open(folder, mode, clock.clone())
+        .with_context(|| format!("opening the cassette in {}", folder.display()))?;
+    Ok(ModelEffects::with_cassette(models, &env, clock, cassette))
 }
 
 fn journal_options(config: &Config) -> Options {

@@ -360,6 +360,16 @@ impl Ours {
         self.client.publish(text).await
     }
 
+    /// Publishes an agent.
+    ///
+    /// # Errors
+    /// The service's status.
+    pub(crate) async fn publish_agent(&mut self, text: &str) -> Result<()> {
+        let request = v1::PublishAgentRequest { source: text.to_owned(), ..Default::default() };
+        self.client.agents.publish_agent(request).await?;
+        Ok(())
+    }
+
     /// Stops the node as its user would, and waits for its end.
     ///
     /// # Errors

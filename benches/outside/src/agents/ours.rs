@@ -34,16 +34,16 @@ const WATCHDOG: Duration = Duration::from_secs(300);
 const AGENT: &str = "\
 name: bench
 title: Looks keys up
-class: small
+model: small
 instructions: Look up what you are asked for.
-tools: [value.pass]
+skills: [value.pass]
 ";
 
 const WORKFLOW: &str = "\
 name: one-agent
 title: One agent
 steps:
-  - { id: ask, agent: bench, with: { goal: '${input.goal}' } }
+  - { id: ask, agent: { agent: bench, goal: '${input.goal}' } }
 outputs: { answer: '${steps.ask.output}' }
 ";
 
@@ -69,7 +69,7 @@ pub(super) async fn measure(options: &Agents, name: &str, load: &Load<'_>) -> Re
         MEMORY => tempfile::tempdir_in(IN_MEMORY).context("there is no file system in memory")?,
         _ => tempfile::tempdir_in(load.folder)?,
     };
-    let ours = start(options, folder.path().join("data"), load.url).await?;
+    let mut ours = start(options, folder.path().join("data"), load.url).await?;
     let once = || async { ours.run_of("one-agent", &json!({ "goal": "Look up a and b." })).await };
     let timed = async {
         closed_count(load.warm, load.in_flight, once).await?;
@@ -78,8 +78,11 @@ pub(super) async fn measure(options: &Agents, name: &str, load: &Load<'_>) -> Re
         closed_count(load.runs, load.in_flight, once).await?;
         anyhow::Ok((began.elapsed(), used))
     };
-    let (time, before) =
-        tokio::time::timeout(WATCHDOG, timed).await.context("the runs of ours did not end in time")??;
+    let Ok(timed) = tokio::time::timeout(WATCHDOG, timed).await else {
+        let failed = ours.has_any(&["FAILED"]).await?;
+        bail!("the runs of ours did not end within {WATCHDOG:?}{}", if failed { ": some have failed" } else { "" });
+    };
+    let (time, before) = timed?;
     // What is written behind the runs, lists above all, is part of what they cost.
     quiet(&ours).await;
     let seen = Seen {
@@ -96,19 +99,15 @@ pub(super) async fn measure(options: &Agents, name: &str, load: &Load<'_>) -> Re
 
 async fn start(options: &Agents, data: PathBuf, url: &str) -> Result<Ours> {
     fs::create_dir_all(&data)?;
-    fs::write(data.join("models.yaml"), models(url))?;
-    let mut ours = Ours::start_with(&options.mesh, data, &UNBOUNDED).await?;
-    publish_agent(&mut ours, AGENT).await?;
+    let file = data.join("models.yaml");
+    fs::write(&file, models(url))?;
+    let file = file.display().to_string();
+    let mut settings = UNBOUNDED.to_vec();
+    settings.push(("MESH_MODELS_FILE", &file));
+    let mut ours = Ours::start_with(&options.mesh, data, &settings).await?;
+    ours.publish_agent(AGENT).await?;
     ours.publish(WORKFLOW).await?;
     Ok(ours)
-}
-
-/// Publishes the agent.
-///
-/// # Errors
-/// Always, for as long as a node knows neither agents nor the file of its models.
-async fn publish_agent(_ours: &mut Ours, _text: &str) -> Result<()> {
-    bail!("not yet: the node has no agents that could be published")
 }
 
 fn used(ours: &Ours) -> f64 {

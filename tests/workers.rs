@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use mesh_proto::v1;
 use mesh_tests::{Client, Node, NodeOptions, json, object};
-use mesh_worker::{Error, Failure, Skill, Worker};
+use mesh_worker::{Ceiling, Error, Failure, Skill, Worker};
 use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -164,6 +164,52 @@ async fn what_a_worker_does_wrong_is_told_and_takes_nothing_with_it() -> Result<
     assert_eq!(told[0], "timeout", "{told}");
     drop(working);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_skill_says_of_its_reach_is_kept_and_its_calls_take_turns() -> Result<()> {
+    let (_data, _, node) = start()?;
+    let mut client = node.client().await?;
+    let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let order = Skill::idempotent("shop.order", "1.0.0", "Orders what is missing.")
+        .category("purchasing")
+        .needs(&["network", "files"])
+        .reaches(&["api.example.com"])
+        .writes("orders/**")
+        .ceiling(Ceiling::Confidential)
+        .accepts_tainted()
+        .fails_with("shop.no-stock", "external", "The shop has none now.")
+        .memory_max(64 << 20)
+        .at_most(1);
+    let (counted, highest) = (now.clone(), most.clone());
+    let working = Working::begin(worker(&node)?.skill(order, move |_| {
+        let (counted, highest) = (counted.clone(), highest.clone());
+        async move {
+            highest.fetch_max(counted.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            counted.fetch_sub(1, Ordering::SeqCst);
+            Ok(Value::Null)
+        }
+    }));
+    let kept = had_by(&mut client, "shop.order", 1).await?;
+    assert_eq!((kept.category.as_str(), kept.hosts.as_slice()), ("purchasing", &["api.example.com".to_owned()][..]));
+    assert_eq!((kept.ceiling(), kept.accepts()), (v1::Classification::Confidential, v1::SkillAccepts::Tainted));
+    assert_eq!(kept.failure_classes, ["external"], "the class of a code counts as declared");
+    let (code, out, error) = node.mesh(&["skills", "describe", "shop.order"])?;
+    for word in
+        ["purchasing", "api.example.com (declared)", "writes       orders/**", "shop.no-stock", "at once      1"]
+    {
+        ensure!(code == 0 && out.contains(word), "`{word}` is missing in: {out}{error}");
+    }
+    let mut runs = Vec::new();
+    for _ in 0..4 {
+        runs.push(invoke(&mut client, "shop.order", &json!({})).await?);
+    }
+    for run in runs {
+        assert_eq!(outcome(&mut client, &run).await?, Value::Null);
+    }
+    assert_eq!(most.load(Ordering::SeqCst), 1, "more than one at once");
+    working.stop().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -122,7 +122,20 @@ def values(call: Call):
     return call.input
 
 
-@worker.skill("py.fails", "1.0.0", fails=["external"])
+@worker.skill(
+    "py.fails",
+    "1.0.0",
+    category="trials",
+    needs=["network", "files"],
+    hosts=["api.example.com"],
+    reads=["in/**"],
+    writes=["out/**"],
+    ceiling="confidential",
+    accepts="tainted",
+    failures=[("py.down", "external", "It is down.")],
+    concurrent_max=2,
+    memory_max=1 << 20,
+)
 def fails(call: Call):
     """Fails as it is told."""
     if call.input.get("bug"):
@@ -150,6 +163,9 @@ thread = threading.Thread(target=work, daemon=True)
 thread.start()
 had("py.values")
 assert "failed" not in mesh("skills", "test", "py.values")
+told = mesh("skills", "describe", "py.fails")
+for word in ["trials", "api.example.com", "reads        in/**", "writes       out/**", "confidential at most", "py.down (external)"]:
+    assert word in told, told
 told = mesh("skills", "invoke", "py.fails", "--attempts", "3", code=1)
 assert "not now" in told and "py.down" in told, told
 told = mesh("skills", "invoke", "py.fails", "-i", "bug=true", code=1)

@@ -16,8 +16,11 @@ use mesh_kernel::{
 };
 use mesh_skills::{
     catalogue::{self, Entry, Skills, current},
-    contract::{Failure, Manifest, Registered, Registry, unknown},
-    hosts::worker::{WorkerSkill, Workers},
+    contract::{Failure, Manifest, Registered, Registry, Skill, unknown},
+    hosts::{
+        instructions::InstructionsSkill,
+        worker::{WorkerSkill, Workers},
+    },
     perform::RegisteredSkills,
 };
 use parking_lot::Mutex;
@@ -125,8 +128,12 @@ impl Catalogue {
     fn made_ready(&self, skills: Skills) -> TenantSkills {
         let mut ready = BTreeMap::new();
         for entry in skills.skills.values().filter_map(|versions| current(versions)) {
-            let skill = WorkerSkill::new(entry.manifest.clone(), self.workers.clone());
-            match Registered::new(Arc::new(skill)) {
+            let manifest = entry.manifest.clone();
+            let skill: Arc<dyn Skill> = match manifest.instructions {
+                Some(_) => Arc::new(InstructionsSkill::new(manifest)),
+                None => Arc::new(WorkerSkill::new(manifest, self.workers.clone())),
+            };
+            match Registered::new(skill) {
                 Ok(registered) => drop(ready.insert(entry.manifest.name.clone(), Arc::new(registered))),
                 Err(error) => tracing::error!(%error, "a skill that was registered cannot be called"),
             }

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod gateway;
 pub mod http;
+mod manifest;
 pub mod node;
 pub mod readmodel;
 pub mod telemetry;

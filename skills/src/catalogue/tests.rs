@@ -88,6 +88,19 @@ fn a_version_never_changes_and_the_same_again_changes_nothing() {
 }
 
 #[test]
+fn a_manifest_of_before_has_the_digest_that_it_had() {
+    // As a node wrote it before categories, hosts, files, ceilings and codes were known.
+    let written = json!({
+        "name": "acme.shout", "version": "1.0.0", "description": "shouts", "input": { "type": "object" },
+        "output": true, "effect": "pure", "timeoutMs": 60_000, "isInstant": false, "failures": [],
+        "permissions": [], "examples": [],
+    });
+    let read: Manifest = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(read, manifest("acme.shout", "1.0.0"));
+    assert_eq!(digest(&read), Digest::of(&serde_json::to_vec(&written).unwrap()));
+}
+
+#[test]
 fn what_is_called_is_the_highest_release_that_is_not_deprecated() {
     let mut told = Told::new();
     for version in ["1.9.0", "1.10.0", "2.0.0-beta.1", "0.3.0"] {

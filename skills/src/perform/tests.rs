@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use mesh_kernel::{
-    envelope::{IdempotencyKey, TenantId, TenantScope},
+    envelope::{Classification, IdempotencyKey, TenantId, TenantScope},
     ports::{ContentError, Digest},
 };
 use parking_lot::Mutex;
@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::contract::{FailureClass, Manifest, Skill, testing};
+use crate::contract::{Ceiling, FailureClass, Skill, testing};
 
 /// Bodies in memory, each tenant's own.
 #[derive(Default)]
@@ -182,6 +182,54 @@ async fn a_cancelled_call_has_nothing_to_tell_unless_it_was_done() {
             assert_eq!(bench.effects.perform(effect).await.is_some(), told, "{what}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_too_narrow_or_tainted_is_not_given_to_a_skill_that_does_not_take_it() {
+    let narrow = || {
+        let mut effect = effect(json!({"value": 1}));
+        let cause = Arc::make_mut(&mut effect.cause);
+        cause.headers.classification = Classification::Confidential;
+        effect
+    };
+    let tainted = || {
+        let mut effect = effect(json!({"value": 1}));
+        Arc::make_mut(&mut effect.cause).headers.taint = vec!["web".into()];
+        effect
+    };
+    let confidential = bench_of(|manifest| Manifest { ceiling: Ceiling::Confidential, ..manifest });
+    assert_eq!(failure(read(bench().effects.perform(narrow()).await)).code, "skill.ceiling");
+    assert!(matches!(read(confidential.effects.perform(narrow()).await).result, SkillResult::Ok { .. }));
+    let careful = bench_of(|manifest| manifest.effect(Effect::Idempotent));
+    let careless = bench_of(|manifest| Manifest { accepts: Accepts::Tainted, ..manifest.effect(Effect::Idempotent) });
+    let told = failure(read(careful.effects.perform(tainted()).await));
+    assert!(told.code == "skill.tainted" && told.message.contains("web"), "{told}");
+    for takes_it in [careless, bench()] {
+        assert!(matches!(read(takes_it.effects.perform(tainted()).await).result, SkillResult::Ok { .. }));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_skill_that_bears_one_call_the_next_waits_for_its_turn_and_another_tenants_does_not() {
+    let bench = Arc::new(bench_of(|manifest| manifest.at_most(1)));
+    let (first, other) =
+        (effect(json!({"do": "wait"})), EffectCall { scope: testing::scope("other"), ..effect(json!({"value": 2})) });
+    let ends = first.cancelled.clone();
+    let performs = bench.clone();
+    let first = mesh_kernel::task::spawn("first", async move { performs.effects.perform(first).await });
+    tokio::task::yield_now().await;
+    assert!(matches!(read(bench.effects.perform(other).await).result, SkillResult::Ok { .. }));
+    let mut late = effect(json!({"value": 3}));
+    late.request.timeout = Some(Duration::from_secs(5));
+    let told = failure(read(bench.effects.perform(late).await));
+    assert_eq!((told.class, told.code.as_str()), (FailureClass::Timeout, "skill.turn"));
+    let performs = bench.clone();
+    let next =
+        mesh_kernel::task::spawn("next", async move { performs.effects.perform(effect(json!({"value": 4}))).await });
+    tokio::task::yield_now().await;
+    ends.cancel();
+    assert!(first.await.unwrap().is_none());
+    assert_eq!(read(next.await.unwrap()).result, SkillResult::Ok { output: json!({"value": 4}) });
 }
 
 #[tokio::test]

@@ -21,6 +21,8 @@ use prost::Message as _;
 use serde_json::json;
 use tonic::{Request, Response, Status};
 
+use crate::manifest::{self, brief};
+
 use super::{
     GatewayState, Terms,
     auth::caller,
@@ -90,9 +92,7 @@ async fn list(
     let own = state.skills.of(caller).await?;
     let mut all: BTreeMap<&str, v1::Skill> =
         own.current().map(|entry| (entry.manifest.name.as_str(), told(state, caller, entry))).collect();
-    all.extend(
-        state.skills.native().manifests().map(|manifest| (manifest.name.as_str(), convert::skill::brief(manifest))),
-    );
+    all.extend(state.skills.native().manifests().map(|manifest| (manifest.name.as_str(), brief(manifest))));
     let mut rest = all.into_iter().filter(|(name, _)| *name > after.as_str()).map(|(_, skill)| skill);
     let skills: Vec<_> = rest.by_ref().take(page.size).collect();
     let next = rest.next().and(skills.last()).map(|skill| skill.name.as_str());
@@ -114,8 +114,8 @@ async fn whole(state: &GatewayState, caller: &Caller, name: &str) -> Result<v1::
     let found = find(state, caller, name).await?;
     let own = state.skills.of(caller).await?;
     let entry = own.current().filter(|_| state.skills.native().get(name).is_none()).find(|it| it.manifest.name == name);
-    let brief = entry.map_or_else(|| convert::skill::brief(found.manifest()), |entry| told(state, caller, entry));
-    Ok(convert::skill::whole(brief, found.manifest()))
+    let brief = entry.map_or_else(|| brief(found.manifest()), |entry| told(state, caller, entry));
+    Ok(manifest::whole(brief, found.manifest()))
 }
 
 async fn find(state: &GatewayState, caller: &Caller, name: &str) -> Result<Arc<Registered>, Refusal> {

@@ -172,3 +172,67 @@ fn commands_list_describe_call_and_test_skills() -> Result<()> {
     ensure!(cases.len() > 5 && cases.iter().all(|case| case["passed"] == true), "{cases:?}");
     Ok(())
 }
+
+const ORDER: &str = "\
+name: shop.order
+version: 1.0.0
+description: Orders what is missing.
+effect: idempotent
+permissions: [network]
+hosts: [api.example.com]
+failures:
+  - { code: shop.no-stock, class: external, description: The shop has none now. }
+";
+
+const FORMS: &str = "\
+---
+name: pdf-forms
+description: Fills in PDF forms.
+license: Apache-2.0
+---
+# Forms
+
+Ask which form it is.
+";
+
+#[test]
+fn files_and_folders_are_registered_and_what_is_wrong_in_them_is_told_with_its_place() -> Result<()> {
+    let (_data, node) = start()?;
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::create_dir_all(folder.path().join("pdf-forms/scripts"))?;
+    std::fs::write(path("order.yaml"), ORDER)?;
+    std::fs::write(path("pdf-forms/SKILL.md"), FORMS)?;
+    std::fs::write(path("wrong.yaml"), ORDER.replace("hosts", "hsots"))?;
+    let told = |arguments: &[&str], expected: i32| -> Result<String> {
+        let (code, out, error) = node.mesh(&[&["skills"], arguments].concat())?;
+        ensure!(code == expected, "mesh skills {arguments:?} ended with {code}: {out}{error}");
+        Ok(out + &error)
+    };
+    let (order, forms, wrong) = (path("order.yaml"), path("pdf-forms"), path("wrong.yaml"));
+    let refused = told(&["register", &order, &wrong, &forms], 3)?;
+    ensure!(refused.contains("wrong.yaml:6:1") && refused.contains("did you mean `hosts`?"), "{refused}");
+    let checked = told(&["register", &order, &forms, "--validate-only"], 0)?;
+    ensure!(checked.contains("shop.order@1.0.0 can be registered"), "{checked}");
+    told(&["describe", "shop.order"], 4)?;
+
+    let registered = told(&["register", &order, &forms], 0)?;
+    for word in ["shop.order@1.0.0 is registered", "instructions.pdf-forms@1.0.0 is registered", "1 beside it are not"]
+    {
+        ensure!(registered.contains(word), "`{word}` is missing in: {registered}");
+    }
+    let again = told(&["register", &order], 0)?;
+    ensure!(again.contains("was registered before with this manifest"), "{again}");
+    let described = told(&["describe", "shop.order"], 0)?;
+    ensure!(described.contains("worker (0)") && described.contains("shop.no-stock"), "{described}");
+
+    // Nobody has it to call: the node gives the text.
+    let gave: Value = serde_json::from_str(&told(&["invoke", "instructions.pdf-forms"], 0)?)?;
+    assert_eq!(gave, json!({ "text": "# Forms\n\nAsk which form it is.", "license": "Apache-2.0" }));
+    let described = told(&["describe", "instructions.pdf-forms"], 0)?;
+    ensure!(described.contains("Ask which form it is.") && described.contains("license"), "{described}");
+
+    let schema: Value = serde_json::from_str(&told(&["schema"], 0)?)?;
+    ensure!(schema.pointer("/properties/ceiling/enum").is_some(), "{schema}");
+    Ok(())
+}

@@ -6,11 +6,13 @@
 //!
 //! Never here: I/O, `serde` models, or anything about blueprints or workflows.
 
+mod duration;
 mod mistake;
 mod node;
 mod read;
 mod suggest;
 
+pub use duration::{parse_duration, show_duration};
 pub use mistake::Mistake;
 pub use node::{Key, Kind, Node, Span};
 pub use read::{DEPTH_MAX, NODES_MAX, SOURCE_BYTES_MAX, parse};

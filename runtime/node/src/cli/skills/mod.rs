@@ -1,7 +1,8 @@
-//! `mesh skills`: what steps may call, looked at, called, tested.
+//! `mesh skills`: what steps may call, registered, looked at, called, tested.
 
 mod cases;
 mod describe;
+mod register;
 
 use std::time::Duration;
 
@@ -32,6 +33,10 @@ pub(crate) enum Skills {
     Describe(describe::Describe),
     /// Call a skill by itself, as a run of one step, and print what it gives
     Invoke(Invoke),
+    /// Register skills from manifest files and folders with a SKILL.md, all or none
+    Register(register::Register),
+    /// Print the JSON Schema of manifest files, for editors and checks
+    Schema,
     /// Let no new call use a version, as SKILL@VERSION, unless there is no other
     Deprecate(Deprecate),
     /// Call the examples of skills that need nothing around them, and compare what comes of it
@@ -86,6 +91,8 @@ pub(super) async fn dispatch(command: Skills, context: Context) -> Result<(), Fa
         Skills::List(page) => list(page, context).await,
         Skills::Describe(args) => describe::describe(args, context).await,
         Skills::Invoke(args) => invoke(args, context).await,
+        Skills::Register(args) => register::register(args, context).await,
+        Skills::Schema => Ok(context.out.line(pretty(&mesh_skills::manifests::schema()))?),
         Skills::Deprecate(args) => deprecate(args, context).await,
         Skills::Test(args) => cases::test(args, context).await,
     }

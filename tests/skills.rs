@@ -236,3 +236,43 @@ fn files_and_folders_are_registered_and_what_is_wrong_in_them_is_told_with_its_p
     ensure!(schema.pointer("/properties/ceiling/enum").is_some(), "{schema}");
     Ok(())
 }
+
+/// The folder that `mesh skills new` makes holds the very example and packages that other tests run.
+#[test]
+fn a_new_skill_begins_from_the_example_that_is_tested() -> Result<()> {
+    let (_data, node) = start()?;
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = tempfile::tempdir()?;
+    let (rust, python) = (folder.path().join("rs"), folder.path().join("py"));
+    let new = |name: &str, lang: &str, folder: &std::path::Path| {
+        node.mesh(&["skills", "new", name, "--lang", lang, &folder.display().to_string()])
+    };
+    let read = |path: std::path::PathBuf| std::fs::read_to_string(&path).with_context(|| path.display().to_string());
+
+    let (code, out, error) = new("shop.greet", "python", &python)?;
+    ensure!(
+        code == 0 && out.contains("venv/bin/python worker.py") && out.contains("mesh skills invoke shop.greet"),
+        "{code}: {out}{error}"
+    );
+    let example = read(root.join("skills/sdk/python/examples/shout.py"))?;
+    assert_eq!(read(python.join("worker.py"))?, example.replace("acme.shout", "shop.greet"));
+    let package = read(root.join("skills/sdk/python/mesh_worker/worker.py"))?;
+    assert_eq!(read(python.join("mesh-worker/mesh_worker/worker.py"))?, package);
+
+    let (code, out, error) = new("shop.greet", "rust", &rust)?;
+    ensure!(code == 0 && out.contains("cargo run"), "{code}: {out}{error}");
+    ensure!(read(rust.join("src/main.rs"))?.contains("Skill::pure(\"shop.greet\""), "its name is not in it");
+    assert_eq!(read(rust.join("mesh-worker/src/worker.rs"))?, read(root.join("skills/sdk/rust/src/worker.rs"))?);
+    // Whatever the three packages take from their workspace is there.
+    let metadata = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--offline", "--no-deps", "--format-version", "1"])
+        .current_dir(&rust)
+        .output()?;
+    ensure!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
+
+    let (code, _, error) = new("shop.greet", "rust", &rust)?;
+    ensure!(code == 2 && error.contains("not empty"), "{code}: {error}");
+    let (code, _, error) = new("Greet", "rust", &folder.path().join("no"))?;
+    ensure!(code == 2 && error.contains("area.verb"), "{code}: {error}");
+    Ok(())
+}

@@ -1,7 +1,8 @@
-//! `mesh skills`: what steps may call, registered, looked at, called, tested.
+//! `mesh skills`: what steps may call, begun, registered, looked at, called, tested.
 
 mod cases;
 mod describe;
+mod new;
 mod register;
 
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub(crate) enum Skills {
     Describe(describe::Describe),
     /// Call a skill by itself, as a run of one step, and print what it gives
     Invoke(Invoke),
+    /// Begin a skill of one's own from an example that works
+    New(new::New),
     /// Register skills from manifest files and folders with a SKILL.md, all or none
     Register(register::Register),
     /// Print the JSON Schema of manifest files, for editors and checks
@@ -91,6 +94,7 @@ pub(super) async fn dispatch(command: Skills, context: Context) -> Result<(), Fa
         Skills::List(page) => list(page, context).await,
         Skills::Describe(args) => describe::describe(args, context).await,
         Skills::Invoke(args) => invoke(args, context).await,
+        Skills::New(args) => new::new(args, &context),
         Skills::Register(args) => register::register(args, context).await,
         Skills::Schema => Ok(context.out.line(pretty(&mesh_skills::manifests::schema()))?),
         Skills::Deprecate(args) => deprecate(args, context).await,

@@ -11,7 +11,7 @@ use mesh_skills::{
 };
 use serde_json::Value;
 
-use super::json::from_value;
+use super::{json::from_value, time::of_message};
 use crate::{gateway::status::refused_field, manifest::brief};
 
 /// A skill that a tenant has registered, as lists show it; so many workers have it.
@@ -51,8 +51,8 @@ pub(in crate::gateway) fn manifest(skill: v1::Skill, at: &str) -> Result<Manifes
         }
     };
     let timeout = skill.timeout.map_or(Ok(Manifest::new("", "").timeout), |timeout| {
-        let given = std::time::Duration::try_from(timeout).ok().filter(|given| !given.is_zero());
-        given.ok_or_else(|| wrong("timeout", format!("`{timeout}` is no time that a call can take")))
+        let given = of_message(timeout).filter(|given| !given.is_zero());
+        given.ok_or_else(|| wrong("timeout", format!("`{}s` is no time that a call can take", timeout.seconds)))
     })?;
     let schema = |field: &str, given: Option<&prost_types::Value>| {
         given.map_or(Ok(Value::Bool(true)), |given| from_value(given, &format!("{at}.{field}")))

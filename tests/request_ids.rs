@@ -207,6 +207,16 @@ async fn skills(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()> 
         .skill
         .clone());
 
+    let withdraw = v1::WithdrawSkillRequest {
+        name: "acme.shout".to_owned(),
+        version: "1.0.0".to_owned(),
+        reason: "wrong".to_owned(),
+        request_id: "one".to_owned(),
+    };
+    let change = |other: &mut v1::WithdrawSkillRequest| other.reason = "worse".to_owned();
+    let told = |answer: &v1::WithdrawSkillResponse| answer.skill.clone();
+    once!(done, client.skills, withdraw_skill, withdraw, change, told);
+
     let invoke = v1::InvokeSkillRequest {
         name: "text.echo".to_owned(),
         input: Some(object(&serde_json::json!({ "text": "a" }))),

@@ -213,7 +213,7 @@ fn files_and_folders_are_registered_and_what_is_wrong_in_them_is_told_with_its_p
     let refused = told(&["register", &order, &wrong, &forms], 3)?;
     ensure!(refused.contains("wrong.yaml:6:1") && refused.contains("did you mean `hosts`?"), "{refused}");
     let checked = told(&["register", &order, &forms, "--validate-only"], 0)?;
-    ensure!(checked.contains("shop.order@1.0.0 can be registered"), "{checked}");
+    ensure!(checked.contains("shop.order@1.0.0 would be registered"), "{checked}");
     told(&["describe", "shop.order"], 4)?;
 
     let registered = told(&["register", &order, &forms], 0)?;
@@ -234,6 +234,54 @@ fn files_and_folders_are_registered_and_what_is_wrong_in_them_is_told_with_its_p
 
     let schema: Value = serde_json::from_str(&told(&["schema"], 0)?)?;
     ensure!(schema.pointer("/properties/ceiling/enum").is_some(), "{schema}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_for_development_is_replaced_in_a_tenant_for_development_alone() -> Result<()> {
+    let (_data, node) = start()?;
+    let mut operator = node.client().await?;
+    let lab = v1::CreateTenantRequest { tenant_id: "lab".to_owned(), development: true, ..Default::default() };
+    let made = operator.tenants.create_tenant(lab).await?.into_inner().tenant.context("no tenant")?;
+    ensure!(made.development, "{made:?}");
+    let key = v1::CreateApiKeyRequest {
+        tenant_id: "lab".to_owned(),
+        name: "lab".to_owned(),
+        roles: vec!["developer".to_owned()],
+        ..Default::default()
+    };
+    let key = operator.tenants.create_api_key(key).await?.into_inner();
+    let keys = v1::ListApiKeysRequest { tenant_id: "lab".to_owned(), min_position: key.position, ..Default::default() };
+    operator.tenants.list_api_keys(keys).await?;
+    let mut lab = Client::connect(&node.grpc, &key.secret).await?;
+    let says = |version: &str, description: &str| v1::RegisterSkillsRequest {
+        skills: vec![v1::Skill {
+            name: "shop.order".to_owned(),
+            version: version.to_owned(),
+            description: description.to_owned(),
+            effect: v1::SkillEffect::Pure.into(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let checks = |request| v1::RegisterSkillsRequest { validate_only: true, ..request };
+    for client in [&mut operator, &mut lab] {
+        for version in ["1.0.0-dev", "1.0.0"] {
+            let would = client.skills.register_skills(checks(says(version, "orders"))).await?.into_inner();
+            assert_eq!(would.registered.len(), 1, "a check says what would be registered");
+            client.skills.register_skills(says(version, "orders")).await?;
+            let would = client.skills.register_skills(checks(says(version, "orders"))).await?.into_inner();
+            assert_eq!((would.registered.len(), would.position), (0, 0));
+        }
+        for request in [says("1.0.0", "orders more"), checks(says("1.0.0", "orders more"))] {
+            let refused = client.skills.register_skills(request).await.err().context("a release was replaced")?;
+            assert_eq!(refused.code(), Code::AlreadyExists, "{refused}");
+        }
+    }
+    let refused = operator.skills.register_skills(says("1.0.0-dev", "orders more")).await.err().context("replaced")?;
+    ensure!(refused.message().contains("in a tenant for development"), "{refused}");
+    let replaced = lab.skills.register_skills(says("1.0.0-dev", "orders more")).await?.into_inner();
+    assert_eq!(replaced.registered.len(), 1);
     Ok(())
 }
 

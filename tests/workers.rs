@@ -264,6 +264,73 @@ async fn a_node_that_is_killed_asks_again_under_the_same_key_and_a_version_never
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_withdrawn_is_refused_with_its_reason_for_new_calls_and_for_retries() -> Result<()> {
+    let (_data, _, node) = start()?;
+    let mut client = node.client().await?;
+    let seen = Arc::new(AtomicU32::new(0));
+    let counted = seen.clone();
+    let shouts = |counted: Arc<AtomicU32>| {
+        move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async { Err(Failure::external("acme.down", "not now")) }
+        }
+    };
+    let working = Working::begin(worker(&node)?.skill(shout(), shouts(counted)));
+    had_by(&mut client, "acme.shout", 1).await?;
+    client.publish("name: loud\nsteps: [{ id: a, skill: acme.shout, with: { text: hello } }]\n").await?;
+    let retried = v1::InvokeSkillRequest {
+        name: "acme.shout".to_owned(),
+        input: Some(object(&json!({ "text": "x" }))),
+        retry: Some(v1::Retry {
+            max_attempts: 100,
+            initial_backoff: Some(prost_types::Duration { seconds: 0, nanos: 50_000_000 }),
+            multiplier: 1.0,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let run = client.skills.invoke_skill(retried.clone()).await?.into_inner().run.context("no run")?.run_id;
+    while seen.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // One that waits for a worker is told at once.
+    let newer = v1::Skill {
+        name: "acme.shout".to_owned(),
+        version: "2.0.0".to_owned(),
+        effect: v1::SkillEffect::Pure.into(),
+        ..Default::default()
+    };
+    let waits = v1::RegisterSkillsRequest { skills: vec![newer], ..Default::default() };
+    client.skills.register_skills(waits).await?;
+    let once =
+        v1::InvokeSkillRequest { retry: Some(v1::Retry { max_attempts: 1, ..Default::default() }), ..retried.clone() };
+    let waiting = client.skills.invoke_skill(once).await?.into_inner().run.context("no run")?.run_id;
+    let logs = |run: &str| v1::GetRunLogsRequest { run_id: run.to_owned(), ..Default::default() };
+    while !format!("{:?}", client.workflows.get_run_logs(logs(&waiting)).await?).contains("waits for a worker") {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (code, out, error) = node.mesh(&["skills", "withdraw", "acme.shout@2.0.0", "--reason", "too loud"])?;
+    ensure!(code == 0 && out.contains("new calls use acme.shout@1.0.0"), "{code}: {out}{error}");
+    let told = outcome(&mut client, &waiting).await?;
+    ensure!(told[1] == "skill.withdrawn" && told[2].as_str().is_some_and(|text| text.contains("too loud")), "{told}");
+
+    let (code, out, error) = node.mesh(&["skills", "withdraw", "acme.shout@1.0.0", "--reason", "it says lies"])?;
+    ensure!(code == 0 && out.contains("nobody calls acme.shout any more"), "{code}: {out}{error}");
+    let told = outcome(&mut client, &run).await?;
+    ensure!(told[0] == "validation" && told[1] == "skill.withdrawn", "{told}");
+    ensure!(told[2].as_str().is_some_and(|text| text.contains("it says lies")), "{told}");
+    let refused = client.skills.invoke_skill(retried).await.err().context("it was called anew")?;
+    ensure!(refused.code() == Code::FailedPrecondition && refused.message().contains("it says lies"), "{refused}");
+    ensure!(
+        client.publish("name: late\nsteps: [{ id: a, skill: acme.shout, with: { text: b } }]\n").await.is_err(),
+        "taken"
+    );
+    let (code, out, error) = node.mesh(&["skills", "describe", "acme.shout"])?;
+    ensure!(code == 0 && out.contains("withdrawn    too loud") && out.contains("used by      loud@1"), "{out}{error}");
+    working.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_stops_ends_what_it_has_and_another_takes_the_rest() -> Result<()> {
     let (_data, _, node) = start()?;
     let mut client = node.client().await?;

@@ -136,7 +136,7 @@ fn every_noun_has_its_verbs() {
     runs list get submit watch signal pause resume cancel retry history
     approvals list get decide
     definitions validate publish get list schema test
-    skills list describe invoke new register schema deprecate test
+    skills list describe invoke new register schema deprecate withdraw test
     blueprints validate plan apply get list
     tenants create list get disable enable delete
     keys create list revoke

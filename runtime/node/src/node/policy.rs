@@ -39,9 +39,8 @@ fn may(action: &str) -> &'static [Role] {
         "IssueKey" | "RevokeKey" => &[Admin, Operator],
         "ReplayDeadLetter" => &[Admin, Operator],
         "SubmitRun" | "SignalRun" | "PauseRun" | "ResumeRun" | "CancelRun" | "RetryRun" | "PublishDefinition"
-        | "RegisterSkills" | "DeprecateSkill" | "ServeSkills" | "ApplyBlueprint" | "StopWorkload" | "ServeWorkload" => {
-            &[Developer, Admin]
-        }
+        | "RegisterSkills" | "DeprecateSkill" | "WithdrawSkill" | "ServeSkills" | "ApplyBlueprint" | "StopWorkload"
+        | "ServeWorkload" => &[Developer, Admin],
         // Everything else is said by the node to itself: reactions, outcomes, timers.
         _ => &[],
     }

@@ -30,6 +30,16 @@ pub(super) async fn describe(args: Describe, context: Context) -> Result<(), Fai
     Ok(())
 }
 
+/// Whether it may be used, and who does.
+fn standing(skill: &v1::Skill) -> Vec<String> {
+    let said = [("withdrawn", &skill.withdrawn), ("deprecated", &skill.deprecated)];
+    let said = said.iter().filter(|(_, why)| !why.is_empty());
+    let mut lines: Vec<String> = said.map(|(what, why)| format!("{what:<12} {}", clean(why))).collect();
+    let users: Vec<String> = skill.used_by.iter().map(|it| format!("{}@{}", it.definition, it.version)).collect();
+    lines.push(format!("used by      {}", clean(or_dash(&users.join(", ")))));
+    lines
+}
+
 /// What it gives to be read.
 fn instructions(skill: &v1::Skill) -> Vec<String> {
     let Some(given) = &skill.instructions else { return Vec::new() };
@@ -53,6 +63,7 @@ fn described(skill: &v1::Skill) -> Vec<String> {
         format!("host         {}", hosted(skill)),
     ];
     lines.extend(reach(skill));
+    lines.extend(standing(skill));
     lines.extend(instructions(skill));
     let schema = |value: Option<&prost_types::Value>| pretty(&value.map(value_to_json).unwrap_or_default());
     lines.extend(["\ninput".to_owned(), schema(skill.input_schema.as_ref())]);

@@ -42,6 +42,8 @@ pub(crate) enum Skills {
     Schema,
     /// Let no new call use a version, as SKILL@VERSION, unless there is no other
     Deprecate(Deprecate),
+    /// Let nobody call a version any more, as SKILL@VERSION; it does not come back
+    Withdraw(Deprecate),
     /// Call the examples of skills that need nothing around them, and compare what comes of it
     Test(cases::Test),
 }
@@ -74,7 +76,7 @@ pub(crate) struct Invoke {
     validate_only: bool,
 }
 
-/// What `mesh skills deprecate` takes.
+/// What `mesh skills deprecate` and `withdraw` take.
 #[derive(Debug, Args)]
 pub(crate) struct Deprecate {
     /// The version, as in acme.shout@1.0.0
@@ -98,6 +100,7 @@ pub(super) async fn dispatch(command: Skills, context: Context) -> Result<(), Fa
         Skills::Register(args) => register::register(args, context).await,
         Skills::Schema => Ok(context.out.line(pretty(&mesh_skills::manifests::schema()))?),
         Skills::Deprecate(args) => deprecate(args, context).await,
+        Skills::Withdraw(args) => withdraw(args, context).await,
         Skills::Test(args) => cases::test(args, context).await,
     }
 }
@@ -132,16 +135,8 @@ fn hosted(skill: &v1::Skill) -> String {
 }
 
 async fn deprecate(args: Deprecate, context: Context) -> Result<(), Failure> {
-    let (name, version) = args
-        .skill
-        .split_once('@')
-        .ok_or_else(|| Failure::Usage(format!("`{}`: write skill and version, as in acme.shout@1.0.0", args.skill)))?;
-    let request = v1::DeprecateSkillRequest {
-        name: name.to_owned(),
-        version: version.to_owned(),
-        reason: args.reason,
-        request_id: fresh_request_id(),
-    };
+    let (name, version) = name_and_version(&args.skill)?;
+    let request = v1::DeprecateSkillRequest { name, version, reason: args.reason, request_id: fresh_request_id() };
     let answer = clients::skills(context.link().await?).deprecate_skill(request).await?.into_inner();
     let skill = answer.skill.ok_or(Failure::Lacking("skill"))?;
     if context.out.is_json() {
@@ -149,6 +144,27 @@ async fn deprecate(args: Deprecate, context: Context) -> Result<(), Failure> {
     }
     let (name, version) = (clean(&skill.name), clean(&skill.version));
     Ok(context.out.line(format!("{} is deprecated; new calls use {name}@{version}", clean(&args.skill)))?)
+}
+
+async fn withdraw(args: Deprecate, context: Context) -> Result<(), Failure> {
+    let (name, version) = name_and_version(&args.skill)?;
+    let request = v1::WithdrawSkillRequest { name, version, reason: args.reason, request_id: fresh_request_id() };
+    let answer = clients::skills(context.link().await?).withdraw_skill(request).await?.into_inner();
+    let skill = answer.skill.ok_or(Failure::Lacking("skill"))?;
+    if context.out.is_json() {
+        return context.out.json("Skill", &skill);
+    }
+    let (name, version) = (clean(&skill.name), clean(&skill.version));
+    let calls = match skill.withdrawn.as_str() {
+        "" => format!("new calls use {name}@{version}"),
+        _ => format!("nobody calls {name} any more"),
+    };
+    Ok(context.out.line(format!("{} is withdrawn; {calls}", clean(&args.skill)))?)
+}
+
+fn name_and_version(skill: &str) -> Result<(String, String), Failure> {
+    let parts = skill.split_once('@').map(|(name, version)| (name.to_owned(), version.to_owned()));
+    parts.ok_or_else(|| Failure::Usage(format!("`{skill}`: write skill and version, as in acme.shout@1.0.0")))
 }
 
 fn first_sentence(text: &str) -> &str {

@@ -53,10 +53,10 @@ pub(super) async fn register(args: Register, context: Context) -> Result<(), Fai
     if context.out.is_json() {
         return context.out.json("RegisterSkillsResponse", &answer);
     }
-    let how = if args.validate_only { "can be registered" } else { "is registered" };
+    let how = if args.validate_only { "would be registered" } else { "is registered" };
     for Manifest { name, version, .. } in &manifests {
         let is_new = answer.registered.iter().any(|it| (&it.name, &it.version) == (name, version));
-        let how = if is_new || args.validate_only { how } else { "was registered before with this manifest" };
+        let how = if is_new { how } else { "was registered before with this manifest" };
         context.out.line(format!("{}@{} {how}", clean(name), clean(version)))?;
     }
     Ok(())

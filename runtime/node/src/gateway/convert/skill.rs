@@ -21,6 +21,7 @@ pub(in crate::gateway) fn registered(entry: &Entry, workers: usize) -> v1::Skill
         host: host.to_owned(),
         workers: u32::try_from(workers).unwrap_or(u32::MAX),
         deprecated: entry.deprecated.clone().unwrap_or_default(),
+        withdrawn: entry.withdrawn.clone().unwrap_or_default(),
         ..brief(&entry.manifest)
     }
 }

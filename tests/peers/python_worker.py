@@ -110,6 +110,21 @@ assert example.wait(20) == 0
 had("acme.shout", 0)
 check("the example of the package does what its README says, and ends when it is told to")
 
+begun_in = tempfile.TemporaryDirectory()
+begun_here = pathlib.Path(begun_in.name) / "greet"
+assert "worker.py" in mesh("skills", "new", "shop.greet", "--lang", "python", str(begun_here))
+new = subprocess.Popen(
+    [sys.executable, "worker.py", url],
+    cwd=begun_here,
+    env=os.environ | {"MESH_API_KEY": key, "PYTHONPATH": str(begun_here / "mesh-worker")},
+)
+others.append(new)
+had("shop.greet")
+assert json.loads(mesh("skills", "invoke", "shop.greet", "-i", "text=hello")) == {"text": "HELLO"}
+new.send_signal(signal.SIGTERM)
+assert new.wait(20) == 0
+check("a skill that `mesh skills new` begins works as it is")
+
 cable = Cable(url)
 worker = Worker(cable.url, key, name="py", concurrency=4)
 begun, gate, keys = threading.Event(), threading.Event(), []

@@ -47,7 +47,7 @@ fn instructions(skill: &v1::Skill) -> Vec<String> {
         [("license", &given.license), ("works with", &given.compatibility), ("counts on", &given.allowed_tools)];
     let beside = beside.iter().filter(|(_, text)| !text.is_empty());
     let beside = beside.map(|(what, text)| format!("{what:<12} {}", clean(text)));
-    let text = given.text.lines().map(|line| clean(line));
+    let text = given.text.lines().map(clean);
     beside.chain(["\ninstructions".to_owned()]).chain(text).collect()
 }
 

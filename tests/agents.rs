@@ -24,8 +24,11 @@ limits: { corrections: 1 }
 ";
 
 fn calls(calls: &[(&str, Value)]) -> Answer {
-    let call =
-        |(name, arguments): &(&str, Value)| ToolCall { name: (*name).to_owned(), arguments: arguments.clone(), ..ToolCall::default() };
+    let call = |(name, arguments): &(&str, Value)| ToolCall {
+        name: (*name).to_owned(),
+        arguments: arguments.clone(),
+        ..ToolCall::default()
+    };
     Answer { tool_calls: calls.iter().map(call).collect(), ..Answer::default() }
 }
 

@@ -570,6 +570,15 @@ fn other_cases(alpha: &Alpha) -> Vec<Case> {
             },
             not_found,
         ),
+        case(
+            "/mesh.v1.SkillService/WithdrawSkill",
+            v1::WithdrawSkillRequest {
+                name: "alphasecret.shout".to_owned(),
+                version: "1.0.0".to_owned(),
+                ..Default::default()
+            },
+            not_found,
+        ),
         case("/mesh.v1.WorkerService/Work", hello("alphasecret.shout", alpha), unregistered),
         case("/mesh.v1.WorkerService/Work", hello("beta.shout", alpha), is_told_of_nothing),
         // A's bodies are none of B's.

@@ -207,6 +207,16 @@ async fn skills(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()> 
         .skill
         .clone());
 
+    let withdraw = v1::WithdrawSkillRequest {
+        name: "acme.shout".to_owned(),
+        version: "1.0.0".to_owned(),
+        reason: "wrong".to_owned(),
+        request_id: "one".to_owned(),
+    };
+    let change = |other: &mut v1::WithdrawSkillRequest| other.reason = "worse".to_owned();
+    let told = |answer: &v1::WithdrawSkillResponse| answer.skill.clone();
+    once!(done, client.skills, withdraw_skill, withdraw, change, told);
+
     let invoke = v1::InvokeSkillRequest {
         name: "text.echo".to_owned(),
         input: Some(object(&serde_json::json!({ "text": "a" }))),
@@ -221,8 +231,7 @@ async fn skills(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()> 
 
 async fn agents(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()> {
     let agent = |what: &str| format!("name: clerk\ninstructions: {what}\n");
-    let publish =
-        v1::PublishAgentRequest { source: agent("sort"), request_id: "one".to_owned(), ..Default::default() };
+    let publish = v1::PublishAgentRequest { source: agent("sort"), request_id: "one".to_owned(), ..Default::default() };
     let change = |other: &mut v1::PublishAgentRequest| other.source.push_str("# the same agent in another text\n");
     let told = |answer: &v1::PublishAgentResponse| (answer.position, answer.version);
     once!(done, client.agents, publish_agent, publish, change, told);
@@ -255,8 +264,9 @@ async fn agents(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()> 
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    use v1::steer_task_request::{Action, Pause};
-    let pause = |reason: &str| Some(Action::Pause(Pause { reason: reason.to_owned() }));
+    fn pause(reason: &str) -> Option<v1::steer_task_request::Action> {
+        Some(v1::steer_task_request::Action::Pause(v1::steer_task_request::Pause { reason: reason.to_owned() }))
+    }
     let steer = v1::SteerTaskRequest { task_id, action: pause("lunch"), request_id: "one".to_owned() };
     let change = |other: &mut v1::SteerTaskRequest| other.action = pause("dinner");
     once!(done, client.agents, steer_task, steer, change, |answer: &v1::SteerTaskResponse| answer.position);

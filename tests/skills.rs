@@ -172,3 +172,155 @@ fn commands_list_describe_call_and_test_skills() -> Result<()> {
     ensure!(cases.len() > 5 && cases.iter().all(|case| case["passed"] == true), "{cases:?}");
     Ok(())
 }
+
+const ORDER: &str = "\
+name: shop.order
+version: 1.0.0
+description: Orders what is missing.
+effect: idempotent
+permissions: [network]
+hosts: [api.example.com]
+failures:
+  - { code: shop.no-stock, class: external, description: The shop has none now. }
+";
+
+const FORMS: &str = "\
+---
+name: pdf-forms
+description: Fills in PDF forms.
+license: Apache-2.0
+---
+# Forms
+
+Ask which form it is.
+";
+
+#[test]
+fn files_and_folders_are_registered_and_what_is_wrong_in_them_is_told_with_its_place() -> Result<()> {
+    let (_data, node) = start()?;
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::create_dir_all(folder.path().join("pdf-forms/scripts"))?;
+    std::fs::write(path("order.yaml"), ORDER)?;
+    std::fs::write(path("pdf-forms/SKILL.md"), FORMS)?;
+    std::fs::write(path("wrong.yaml"), ORDER.replace("hosts", "hsots"))?;
+    let told = |arguments: &[&str], expected: i32| -> Result<String> {
+        let (code, out, error) = node.mesh(&[&["skills"], arguments].concat())?;
+        ensure!(code == expected, "mesh skills {arguments:?} ended with {code}: {out}{error}");
+        Ok(out + &error)
+    };
+    let (order, forms, wrong) = (path("order.yaml"), path("pdf-forms"), path("wrong.yaml"));
+    let refused = told(&["register", &order, &wrong, &forms], 3)?;
+    ensure!(refused.contains("wrong.yaml:6:1") && refused.contains("did you mean `hosts`?"), "{refused}");
+    let checked = told(&["register", &order, &forms, "--validate-only"], 0)?;
+    ensure!(checked.contains("shop.order@1.0.0 would be registered"), "{checked}");
+    told(&["describe", "shop.order"], 4)?;
+
+    let registered = told(&["register", &order, &forms], 0)?;
+    for word in ["shop.order@1.0.0 is registered", "instructions.pdf-forms@1.0.0 is registered", "1 beside it are not"]
+    {
+        ensure!(registered.contains(word), "`{word}` is missing in: {registered}");
+    }
+    let again = told(&["register", &order], 0)?;
+    ensure!(again.contains("was registered before with this manifest"), "{again}");
+    let described = told(&["describe", "shop.order"], 0)?;
+    ensure!(described.contains("worker (0)") && described.contains("shop.no-stock"), "{described}");
+
+    // Nobody has it to call: the node gives the text.
+    let gave: Value = serde_json::from_str(&told(&["invoke", "instructions.pdf-forms"], 0)?)?;
+    assert_eq!(gave, json!({ "text": "# Forms\n\nAsk which form it is.", "license": "Apache-2.0" }));
+    let described = told(&["describe", "instructions.pdf-forms"], 0)?;
+    ensure!(described.contains("Ask which form it is.") && described.contains("license"), "{described}");
+
+    let schema: Value = serde_json::from_str(&told(&["schema"], 0)?)?;
+    ensure!(schema.pointer("/properties/ceiling/enum").is_some(), "{schema}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_for_development_is_replaced_in_a_tenant_for_development_alone() -> Result<()> {
+    let (_data, node) = start()?;
+    let mut operator = node.client().await?;
+    let lab = v1::CreateTenantRequest { tenant_id: "lab".to_owned(), development: true, ..Default::default() };
+    let made = operator.tenants.create_tenant(lab).await?.into_inner().tenant.context("no tenant")?;
+    ensure!(made.development, "{made:?}");
+    let key = v1::CreateApiKeyRequest {
+        tenant_id: "lab".to_owned(),
+        name: "lab".to_owned(),
+        roles: vec!["developer".to_owned()],
+        ..Default::default()
+    };
+    let key = operator.tenants.create_api_key(key).await?.into_inner();
+    let keys = v1::ListApiKeysRequest { tenant_id: "lab".to_owned(), min_position: key.position, ..Default::default() };
+    operator.tenants.list_api_keys(keys).await?;
+    let mut lab = Client::connect(&node.grpc, &key.secret).await?;
+    let says = |version: &str, description: &str| v1::RegisterSkillsRequest {
+        skills: vec![v1::Skill {
+            name: "shop.order".to_owned(),
+            version: version.to_owned(),
+            description: description.to_owned(),
+            effect: v1::SkillEffect::Pure.into(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let checks = |request| v1::RegisterSkillsRequest { validate_only: true, ..request };
+    for client in [&mut operator, &mut lab] {
+        for version in ["1.0.0-dev", "1.0.0"] {
+            let would = client.skills.register_skills(checks(says(version, "orders"))).await?.into_inner();
+            assert_eq!(would.registered.len(), 1, "a check says what would be registered");
+            client.skills.register_skills(says(version, "orders")).await?;
+            let would = client.skills.register_skills(checks(says(version, "orders"))).await?.into_inner();
+            assert_eq!((would.registered.len(), would.position), (0, 0));
+        }
+        for request in [says("1.0.0", "orders more"), checks(says("1.0.0", "orders more"))] {
+            let refused = client.skills.register_skills(request).await.err().context("a release was replaced")?;
+            assert_eq!(refused.code(), Code::AlreadyExists, "{refused}");
+        }
+    }
+    let refused = operator.skills.register_skills(says("1.0.0-dev", "orders more")).await.err().context("replaced")?;
+    ensure!(refused.message().contains("in a tenant for development"), "{refused}");
+    let replaced = lab.skills.register_skills(says("1.0.0-dev", "orders more")).await?.into_inner();
+    assert_eq!(replaced.registered.len(), 1);
+    Ok(())
+}
+
+/// The folder that `mesh skills new` makes holds the very example and packages that other tests run.
+#[test]
+fn a_new_skill_begins_from_the_example_that_is_tested() -> Result<()> {
+    let (_data, node) = start()?;
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = tempfile::tempdir()?;
+    let (rust, python) = (folder.path().join("rs"), folder.path().join("py"));
+    let new = |name: &str, lang: &str, folder: &std::path::Path| {
+        node.mesh(&["skills", "new", name, "--lang", lang, &folder.display().to_string()])
+    };
+    let read = |path: std::path::PathBuf| std::fs::read_to_string(&path).with_context(|| path.display().to_string());
+
+    let (code, out, error) = new("shop.greet", "python", &python)?;
+    ensure!(
+        code == 0 && out.contains("venv/bin/python worker.py") && out.contains("mesh skills invoke shop.greet"),
+        "{code}: {out}{error}"
+    );
+    let example = read(root.join("skills/sdk/python/examples/shout.py"))?;
+    assert_eq!(read(python.join("worker.py"))?, example.replace("acme.shout", "shop.greet"));
+    let package = read(root.join("skills/sdk/python/mesh_worker/worker.py"))?;
+    assert_eq!(read(python.join("mesh-worker/mesh_worker/worker.py"))?, package);
+
+    let (code, out, error) = new("shop.greet", "rust", &rust)?;
+    ensure!(code == 0 && out.contains("cargo run"), "{code}: {out}{error}");
+    ensure!(read(rust.join("src/main.rs"))?.contains("Skill::pure(\"shop.greet\""), "its name is not in it");
+    assert_eq!(read(rust.join("mesh-worker/src/worker.rs"))?, read(root.join("skills/sdk/rust/src/worker.rs"))?);
+    // Whatever the three packages take from their workspace is there.
+    let metadata = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--offline", "--no-deps", "--format-version", "1"])
+        .current_dir(&rust)
+        .output()?;
+    ensure!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
+
+    let (code, _, error) = new("shop.greet", "rust", &rust)?;
+    ensure!(code == 2 && error.contains("not empty"), "{code}: {error}");
+    let (code, _, error) = new("Greet", "rust", &folder.path().join("no"))?;
+    ensure!(code == 2 && error.contains("area.verb"), "{code}: {error}");
+    Ok(())
+}

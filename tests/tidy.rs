@@ -27,7 +27,15 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     (
         "runtime/node",
         "mesh",
-        &["mesh-proto", "mesh-kernel", "mesh-journal", "mesh-skills", "mesh-workflows", "mesh-agents", "mesh-platforms"],
+        &[
+            "mesh-proto",
+            "mesh-kernel",
+            "mesh-journal",
+            "mesh-skills",
+            "mesh-workflows",
+            "mesh-agents",
+            "mesh-platforms",
+        ],
     ),
 ];
 
@@ -332,7 +340,10 @@ fn a_room_holds_only_what_a_room_holds() {
 fn machines_are_pure() {
     let machines = sources().into_iter().filter(|path| {
         let at = relative(path);
-        at.contains("/machines/") || at.contains("workflows/src/run/") || at.contains("agents/src/task/") || at.contains("workflows/src/plan/")
+        at.contains("/machines/")
+            || at.contains("workflows/src/run/")
+            || at.contains("agents/src/task/")
+            || at.contains("workflows/src/plan/")
     });
     let mut impure = Vec::new();
     for path in machines.filter(|path| !path.ends_with("reactions.rs")) {

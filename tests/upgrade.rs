@@ -22,7 +22,7 @@ use mesh_tests::{Client, Node, NodeOptions};
 const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Where events are declared.
-const MESSAGES: [&str; 12] = [
+const MESSAGES: [&str; 14] = [
     "actors/platforms/src/control_plane/messages.rs",
     "actors/platforms/src/devops/messages.rs",
     "actors/platforms/src/governance/messages.rs",
@@ -33,7 +33,9 @@ const MESSAGES: [&str; 12] = [
     "actors/workflows/src/run/messages.rs",
     "skills/src/catalogue/mod.rs",
     "skills/src/contract/failure.rs",
+    "skills/src/contract/instructions.rs",
     "skills/src/contract/manifest.rs",
+    "skills/src/contract/reach.rs",
     "skills/src/contract/workloads.rs",
 ];
 

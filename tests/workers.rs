@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use mesh_proto::v1;
 use mesh_tests::{Client, Node, NodeOptions, json, object};
-use mesh_worker::{Error, Failure, Skill, Worker};
+use mesh_worker::{Ceiling, Error, Failure, Skill, Worker};
 use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -167,6 +167,52 @@ async fn what_a_worker_does_wrong_is_told_and_takes_nothing_with_it() -> Result<
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_skill_says_of_its_reach_is_kept_and_its_calls_take_turns() -> Result<()> {
+    let (_data, _, node) = start()?;
+    let mut client = node.client().await?;
+    let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let order = Skill::idempotent("shop.order", "1.0.0", "Orders what is missing.")
+        .category("purchasing")
+        .needs(&["network", "files"])
+        .reaches(&["api.example.com"])
+        .writes("orders/**")
+        .ceiling(Ceiling::Confidential)
+        .accepts_tainted()
+        .fails_with("shop.no-stock", "external", "The shop has none now.")
+        .memory_max(64 << 20)
+        .at_most(1);
+    let (counted, highest) = (now.clone(), most.clone());
+    let working = Working::begin(worker(&node)?.skill(order, move |_| {
+        let (counted, highest) = (counted.clone(), highest.clone());
+        async move {
+            highest.fetch_max(counted.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            counted.fetch_sub(1, Ordering::SeqCst);
+            Ok(Value::Null)
+        }
+    }));
+    let kept = had_by(&mut client, "shop.order", 1).await?;
+    assert_eq!((kept.category.as_str(), kept.hosts.as_slice()), ("purchasing", &["api.example.com".to_owned()][..]));
+    assert_eq!((kept.ceiling(), kept.accepts()), (v1::Classification::Confidential, v1::SkillAccepts::Tainted));
+    assert_eq!(kept.failure_classes, ["external"], "the class of a code counts as declared");
+    let (code, out, error) = node.mesh(&["skills", "describe", "shop.order"])?;
+    for word in
+        ["purchasing", "api.example.com (declared)", "writes       orders/**", "shop.no-stock", "at once      1"]
+    {
+        ensure!(code == 0 && out.contains(word), "`{word}` is missing in: {out}{error}");
+    }
+    let mut runs = Vec::new();
+    for _ in 0..4 {
+        runs.push(invoke(&mut client, "shop.order", &json!({})).await?);
+    }
+    for run in runs {
+        assert_eq!(outcome(&mut client, &run).await?, Value::Null);
+    }
+    assert_eq!(most.load(Ordering::SeqCst), 1, "more than one at once");
+    working.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_killed_asks_again_under_the_same_key_and_a_version_never_changes() -> Result<()> {
     let (_data, options, mut node) = start()?;
     let mut client = node.client().await?;
@@ -215,6 +261,73 @@ async fn a_node_that_is_killed_asks_again_under_the_same_key_and_a_version_never
         "a wrong key was dialled with for ever"
     );
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_withdrawn_is_refused_with_its_reason_for_new_calls_and_for_retries() -> Result<()> {
+    let (_data, _, node) = start()?;
+    let mut client = node.client().await?;
+    let seen = Arc::new(AtomicU32::new(0));
+    let counted = seen.clone();
+    let shouts = |counted: Arc<AtomicU32>| {
+        move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async { Err(Failure::external("acme.down", "not now")) }
+        }
+    };
+    let working = Working::begin(worker(&node)?.skill(shout(), shouts(counted)));
+    had_by(&mut client, "acme.shout", 1).await?;
+    client.publish("name: loud\nsteps: [{ id: a, skill: acme.shout, with: { text: hello } }]\n").await?;
+    let retried = v1::InvokeSkillRequest {
+        name: "acme.shout".to_owned(),
+        input: Some(object(&json!({ "text": "x" }))),
+        retry: Some(v1::Retry {
+            max_attempts: 100,
+            initial_backoff: Some(prost_types::Duration { seconds: 0, nanos: 50_000_000 }),
+            multiplier: 1.0,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let run = client.skills.invoke_skill(retried.clone()).await?.into_inner().run.context("no run")?.run_id;
+    while seen.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // One that waits for a worker is told at once.
+    let newer = v1::Skill {
+        name: "acme.shout".to_owned(),
+        version: "2.0.0".to_owned(),
+        effect: v1::SkillEffect::Pure.into(),
+        ..Default::default()
+    };
+    let waits = v1::RegisterSkillsRequest { skills: vec![newer], ..Default::default() };
+    client.skills.register_skills(waits).await?;
+    let once =
+        v1::InvokeSkillRequest { retry: Some(v1::Retry { max_attempts: 1, ..Default::default() }), ..retried.clone() };
+    let waiting = client.skills.invoke_skill(once).await?.into_inner().run.context("no run")?.run_id;
+    let logs = |run: &str| v1::GetRunLogsRequest { run_id: run.to_owned(), ..Default::default() };
+    while !format!("{:?}", client.workflows.get_run_logs(logs(&waiting)).await?).contains("waits for a worker") {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (code, out, error) = node.mesh(&["skills", "withdraw", "acme.shout@2.0.0", "--reason", "too loud"])?;
+    ensure!(code == 0 && out.contains("new calls use acme.shout@1.0.0"), "{code}: {out}{error}");
+    let told = outcome(&mut client, &waiting).await?;
+    ensure!(told[1] == "skill.withdrawn" && told[2].as_str().is_some_and(|text| text.contains("too loud")), "{told}");
+
+    let (code, out, error) = node.mesh(&["skills", "withdraw", "acme.shout@1.0.0", "--reason", "it says lies"])?;
+    ensure!(code == 0 && out.contains("nobody calls acme.shout any more"), "{code}: {out}{error}");
+    let told = outcome(&mut client, &run).await?;
+    ensure!(told[0] == "validation" && told[1] == "skill.withdrawn", "{told}");
+    ensure!(told[2].as_str().is_some_and(|text| text.contains("it says lies")), "{told}");
+    let refused = client.skills.invoke_skill(retried).await.err().context("it was called anew")?;
+    ensure!(refused.code() == Code::FailedPrecondition && refused.message().contains("it says lies"), "{refused}");
+    ensure!(
+        client.publish("name: late\nsteps: [{ id: a, skill: acme.shout, with: { text: b } }]\n").await.is_err(),
+        "taken"
+    );
+    let (code, out, error) = node.mesh(&["skills", "describe", "acme.shout"])?;
+    ensure!(code == 0 && out.contains("withdrawn    too loud") && out.contains("used by      loud@1"), "{out}{error}");
+    working.stop().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@ pub mod catalogue;
 pub mod contract;
 pub mod hosts;
 pub mod logs;
+pub mod manifests;
 pub mod models;
 pub mod native;
 pub mod perform;

@@ -110,6 +110,21 @@ assert example.wait(20) == 0
 had("acme.shout", 0)
 check("the example of the package does what its README says, and ends when it is told to")
 
+begun_in = tempfile.TemporaryDirectory()
+begun_here = pathlib.Path(begun_in.name) / "greet"
+assert "worker.py" in mesh("skills", "new", "shop.greet", "--lang", "python", str(begun_here))
+new = subprocess.Popen(
+    [sys.executable, "worker.py", url],
+    cwd=begun_here,
+    env=os.environ | {"MESH_API_KEY": key, "PYTHONPATH": str(begun_here / "mesh-worker")},
+)
+others.append(new)
+had("shop.greet")
+assert json.loads(mesh("skills", "invoke", "shop.greet", "-i", "text=hello")) == {"text": "HELLO"}
+new.send_signal(signal.SIGTERM)
+assert new.wait(20) == 0
+check("a skill that `mesh skills new` begins works as it is")
+
 cable = Cable(url)
 worker = Worker(cable.url, key, name="py", concurrency=4)
 begun, gate, keys = threading.Event(), threading.Event(), []
@@ -122,7 +137,20 @@ def values(call: Call):
     return call.input
 
 
-@worker.skill("py.fails", "1.0.0", fails=["external"])
+@worker.skill(
+    "py.fails",
+    "1.0.0",
+    category="trials",
+    needs=["network", "files"],
+    hosts=["api.example.com"],
+    reads=["in/**"],
+    writes=["out/**"],
+    ceiling="confidential",
+    accepts="tainted",
+    failures=[("py.down", "external", "It is down.")],
+    concurrent_max=2,
+    memory_max=1 << 20,
+)
 def fails(call: Call):
     """Fails as it is told."""
     if call.input.get("bug"):
@@ -150,6 +178,9 @@ thread = threading.Thread(target=work, daemon=True)
 thread.start()
 had("py.values")
 assert "failed" not in mesh("skills", "test", "py.values")
+told = mesh("skills", "describe", "py.fails")
+for word in ["trials", "api.example.com", "reads        in/**", "writes       out/**", "confidential at most", "py.down (external)"]:
+    assert word in told, told
 told = mesh("skills", "invoke", "py.fails", "--attempts", "3", code=1)
 assert "not now" in told and "py.down" in told, told
 told = mesh("skills", "invoke", "py.fails", "-i", "bug=true", code=1)

@@ -54,11 +54,7 @@ pub fn task(agent: &str, version: u32, input: &Value, timeout: Option<Duration>)
         title: format!("One task of {agent}"),
         steps: vec![Step {
             id: STEP.to_owned(),
-            kind: Some(Kind::Agent(AgentStep {
-                agent: agent.to_owned(),
-                goal: "${ input.goal }".to_owned(),
-                version,
-            })),
+            kind: Some(Kind::Agent(AgentStep { agent: agent.to_owned(), goal: "${ input.goal }".to_owned(), version })),
             with: to_struct(&with),
             timeout,
             ..Step::default()

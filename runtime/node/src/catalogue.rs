@@ -15,9 +15,12 @@ use mesh_kernel::{
     ports::EffectCall,
 };
 use mesh_skills::{
-    catalogue::{self, Entry, Skills, current},
-    contract::{Failure, Manifest, Registered, Registry, unknown},
-    hosts::worker::{WorkerSkill, Workers},
+    catalogue::{self, Entry, Skills, current, latest},
+    contract::{Failure, Manifest, Registered, Registry, Skill, unknown},
+    hosts::{
+        instructions::InstructionsSkill,
+        worker::{WorkerSkill, Workers},
+    },
     perform::RegisteredSkills,
 };
 use parking_lot::Mutex;
@@ -40,6 +43,16 @@ impl TenantSkills {
     /// What a new call of this name uses.
     pub fn get(&self, name: &str) -> Option<&Arc<Registered>> {
         self.ready.get(name)
+    }
+
+    /// The version of this name that is told of: what a new call uses, or would use if not all were withdrawn.
+    pub fn latest(&self, name: &str) -> Option<&Entry> {
+        latest(self.skills.skills.get(name)?)
+    }
+
+    /// What is told of each name, as [`TenantSkills::latest`], sorted by name.
+    pub fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.skills.skills.values().filter_map(|versions| latest(versions))
     }
 
     /// The version that a new call of each name uses, sorted by name.
@@ -125,8 +138,12 @@ impl Catalogue {
     fn made_ready(&self, skills: Skills) -> TenantSkills {
         let mut ready = BTreeMap::new();
         for entry in skills.skills.values().filter_map(|versions| current(versions)) {
-            let skill = WorkerSkill::new(entry.manifest.clone(), self.workers.clone());
-            match Registered::new(Arc::new(skill)) {
+            let manifest = entry.manifest.clone();
+            let skill: Arc<dyn Skill> = match manifest.instructions {
+                Some(_) => Arc::new(InstructionsSkill::new(manifest)),
+                None => Arc::new(WorkerSkill::new(manifest, self.workers.clone())),
+            };
+            match Registered::new(skill) {
                 Ok(registered) => drop(ready.insert(entry.manifest.name.clone(), Arc::new(registered))),
                 Err(error) => tracing::error!(%error, "a skill that was registered cannot be called"),
             }
@@ -148,17 +165,29 @@ impl Catalogue {
     /// What a new call of this name uses: the node's own first.
     ///
     /// # Errors
-    /// As [`Catalogue::of`]; `NotFound` with the nearest name when there is no such skill.
+    /// As [`Catalogue::of`]; `NotFound` with the nearest name when there is no such skill, `FailedPrecondition`
+    /// with the reason when it is withdrawn.
     pub async fn find(&self, caller: &Caller, name: &str) -> Result<Arc<Registered>, Refusal> {
         if let Some(native) = self.native.get(name) {
             return Ok(native.clone());
         }
         let own = self.of(caller).await?;
         own.get(name).cloned().ok_or_else(|| {
+            if let Some(versions) = own.skills.skills.get(name) {
+                return withdrawn(name, versions);
+            }
             let names = self.native.names().chain(own.ready.keys().map(String::as_str));
             Refusal::new("SKL-0012", ErrorKind::NotFound, unknown(name, names).message)
         })
     }
+}
+
+/// Why nobody calls a skill of which all versions are withdrawn, in the words about the newest of them.
+fn withdrawn(name: &str, versions: &[Entry]) -> Refusal {
+    let reason = |entry: &Entry| Some(format!("{}: {}", entry.manifest.version, entry.withdrawn.as_ref()?));
+    let reasons: Vec<String> = versions.iter().rev().filter_map(reason).take(3).collect();
+    let message = format!("`{name}` is withdrawn ({})", reasons.join("; "));
+    Refusal::new("SKL-0014", ErrorKind::FailedPrecondition, message)
 }
 
 impl RegisteredSkills for Catalogue {
@@ -170,6 +199,7 @@ impl RegisteredSkills for Catalogue {
             let node = mesh.on_behalf("skills", &effect.scope, &effect.cause);
             self.find(&node, name).await.map_err(|refusal| match refusal.kind {
                 ErrorKind::NotFound => Failure::validation("skill.unknown", refusal.message),
+                ErrorKind::FailedPrecondition => Failure::validation("skill.withdrawn", refusal.message),
                 _ => Failure::internal("skill.catalogue", refusal.to_string()),
             })
         })

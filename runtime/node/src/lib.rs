@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod gateway;
 pub mod http;
+mod manifest;
 pub mod node;
 pub mod readmodel;
 pub mod telemetry;

@@ -1,9 +1,12 @@
 //! The skills that a tenant has registered: one entity for each tenant, which holds all versions of all.
 //!
 //! A version is immutable: what a run called yesterday is what it would call today. Registering the same
-//! manifest again changes nothing, another one under the same version is refused.
+//! manifest again changes nothing, another one under the same version is refused; only a `-dev` version of a
+//! tenant for development may be replaced. A version that is withdrawn is called by nobody any more.
 //!
 //! Never here: who runs a skill, and whether anybody does now; that is its host's business.
+
+mod register;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,7 +19,9 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::contract::{Manifest, RegistryError, check_manifest};
+use crate::contract::{Manifest, RegistryError};
+
+pub use register::check;
 
 /// The kind of the entity's address.
 pub const KIND: Kind = Kind { platform: "agent-mesh", name: "skills" };
@@ -49,9 +54,21 @@ pub enum Command {
     RegisterSkills {
         /// What each says of itself.
         manifests: Vec<Manifest>,
+        /// Those of which the version ends in `-dev` may stand with another manifest.
+        #[serde(default)]
+        replaces_dev: bool,
     },
     /// Let nothing new use this version.
     DeprecateSkill {
+        /// The skill.
+        name: String,
+        /// Its version.
+        version: String,
+        /// Why, and what to use instead.
+        reason: String,
+    },
+    /// Let nobody call this version any more, neither anew nor again.
+    WithdrawSkill {
         /// The skill.
         name: String,
         /// Its version.
@@ -72,6 +89,26 @@ pub enum Event {
         /// The digest of its JSON.
         digest: Digest,
         /// Who registered it.
+        by: String,
+    },
+    /// A version for development is another one now.
+    SkillReplaced {
+        /// What it says of itself.
+        manifest: Box<Manifest>,
+        /// The digest of its JSON.
+        digest: Digest,
+        /// Who replaced it.
+        by: String,
+    },
+    /// Nobody calls a version any more.
+    SkillWithdrawn {
+        /// The skill.
+        name: String,
+        /// Its version.
+        version: String,
+        /// Why, and what to use instead.
+        reason: String,
+        /// Who said so.
         by: String,
     },
     /// Nothing new shall use a version.
@@ -102,6 +139,9 @@ pub struct Entry {
     /// Why nothing new shall use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<String>,
+    /// Why nobody calls it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<String>,
 }
 
 /// All skills of a tenant: names to versions, the oldest version first.
@@ -113,14 +153,26 @@ pub struct Skills {
     pub bytes: usize,
 }
 
-/// What a new call uses: the highest release that is not deprecated, else the highest of them all.
+/// What a new call uses: the highest release that is not deprecated, else the highest of them all. Nothing when
+/// all are withdrawn.
 pub fn current(versions: &[Entry]) -> Option<&Entry> {
+    latest(versions).filter(|entry| entry.withdrawn.is_none())
+}
+
+/// What a new call uses, or would use if not all were withdrawn.
+pub fn latest(versions: &[Entry]) -> Option<&Entry> {
     let rank = |entry: &Entry| {
         let version = Version::parse(&entry.manifest.version).ok();
         let is_release = version.as_ref().is_some_and(|version| version.pre.is_empty());
-        (entry.deprecated.is_none(), is_release, version)
+        (entry.withdrawn.is_none(), entry.deprecated.is_none(), is_release, version)
     };
     versions.iter().max_by_key(|entry| rank(entry))
+}
+
+/// Whether a version is for development: `1.0.0-dev`, `1.0.0-dev.7`.
+pub fn is_dev(version: &str) -> bool {
+    let is_dev = |version: Version| version.pre.split('.').next() == Some("dev");
+    Version::parse(version).is_ok_and(is_dev)
 }
 
 /// What is refused.
@@ -143,7 +195,10 @@ pub enum Error {
         bytes: usize,
     },
     /// A version that was registered with something else in it.
-    #[error("`{name}@{version}` is registered with another manifest, and a version never changes: raise the version")]
+    #[error(
+        "`{name}@{version}` is registered with another manifest, and a version never changes: raise the version{}",
+        dev_hint(version)
+    )]
     Changed {
         /// The skill.
         name: String,
@@ -166,6 +221,13 @@ pub enum Error {
         /// The version.
         version: String,
     },
+}
+
+fn dev_hint(version: &str) -> &'static str {
+    match is_dev(version) {
+        true => " (a `-dev` version may be replaced in a tenant for development, unless it is withdrawn)",
+        false => "",
+    }
 }
 
 impl Refuse for Error {
@@ -212,32 +274,44 @@ impl Decider for SkillsDecider {
     fn decide(&self, state: &Skills, command: Command, cause: &Cause) -> Result<Vec<Event>, Error> {
         let by = cause.principal.answerable().to_owned();
         match command {
-            Command::RegisterSkills { manifests } => register(state, manifests, &by),
+            Command::RegisterSkills { manifests, replaces_dev } => {
+                register::register(state, manifests, replaces_dev, &by)
+            }
             Command::DeprecateSkill { name, version, reason } => {
-                let found =
-                    state.skills.get(&name).and_then(|all| all.iter().find(|it| it.manifest.version == version));
-                match found {
-                    None => Err(Error::Unknown { name, version }),
-                    Some(entry) if entry.deprecated.as_ref() == Some(&reason) => Ok(Vec::new()),
-                    Some(_) => Ok(vec![Event::SkillDeprecated { name, version, reason, by }]),
-                }
+                let is_said = state.version(&name, &version)?.deprecated.as_ref() == Some(&reason);
+                let event = Event::SkillDeprecated { name, version, reason, by };
+                Ok(if is_said { Vec::new() } else { vec![event] })
+            }
+            Command::WithdrawSkill { name, version, reason } => {
+                let is_said = state.version(&name, &version)?.withdrawn.as_ref() == Some(&reason);
+                let event = Event::SkillWithdrawn { name, version, reason, by };
+                Ok(if is_said { Vec::new() } else { vec![event] })
             }
         }
     }
 
     fn evolve(&self, state: &mut Skills, event: Event, recorded: &Recorded<'_>) {
         match event {
-            Event::SkillRegistered { manifest, digest, by } => {
+            Event::SkillRegistered { manifest, digest, by } | Event::SkillReplaced { manifest, digest, by } => {
+                let manifest: Arc<Manifest> = Arc::from(manifest);
                 state.bytes += length(&manifest);
                 let versions = state.skills.entry(manifest.name.clone()).or_default();
-                let (manifest, registered_at) = (Arc::from(manifest), recorded.at);
-                versions.push(Entry { manifest, digest, registered_at, by, deprecated: None });
+                let stands = versions.iter_mut().find(|entry| entry.manifest.version == manifest.version);
+                let registered_at = recorded.at;
+                let entry = Entry { manifest, digest, registered_at, by, deprecated: None, withdrawn: None };
+                match stands {
+                    Some(stands) => {
+                        state.bytes = state.bytes.saturating_sub(length(&stands.manifest));
+                        *stands = entry;
+                    }
+                    None => versions.push(entry),
+                }
             }
             Event::SkillDeprecated { name, version, reason, .. } => {
-                let versions = state.skills.get_mut(&name).into_iter().flatten();
-                for entry in versions.filter(|entry| entry.manifest.version == version) {
-                    entry.deprecated = Some(reason.clone());
-                }
+                state.said(&name, &version, |entry| entry.deprecated = Some(reason));
+            }
+            Event::SkillWithdrawn { name, version, reason, .. } => {
+                state.said(&name, &version, |entry| entry.withdrawn = Some(reason));
             }
         }
     }
@@ -251,44 +325,19 @@ impl Decider for SkillsDecider {
     }
 }
 
-fn register(state: &Skills, manifests: Vec<Manifest>, by: &str) -> Result<Vec<Event>, Error> {
-    let mut events: Vec<Event> = Vec::new();
-    let (mut names, mut bytes) = (state.skills.len(), state.bytes);
-    for manifest in manifests {
-        let name = manifest.name.clone();
-        check_manifest(&manifest).map_err(|source| Error::Manifest { name: name.clone(), source })?;
-        let digest = digest(&manifest);
-        let versions = state.skills.get(&name).map(Vec::as_slice).unwrap_or_default();
-        let known = versions.iter().find(|entry| entry.manifest.version == manifest.version).map(|entry| entry.digest);
-        let twice = events.iter().find_map(|event| match event {
-            Event::SkillRegistered { manifest: other, digest, .. }
-                if (&other.name, &other.version) == (&name, &manifest.version) =>
-            {
-                Some(*digest)
-            }
-            _ => None,
-        });
-        match known.or(twice) {
-            Some(known) if known == digest => continue,
-            Some(_) => return Err(Error::Changed { name, version: manifest.version }),
-            None => {}
-        }
-        let length = length(&manifest);
-        names += usize::from(versions.is_empty());
-        bytes += length;
-        let full = |what: String| Err(Error::Full { name: name.clone(), what });
-        if length > MANIFEST_BYTES_MAX {
-            return Err(Error::Large { name, bytes: length });
-        } else if names > SKILLS_MAX {
-            return full(format!("the tenant has {SKILLS_MAX} skills already"));
-        } else if versions.len() >= VERSIONS_MAX {
-            return full(format!("it has {VERSIONS_MAX} versions already; register it under another name"));
-        } else if bytes > BYTES_MAX {
-            return full(format!("the tenant's manifests would take more than {BYTES_MAX} bytes"));
-        }
-        events.push(Event::SkillRegistered { manifest: Box::new(manifest), digest, by: by.to_owned() });
+impl Skills {
+    fn version(&self, name: &str, version: &str) -> Result<&Entry, Error> {
+        let versions = self.skills.get(name).map(Vec::as_slice).unwrap_or_default();
+        let found = versions.iter().find(|entry| entry.manifest.version == version);
+        found.ok_or_else(|| Error::Unknown { name: name.to_owned(), version: version.to_owned() })
     }
-    Ok(events)
+
+    fn said(&mut self, name: &str, version: &str, change: impl FnOnce(&mut Entry)) {
+        let versions = self.skills.get_mut(name).into_iter().flatten();
+        if let Some(entry) = versions.into_iter().find(|entry| entry.manifest.version == version) {
+            change(entry);
+        }
+    }
 }
 
 /// The digest of what a skill says of itself.

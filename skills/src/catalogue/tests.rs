@@ -56,12 +56,21 @@ impl Told {
     }
 
     fn register(&mut self, manifests: &[Manifest]) -> Result<usize, &'static str> {
-        self.tell(Command::RegisterSkills { manifests: manifests.to_vec() })
+        self.tell(Command::RegisterSkills { manifests: manifests.to_vec(), replaces_dev: false })
     }
 
     fn deprecate(&mut self, name: &str, version: &str) -> Result<usize, &'static str> {
         let [name, version] = [name, version].map(str::to_owned);
         self.tell(Command::DeprecateSkill { name, version, reason: "use another".into() })
+    }
+
+    fn replace(&mut self, manifest: &Manifest) -> Result<usize, &'static str> {
+        self.tell(Command::RegisterSkills { manifests: vec![manifest.clone()], replaces_dev: true })
+    }
+
+    fn withdraw(&mut self, name: &str, version: &str) -> Result<usize, &'static str> {
+        let [name, version] = [name, version].map(str::to_owned);
+        self.tell(Command::WithdrawSkill { name, version, reason: "it lies".into() })
     }
 
     fn current(&self, name: &str) -> &str {
@@ -88,6 +97,19 @@ fn a_version_never_changes_and_the_same_again_changes_nothing() {
 }
 
 #[test]
+fn a_manifest_of_before_has_the_digest_that_it_had() {
+    // As a node wrote it before categories, hosts, files, ceilings and codes were known.
+    let written = json!({
+        "name": "acme.shout", "version": "1.0.0", "description": "shouts", "input": { "type": "object" },
+        "output": true, "effect": "pure", "timeoutMs": 60_000, "isInstant": false, "failures": [],
+        "permissions": [], "examples": [],
+    });
+    let read: Manifest = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(read, manifest("acme.shout", "1.0.0"));
+    assert_eq!(digest(&read), Digest::of(&serde_json::to_vec(&written).unwrap()));
+}
+
+#[test]
 fn what_is_called_is_the_highest_release_that_is_not_deprecated() {
     let mut told = Told::new();
     for version in ["1.9.0", "1.10.0", "2.0.0-beta.1", "0.3.0"] {
@@ -99,6 +121,54 @@ fn what_is_called_is_the_highest_release_that_is_not_deprecated() {
     assert_eq!(told.current("acme.shout"), "1.9.0");
     assert_eq!(told.deprecate("acme.shout", "3.0.0"), Err("SKL-0005"));
     assert_eq!(told.deprecate("acme.none", "1.0.0"), Err("SKL-0005"));
+}
+
+#[test]
+fn nobody_calls_what_is_withdrawn_and_the_same_manifest_again_does_not_bring_it_back() {
+    let mut told = Told::new();
+    assert_eq!(told.register(&[manifest("acme.shout", "1.0.0"), manifest("acme.shout", "1.1.0")]), Ok(2));
+    assert_eq!(told.deprecate("acme.shout", "1.0.0"), Ok(1));
+    assert_eq!((told.withdraw("acme.shout", "1.1.0"), told.withdraw("acme.shout", "1.1.0")), (Ok(1), Ok(0)));
+    assert_eq!(told.current("acme.shout"), "1.0.0", "one that is deprecated goes before one that is withdrawn");
+    assert_eq!(told.withdraw("acme.shout", "1.0.0"), Ok(1));
+    assert!(current(&told.state.skills["acme.shout"]).is_none());
+    assert_eq!(latest(&told.state.skills["acme.shout"]).and_then(|it| it.withdrawn.as_deref()), Some("it lies"));
+    assert_eq!(told.register(&[manifest("acme.shout", "1.1.0")]), Ok(0), "a worker that starts again is no reason");
+    assert!(current(&told.state.skills["acme.shout"]).is_none());
+    assert_eq!(told.withdraw("acme.shout", "9.0.0"), Err("SKL-0005"));
+}
+
+#[test]
+fn a_version_for_development_is_replaced_and_takes_no_more_room() {
+    let mut told = Told::new();
+    let dev = manifest("acme.shout", "1.0.0-dev");
+    assert_eq!(told.register(std::slice::from_ref(&dev)), Ok(1));
+    let other = Manifest { description: "x".repeat(1_000), ..dev.clone() };
+    assert_eq!(told.register(std::slice::from_ref(&other)), Err("SKL-0003"), "not in every tenant");
+    assert_eq!(told.replace(&other), Ok(1));
+    assert_eq!((told.replace(&other), told.state.skills["acme.shout"].len()), (Ok(0), 1));
+    assert_eq!(told.replace(&dev), Ok(1));
+    assert_eq!(told.state.bytes, length(&dev));
+    let release = manifest("acme.shout", "1.0.0");
+    assert_eq!(told.replace(&release), Ok(1));
+    assert_eq!(told.replace(&Manifest { description: "other".into(), ..release }), Err("SKL-0003"));
+    assert_eq!(told.withdraw("acme.shout", "1.0.0-dev"), Ok(1));
+    assert_eq!(told.replace(&other), Err("SKL-0003"), "what is withdrawn comes back by another name");
+    for (version, expected) in [("1.0.0-dev", true), ("1.0.0-dev.3", true), ("1.0.0-develop", false), ("1.0.0", false)]
+    {
+        assert_eq!(is_dev(version), expected, "{version}");
+    }
+}
+
+#[test]
+fn a_check_says_what_the_registration_would() {
+    let mut told = Told::new();
+    let shout = manifest("acme.shout", "1.0.0");
+    assert_eq!(check(&told.state, &[shout.clone(), shout.clone()], false).unwrap().len(), 1);
+    assert_eq!(told.register(std::slice::from_ref(&shout)), Ok(1));
+    assert_eq!(check(&told.state, std::slice::from_ref(&shout), false).unwrap(), []);
+    let other = shout.effect(Effect::AtLeastOnce);
+    assert_eq!(check(&told.state, &[other], false).unwrap_err().code(), "SKL-0003");
 }
 
 #[test]

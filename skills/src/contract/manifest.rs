@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::FailureClass;
+use super::{Accepts, Ceiling, FailureClass, FailureCode, FileScope, Instructions, Resources};
 
 /// What calling a skill twice with the same key does to the outside world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +120,36 @@ pub struct Manifest {
     pub permissions: Vec<Permission>,
     /// Calls that show it.
     pub examples: Vec<Example>,
+    /// What it is about; the first part of its name when it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// Servers that it may reach: `api.example.com`, `*.example.com`, with a port when it is one. Declared for
+    /// people and policies; nothing holds a skill to it yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// Files that it may touch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileScope>,
+    /// The narrowest content that it may be given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ceiling: Ceiling,
+    /// What may set off its effects.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub accepts: Accepts,
+    /// Failures that callers can count on by their codes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failure_codes: Vec<FailureCode>,
+    /// What it takes of machines.
+    #[serde(default, skip_serializing_if = "Resources::is_default")]
+    pub resources: Resources,
+    /// It is read and not called: this is what it gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<Instructions>,
+}
+
+/// INVARIANT: what is not said is not written, so that a manifest of before has the digest that it had.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Manifest {
@@ -138,6 +168,14 @@ impl Manifest {
             failures: Vec::new(),
             permissions: Vec::new(),
             examples: Vec::new(),
+            category: None,
+            hosts: Vec::new(),
+            files: Vec::new(),
+            ceiling: Ceiling::default(),
+            accepts: Accepts::default(),
+            failure_codes: Vec::new(),
+            resources: Resources::default(),
+            instructions: None,
         }
     }
 
@@ -176,14 +214,15 @@ impl Manifest {
         self
     }
 
-    /// What it is about: the first part of its name.
+    /// What it is about: what it says, or the first part of its name.
     pub fn category(&self) -> &str {
-        self.name.split('.').next().unwrap_or_default()
+        self.category.as_deref().unwrap_or_else(|| self.name.split('.').next().unwrap_or_default())
     }
 
     /// Whether its outcome may be computed from its input alone, by whoever asks for it.
     pub fn is_computable(&self) -> bool {
-        self.is_instant && self.effect == Effect::Pure && self.permissions.is_empty()
+        let is_bounded = self.resources.concurrent_max.is_some();
+        self.is_instant && self.effect == Effect::Pure && self.permissions.is_empty() && !is_bounded
     }
 
     /// How it may fail.
@@ -197,6 +236,42 @@ impl Manifest {
     #[must_use]
     pub fn needs(mut self, permissions: &[Permission]) -> Self {
         self.permissions = permissions.to_vec();
+        self
+    }
+
+    /// A failure that callers can count on by its code; it may then fail in this class.
+    #[must_use]
+    pub fn fails_with(mut self, code: &str, class: FailureClass, description: &str) -> Self {
+        let (code, description) = (code.to_owned(), description.to_owned());
+        self.failure_codes.push(FailureCode { code, class, description });
+        if class != FailureClass::Internal && !self.failures.contains(&class) {
+            self.failures.push(class);
+        }
+        self
+    }
+
+    /// It gives these instructions, to whoever asks with nothing.
+    #[must_use]
+    pub fn instructs(self, instructions: Instructions) -> Self {
+        let gives = json!({
+            "type": "object",
+            "required": ["text"],
+            "properties": {
+                "text": { "type": "string", "description": "the instructions, as Markdown" },
+                "license": { "type": "string" },
+                "compatibility": { "type": "string" },
+                "allowedTools": { "type": "string" },
+                "metadata": { "type": "object", "additionalProperties": { "type": "string" } },
+            },
+        });
+        let said = Self { effect: Effect::Pure, instructions: Some(instructions), ..self };
+        said.takes(json!({ "type": "object", "additionalProperties": false })).gives(gives).at_once()
+    }
+
+    /// Most calls of one tenant that a node does at once.
+    #[must_use]
+    pub fn at_most(mut self, concurrent: u32) -> Self {
+        self.resources.concurrent_max = Some(concurrent);
         self
     }
 

@@ -6,9 +6,12 @@
 //!
 //! Never here: how a run retries or what a step means; that is the workflow's business.
 
+mod check;
 mod exchange;
 mod failure;
+mod instructions;
 mod manifest;
+mod reach;
 mod registry;
 mod skill;
 #[cfg(test)]
@@ -17,7 +20,9 @@ mod workloads;
 
 pub use exchange::{HANDLER, OUTCOME_COMMAND, SkillCall, SkillOutcome, SkillResult};
 pub use failure::{DETAILS_BYTES_MAX, Failure, FailureClass, MESSAGE_BYTES_MAX, NoFailureClass};
+pub use instructions::Instructions;
 pub use manifest::{Effect, Example, Gives, Manifest, Permission};
+pub use reach::{Accepts, Ceiling, FailureCode, FileScope, Resources};
 pub use registry::{Registered, Registry, RegistryError, check_manifest, unknown};
 pub use skill::{Call, Skill};
 pub use workloads::{ANY_PORT, WorkloadSpec, WorkloadState, WorkloadStatus, Workloads};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, panic::AssertUnwindSafe, sync::Arc};
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::{Failure, Manifest, Skill};
+use super::{Failure, Manifest, Skill, check::contradiction};
 
 /// Mistakes told in one failure; the rest is counted.
 const MISTAKES_MAX: usize = 20;
@@ -37,6 +37,16 @@ pub enum RegistryError {
         /// What is wrong with it.
         reason: Box<str>,
     },
+    /// What it says of its reach contradicts itself.
+    #[error("what `{skill}` says of itself cannot be: {what}")]
+    Contradiction {
+        /// The skill.
+        skill: String,
+        /// The field that says it.
+        field: &'static str,
+        /// What cannot be.
+        what: String,
+    },
 }
 
 /// A skill with its compiled schemas.
@@ -53,6 +63,9 @@ fn compiled(manifest: &Manifest) -> Result<(Validator, Validator), RegistryError
     }
     if semver::Version::parse(&manifest.version).is_err() {
         return Err(RegistryError::Version { skill: manifest.name.clone(), version: manifest.version.clone() });
+    }
+    if let Some((field, what)) = contradiction(manifest) {
+        return Err(RegistryError::Contradiction { skill: manifest.name.clone(), field, what });
     }
     let compile = |part, schema| {
         jsonschema::validator_for(schema).map_err(|error| RegistryError::Schema {

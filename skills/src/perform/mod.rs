@@ -7,18 +7,22 @@
 
 mod guard;
 mod refs;
+mod turns;
 
 use std::{borrow::Borrow, sync::Arc, time::Duration};
 
 use mesh_kernel::{
     BoxFuture,
     entity::EffectRequest,
+    envelope::Headers,
     ports::{ContentStore, Effects, Outcome, effects::Concurrency, effects::EffectCall},
 };
 use serde_json::Value;
 
 use crate::{
-    contract::{Call, Failure, HANDLER, Registered, Registry, SkillCall, SkillOutcome, SkillResult},
+    contract::{
+        Accepts, Call, Effect, Failure, HANDLER, Manifest, Registered, Registry, SkillCall, SkillOutcome, SkillResult,
+    },
     logs::{LineKind, LogId, LogStore, LogWriter},
 };
 
@@ -49,6 +53,7 @@ pub struct SkillEffects {
     content: Arc<dyn ContentStore>,
     logs: Arc<LogStore>,
     concurrency: Concurrency,
+    turns: turns::Turns,
 }
 
 impl SkillEffects {
@@ -64,6 +69,7 @@ impl SkillEffects {
                 grace: guard::GRACE + Duration::from_secs(5),
                 ..Concurrency::default()
             },
+            turns: turns::Turns::default(),
         }
     }
 
@@ -125,6 +131,7 @@ impl SkillEffects {
             Some(native) => native.clone(),
             None => self.registered.find(effect, &request.skill).await?,
         };
+        may_be_given(entry.manifest(), &effect.cause.headers)?;
         let input = refs::resolve(self.content.as_ref(), &effect.scope, request.input).await?;
         entry.check_input(&input)?;
         let call = Call {
@@ -140,7 +147,9 @@ impl SkillEffects {
             cancelled: effect.cancelled.child_token(),
         };
         let timeout = effect.request.timeout.unwrap_or(entry.manifest().timeout);
+        let (turn, timeout) = self.turns.wait(entry.manifest(), &call, timeout).await?;
         let output = guard::call(entry.skill().clone(), call, timeout).await?;
+        drop(turn);
         entry.check_output(&output)?;
         refs::store(self.content.as_ref(), &effect.scope, output).await
     }
@@ -164,6 +173,26 @@ impl Effects for SkillEffects {
         let failure = Failure::internal("skill.performer", format!("the performer of skills failed: {reason}"));
         Some(outcome(request, echo, Err(failure), &LogWriter::silent()))
     }
+}
+
+/// Whether what asks for the call is within what the skill says it may be given.
+///
+/// A run that computes a pure step itself does not ask: nothing leaves the run then.
+fn may_be_given(skill: &Manifest, cause: &Headers) -> Result<(), Failure> {
+    let Manifest { name, ceiling, .. } = skill;
+    if !ceiling.holds(cause.classification) {
+        let message = format!(
+            "`{name}` may be given what is {} at most, and this run holds what is {}",
+            ceiling.as_str(),
+            format!("{:?}", cause.classification).to_lowercase(),
+        );
+        return Err(Failure::validation("skill.ceiling", message));
+    }
+    if skill.effect != Effect::Pure && skill.accepts == Accepts::Trusted && !cause.taint.is_empty() {
+        let message = format!("`{name}` accepts only what is trusted, and this came from {}", cause.taint.join(", "));
+        return Err(Failure::validation("skill.tainted", message));
+    }
+    Ok(())
 }
 
 fn unreadable(error: &serde_json::Error) -> Failure {

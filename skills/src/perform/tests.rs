@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use mesh_kernel::{
-    envelope::{IdempotencyKey, TenantId, TenantScope},
+    envelope::{Classification, IdempotencyKey, TenantId, TenantScope},
     ports::{ContentError, Digest},
 };
 use parking_lot::Mutex;
@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::contract::{FailureClass, Manifest, Skill, testing};
+use crate::contract::{Ceiling, FailureClass, Skill, testing};
 
 /// Bodies in memory, each tenant's own.
 #[derive(Default)]
@@ -53,17 +53,10 @@ impl Skill for Obedient {
         Box::pin(async move {
             call.log.note("called");
             match call.input["do"].as_str().unwrap_or_default() {
-                "panic" => panic!("as told"),
-                "hang" => std::future::pending().await,
                 "wait" => {
                     call.cancelled.cancelled().await;
                     Err(Failure::external("x", "interrupted"))
                 }
-                "finish late" => {
-                    call.cancelled.cancelled().await;
-                    Ok(json!({"value": "late"}))
-                }
-                "lie" => Ok(json!("no object")),
                 "large" => Ok(json!({"value": "x".repeat(8 << 20), "small": 1})),
                 "huge" => Ok(json!({"value": "x".repeat(OUTPUT_BYTES_MAX)})),
                 _ => Ok(json!({"value": call.input["value"]})),
@@ -149,39 +142,64 @@ async fn an_outcome_carries_key_attempt_echo_and_log() {
     assert_eq!(page.lines[0].text, "called");
 }
 
-#[tokio::test(start_paused = true)]
-async fn whatever_a_skill_does_the_entity_hears_of_it() {
-    hears_of_it(bench()).await;
-    // One that does not answer at once although it says so is bounded like any other.
-    hears_of_it(bench_of(Manifest::at_once)).await;
-}
-
-async fn hears_of_it(bench: Bench) {
+#[tokio::test]
+async fn what_cannot_be_brought_in_or_kept_is_told() {
+    let bench = bench();
     for (what, class, code) in [
-        (json!({"do": "panic"}), FailureClass::Internal, "skill.panic"),
-        (json!({"do": "hang"}), FailureClass::Timeout, "skill.timeout"),
-        (json!({"do": "wait"}), FailureClass::Timeout, "skill.timeout"),
-        (json!({"do": "lie"}), FailureClass::Internal, "skill.output"),
         (json!({"do": "huge"}), FailureClass::Resource, "skill.output-too-large"),
-        (json!({"do": 5}), FailureClass::Validation, "skill.input"),
         (json!({"x": {"$ref": "sha256:zz", "bytes": 1}}), FailureClass::Validation, "content.reference"),
     ] {
         let failure = failure(perform(&bench, what.clone()).await);
         assert_eq!((failure.class, failure.code.as_str()), (class, code), "{what}: {failure}");
     }
-    let late = perform(&bench, json!({"do": "finish late"})).await;
-    assert_eq!(late.result, SkillResult::Ok { output: json!({"value": "late"}) });
+}
+
+#[tokio::test]
+async fn what_is_too_narrow_or_tainted_is_not_given_to_a_skill_that_does_not_take_it() {
+    let narrow = || {
+        let mut effect = effect(json!({"value": 1}));
+        let cause = Arc::make_mut(&mut effect.cause);
+        cause.headers.classification = Classification::Confidential;
+        effect
+    };
+    let tainted = || {
+        let mut effect = effect(json!({"value": 1}));
+        Arc::make_mut(&mut effect.cause).headers.taint = vec!["web".into()];
+        effect
+    };
+    let confidential = bench_of(|manifest| Manifest { ceiling: Ceiling::Confidential, ..manifest });
+    assert_eq!(failure(read(bench().effects.perform(narrow()).await)).code, "skill.ceiling");
+    assert!(matches!(read(confidential.effects.perform(narrow()).await).result, SkillResult::Ok { .. }));
+    let careful = bench_of(|manifest| manifest.effect(Effect::Idempotent));
+    let careless = bench_of(|manifest| Manifest { accepts: Accepts::Tainted, ..manifest.effect(Effect::Idempotent) });
+    let told = failure(read(careful.effects.perform(tainted()).await));
+    assert!(told.code == "skill.tainted" && told.message.contains("web"), "{told}");
+    for takes_it in [careless, bench()] {
+        assert!(matches!(read(takes_it.effects.perform(tainted()).await).result, SkillResult::Ok { .. }));
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_call_has_nothing_to_tell_unless_it_was_done() {
-    for bench in [bench(), bench_of(Manifest::at_once)] {
-        for (what, told) in [("hang", false), ("wait", false), ("finish late", true)] {
-            let effect = effect(json!({"do": what}));
-            effect.cancelled.cancel();
-            assert_eq!(bench.effects.perform(effect).await.is_some(), told, "{what}");
-        }
-    }
+async fn of_a_skill_that_bears_one_call_the_next_waits_for_its_turn_and_another_tenants_does_not() {
+    let bench = Arc::new(bench_of(|manifest| manifest.at_most(1)));
+    let (first, other) =
+        (effect(json!({"do": "wait"})), EffectCall { scope: testing::scope("other"), ..effect(json!({"value": 2})) });
+    let ends = first.cancelled.clone();
+    let performs = bench.clone();
+    let first = mesh_kernel::task::spawn("first", async move { performs.effects.perform(first).await });
+    tokio::task::yield_now().await;
+    assert!(matches!(read(bench.effects.perform(other).await).result, SkillResult::Ok { .. }));
+    let mut late = effect(json!({"value": 3}));
+    late.request.timeout = Some(Duration::from_secs(5));
+    let told = failure(read(bench.effects.perform(late).await));
+    assert_eq!((told.class, told.code.as_str()), (FailureClass::Timeout, "skill.turn"));
+    let performs = bench.clone();
+    let next =
+        mesh_kernel::task::spawn("next", async move { performs.effects.perform(effect(json!({"value": 4}))).await });
+    tokio::task::yield_now().await;
+    ends.cancel();
+    assert!(first.await.unwrap().is_none());
+    assert_eq!(read(next.await.unwrap()).result, SkillResult::Ok { output: json!({"value": 4}) });
 }
 
 #[tokio::test]

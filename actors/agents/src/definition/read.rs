@@ -61,13 +61,16 @@ fn told(tree: &Node, error: &ValidationError<'_>) -> Vec<Mistake> {
             .iter()
             .map(|name| {
                 let span = node.entry(name).map_or(node.span, |(key, _)| key.span);
-                let help = suggest(name, &known)
-                    .map_or_else(|| format!("known are `{}`", known.join("`, `")), |near| format!("did you mean `{near}`?"));
+                let help = suggest(name, &known).map_or_else(
+                    || format!("known are `{}`", known.join("`, `")),
+                    |near| format!("did you mean `{near}`?"),
+                );
                 Mistake::new(span, format!("`{name}` is not known here")).with_help(help)
             })
             .collect();
     }
-    let at = if pointer.is_empty() { "the definition".to_owned() } else { format!("`{}`", pointer.trim_start_matches('/')) };
+    let at =
+        if pointer.is_empty() { "the definition".to_owned() } else { format!("`{}`", pointer.trim_start_matches('/')) };
     vec![Mistake::new(node.span, format!("{at}: {}", error.masked()))]
 }
 
@@ -165,10 +168,16 @@ mod tests {
     #[test]
     fn every_mistake_is_told_with_its_place_and_a_hint() {
         for (source, part) in [
-            ("name: clerk\ninstructions: x\nskils: []\n", "a.yaml:3:1: `skils` is not known here (did you mean `skills`?)"),
+            (
+                "name: clerk\ninstructions: x\nskils: []\n",
+                "a.yaml:3:1: `skils` is not known here (did you mean `skills`?)",
+            ),
             ("name: Clerk\ninstructions: x\n", "a.yaml:1:7: `name`"),
             ("name: clerk\n", "a.yaml:1:1: the definition"),
-            ("name: clerk\ninstructions: x\nlimits: { turn: 3 }\n", "a.yaml:3:11: `turn` is not known here (did you mean `turns`?)"),
+            (
+                "name: clerk\ninstructions: x\nlimits: { turn: 3 }\n",
+                "a.yaml:3:11: `turn` is not known here (did you mean `turns`?)",
+            ),
             ("name: clerk\ninstructions: x\noutput: { type: strnig }\n", "`output` is no JSON Schema"),
             ("name: clerk\ninstructions: x\nskills: [a.b, a.b]\n", "have the same name for a model"),
             ("name: clerk\ninstructions: x\nskills: [{skill: a.b, version: newest}]\n", "no range of versions"),

@@ -23,7 +23,8 @@ pub(super) fn under_way(task: &Task) -> Request {
     let mut messages = Vec::with_capacity(task.transcript.len() + task.notes.len() + 2);
     let mut instructions = agent.instructions.trim_end().to_owned();
     if let Some(schema) = &agent.output {
-        instructions.push_str("\n\nYour last answer is one JSON value, and nothing around it, that fits this JSON Schema:\n");
+        instructions
+            .push_str("\n\nYour last answer is one JSON value, and nothing around it, that fits this JSON Schema:\n");
         instructions.push_str(&schema.to_string());
     }
     messages.push(Message::System { text: instructions });

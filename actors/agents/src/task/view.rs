@@ -62,7 +62,8 @@ fn waiting(task: &Task) -> Option<String> {
         Work::Model { attempt, .. } => format!("a model's answer, attempt {attempt}"),
         Work::Again { at, .. } => format!("the next attempt to get an answer, at {at}"),
         Work::Tools(tools) => {
-            let open: Vec<&str> = tools.iter().filter(|tool| tool.told.is_none()).map(|tool| tool.skill.as_str()).collect();
+            let open: Vec<&str> =
+                tools.iter().filter(|tool| tool.told.is_none()).map(|tool| tool.skill.as_str()).collect();
             open.join(", ")
         }
         Work::Check(_) => "a check of what it gives".to_owned(),

@@ -9,10 +9,7 @@ fn a_task_goes_from_its_assignment_to_its_output_in_events_that_have_names() {
     let mut sim = Sim::begun(CLERK, json!({ "letters": 3 }));
     let asked = sim.asks();
     assert_eq!((asked.class.as_str(), asked.attempt_id.as_str()), ("default", "task-1/1/model/1"));
-    assert_eq!(
-        texts(&asked.request.messages),
-        ["system: sort letters", "user: sort it\n\nInput:\n{\"letters\":3}"]
-    );
+    assert_eq!(texts(&asked.request.messages), ["system: sort letters", "user: sort it\n\nInput:\n{\"letters\":3}"]);
     assert_eq!(asked.request.tools[0].name, "text_echo");
     assert_eq!(sim.says("done"), ["ModelCallAnswered", "ValidationPassed", "AgentTaskCompleted"]);
     let names: Vec<&str> = sim.log.iter().map(|(payload, _)| payload.name.as_ref()).collect();
@@ -80,7 +77,12 @@ fn a_check_that_finds_fault_has_the_agent_correct_itself() {
     let call = sim.skills().remove(0).1;
     assert_eq!(call.input, json!({ "strict": true, "output": { "text": "fn a() {}" }, "input": { "x": 1 } }));
     sim.skill(0, Ok(json!({ "passed": false, "message": "a test failed" })));
-    assert!(texts(&sim.asks().request.messages).last().unwrap().contains("`code.test` looked at your answer and says: a test failed"));
+    assert!(
+        texts(&sim.asks().request.messages)
+            .last()
+            .unwrap()
+            .contains("`code.test` looked at your answer and says: a test failed")
+    );
     sim.says("fn b() {}");
     assert_eq!(sim.skill(0, Err(Failure::external("x", "no disk"))), ["CheckAttemptFailed"]);
     assert_eq!(sim.fire("check"), ["CheckAttemptStarted"]);

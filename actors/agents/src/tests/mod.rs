@@ -165,8 +165,13 @@ impl Sim {
             Ok(output) => SkillResult::Ok { output },
             Err(failure) => SkillResult::Failed { failure },
         };
-        let outcome =
-            SkillOutcome { echo: call.echo, key: request.key, attempt: request.attempt, result, log: LogRef::default() };
+        let outcome = SkillOutcome {
+            echo: call.echo,
+            key: request.key,
+            attempt: request.attempt,
+            result,
+            log: LogRef::default(),
+        };
         self.send(Command::RecordOutcome(Box::new(outcome))).unwrap()
     }
 
@@ -199,7 +204,14 @@ impl Sim {
         let named = ended || self.task.phase == Phase::Absent || view["waiting"].is_string();
         assert!(named, "nobody moves it: {view}");
         let person = view["state"] == "Paused" || view["state"] == "Escalated";
-        assert!(ended || person || !wants.effects.is_empty() || wants.timers.iter().any(|t| t.name != "deadline") || self.task.phase == Phase::Absent, "{view}");
+        assert!(
+            ended
+                || person
+                || !wants.effects.is_empty()
+                || wants.timers.iter().any(|t| t.name != "deadline")
+                || self.task.phase == Phase::Absent,
+            "{view}"
+        );
         for request in wants.effects.iter().filter(|request| request.handler == "model") {
             well_formed(&serde_json::from_slice::<ModelCall>(&request.input).unwrap().request.messages);
             self.asked.insert(request.key.to_string());

@@ -39,6 +39,9 @@ pub enum TenantCommand {
     CreateTenant {
         /// The name that people read.
         name: String,
+        /// It is for development.
+        #[serde(default)]
+        development: bool,
     },
     /// Stops all of its keys from being accepted.
     DisableTenant {
@@ -74,6 +77,9 @@ pub enum TenantEvent {
     TenantCreated {
         /// The name that people read.
         name: String,
+        /// It is for development: what is immutable elsewhere may be replaced there when it says `-dev`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        development: bool,
     },
     /// None of its keys is accepted any more.
     TenantDisabled {

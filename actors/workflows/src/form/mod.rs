@@ -16,8 +16,8 @@ mod walk;
 pub use canonical::{canonical, digest, digest_of};
 pub(crate) use duration::of_proto;
 pub use json::{from_json, to_json};
-pub use mesh_skills::yaml::{parse_duration, show_duration};
 pub use mesh_proto::json::{struct_to_json, to_struct, to_value, value_to_json};
+pub use mesh_skills::yaml::{parse_duration, show_duration};
 pub(crate) use read::{in_file, read};
 pub use schema::schema;
 

@@ -8,7 +8,10 @@ use crate::form::of_proto;
 /// The duration; none when nothing was said, or no time at all.
 pub(super) fn duration(given: Option<&prost_types::Duration>, at: &str, faults: &mut Vec<Fault>) -> Option<Duration> {
     if let Some(given) = given.filter(|given| given.seconds < 0 || given.nanos < 0) {
-        faults.push(Fault::new(at, format!("`{given}` is negative")).help("write `30s`, `5m`, `2h` or `1h30m`"));
+        // Not in the message's own words: it negates the seconds, which the least of them does not bear.
+        faults.push(
+            Fault::new(at, format!("`{}s` is negative", given.seconds)).help("write `30s`, `5m`, `2h` or `1h30m`"),
+        );
     }
     of_proto(given)
 }
@@ -28,7 +31,7 @@ mod tests {
             Step { id: "a".into(), kind: Some(Kind::Skill("text.echo".into())), retry: Some(retry), ..Step::default() };
         let definition = WorkflowDefinition {
             name: "negative".into(),
-            timeout: negative,
+            timeout: Some(prost_types::Duration { seconds: i64::MIN, nanos: 0 }),
             steps: vec![
                 Step { timeout: negative, ..called },
                 Step { id: "b".into(), kind: Some(Kind::Approval(approval)), ..Step::default() },

@@ -3,12 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use mesh_proto::v1::{
-    AgentStep, ApprovalStep, Compensation, ForEachStep, Step, TimerStep, WorkflowStep, for_each_step, step::Kind, timer_step::When,
+    AgentStep, ApprovalStep, Compensation, ForEachStep, Step, TimerStep, WorkflowStep, for_each_step, step::Kind,
+    timer_step::When,
 };
 use serde_json::{Map, Value};
 
 use super::{
-    Act, AgentPlan, ApprovalPlan, Body, CompensatePlan, Fault, ForEachPlan, PlanStep, RetryPlan, StepIndex, WorkflowPlan,
+    Act, AgentPlan, ApprovalPlan, Body, CompensatePlan, Fault, ForEachPlan, PlanStep, RetryPlan, StepIndex,
+    WorkflowPlan,
     compile::{forbid_item, template},
     duration::duration,
 };

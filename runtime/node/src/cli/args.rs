@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    agents, approvals, backup, blueprints, completions, dead_letters, definitions, doctor, keys, logs, open, output::Format,
-    run, runs, settings, skills, tail, tenants, tree, up,
+    agents, approvals, backup, blueprints, completions, dead_letters, definitions, doctor, keys, logs, open,
+    output::Format, run, runs, settings, skills, tail, tenants, tree, up,
 };
 
 /// Agent Mesh: one binary that turns a blueprint into a running multi-tenant product.

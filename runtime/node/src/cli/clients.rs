@@ -1,10 +1,10 @@
 //! A client for each service of the contract, over one connection.
 
 use mesh_proto::v1::{
-    agent_service_client::AgentServiceClient, approval_service_client::ApprovalServiceClient, blueprint_service_client::BlueprintServiceClient,
-    dead_letter_service_client::DeadLetterServiceClient, skill_service_client::SkillServiceClient,
-    telemetry_service_client::TelemetryServiceClient, tenant_service_client::TenantServiceClient,
-    workflow_service_client::WorkflowServiceClient,
+    agent_service_client::AgentServiceClient, approval_service_client::ApprovalServiceClient,
+    blueprint_service_client::BlueprintServiceClient, dead_letter_service_client::DeadLetterServiceClient,
+    skill_service_client::SkillServiceClient, telemetry_service_client::TelemetryServiceClient,
+    tenant_service_client::TenantServiceClient, workflow_service_client::WorkflowServiceClient,
 };
 
 use super::connect::{ANSWER_BYTES_MAX, Link};

@@ -39,6 +39,9 @@ pub(crate) struct Create {
     /// Its name, for people
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     title: String,
+    /// It is for development: -dev versions of its skills may be replaced
+    #[arg(long)]
+    development: bool,
 }
 
 /// What `mesh tenants get` takes.
@@ -100,6 +103,7 @@ async fn create(args: Create, context: Context) -> Result<(), Failure> {
         title: args.title,
         request_id: fresh_request_id(),
         validate_only: false,
+        development: args.development,
     };
     let answer = clients::tenants(context.link().await?).create_tenant(request).await?.into_inner();
     shown(answer.tenant, &context)

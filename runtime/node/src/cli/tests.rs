@@ -137,7 +137,7 @@ fn every_noun_has_its_verbs() {
     runs list get submit watch signal pause resume cancel retry history
     approvals list get decide
     definitions validate publish get list schema test
-    skills list describe invoke deprecate test
+    skills list describe invoke new register schema deprecate withdraw test
     blueprints validate plan apply get list
     tenants create list get disable enable delete
     keys create list revoke
@@ -170,6 +170,8 @@ fn what_the_documentation_shows_is_taken() {
         "mesh keys create ci --role developer --role viewer",
         "mesh --server http://127.0.0.1:7400 runs list",
         "mesh definitions test flow.yaml",
+        "mesh skills new acme.hello --lang python hello",
+        "mesh skills register shop.yaml ./pdf-forms --validate-only",
         "mesh completions bash",
     ] {
         let parsed = Cli::try_parse_from(line.split(' '));
@@ -188,6 +190,8 @@ fn what_makes_no_sense_is_refused() {
         "mesh keys create ci --role king",
         "mesh runs watch run-1 --failed",
         "mesh tail --signals --beginning",
+        "mesh skills register",
+        "mesh skills new acme.hello --lang cobol",
     ] {
         let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{line}");

@@ -256,6 +256,8 @@ pub struct TenantRow {
     pub created_at: Timestamp,
     /// When it was disabled.
     pub disabled_at: Option<Timestamp>,
+    /// It is for development.
+    pub is_for_development: bool,
     /// Version of its last event.
     pub version: u64,
 }
@@ -276,6 +278,9 @@ pub struct KeyRow {
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
+
+/// Most definitions that are told of one skill.
+pub const USERS_MAX: usize = 500;
 
 /// The lists that projections keep.
 ///
@@ -306,6 +311,14 @@ pub trait Lists: Send + Sync + 'static {
         name: Option<String>,
         page: PageRequest,
     ) -> BoxFuture<'a, Result<Page<DefinitionRow>, Refusal>>;
+
+    /// The published definitions whose latest version names this skill: name and version, by name, the first
+    /// [`USERS_MAX`].
+    fn users<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        skill: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<(String, u32)>, Refusal>>;
 
     /// Blueprints, each with its product; `name` asks for that one alone.
     fn blueprints<'a>(

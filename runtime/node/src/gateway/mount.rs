@@ -3,10 +3,11 @@
 use mesh_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        agent_service_server::AgentServiceServer, approval_service_server::ApprovalServiceServer, blueprint_service_server::BlueprintServiceServer,
-        dead_letter_service_server::DeadLetterServiceServer, skill_service_server::SkillServiceServer,
-        telemetry_service_server::TelemetryServiceServer, tenant_service_server::TenantServiceServer,
-        worker_service_server::WorkerServiceServer, workflow_service_server::WorkflowServiceServer,
+        agent_service_server::AgentServiceServer, approval_service_server::ApprovalServiceServer,
+        blueprint_service_server::BlueprintServiceServer, dead_letter_service_server::DeadLetterServiceServer,
+        skill_service_server::SkillServiceServer, telemetry_service_server::TelemetryServiceServer,
+        tenant_service_server::TenantServiceServer, worker_service_server::WorkerServiceServer,
+        workflow_service_server::WorkflowServiceServer,
     },
 };
 use prost::Message;
@@ -16,8 +17,9 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_reflection::server::Builder;
 
 use super::{
-    GatewayState, agents::AgentsService, approvals::Approvals, auth::Authenticate, blueprints::Blueprints, dead_letters::Letters,
-    skills::Skills, telemetry::Telemetry, tenants::Tenants, unreadable, workers::Workers, workflows::Workflows,
+    GatewayState, agents::AgentsService, approvals::Approvals, auth::Authenticate, blueprints::Blueprints,
+    dead_letters::Letters, skills::Skills, telemetry::Telemetry, tenants::Tenants, unreadable, workers::Workers,
+    workflows::Workflows,
 };
 
 /// Bytes of one request or answer: a run may be given 8 MB, which protobuf makes somewhat more of.

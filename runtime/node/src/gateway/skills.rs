@@ -10,7 +10,7 @@ use mesh_kernel::{
 };
 use mesh_proto::v1::{self, skill_service_server::SkillService};
 use mesh_skills::{
-    catalogue::{self, Command, Entry, Event},
+    catalogue::{self, Command, Entry, Event, is_dev},
     contract::{Manifest, Registered, check_manifest},
 };
 use mesh_workflows::{
@@ -21,12 +21,15 @@ use prost::Message as _;
 use serde_json::json;
 use tonic::{Request, Response, Status};
 
+use crate::manifest::{self, brief};
+
 use super::{
     GatewayState, Terms,
     auth::caller,
     convert, keys,
     page::Binding,
     status::{refused_field, status},
+    tenants::is_for_development,
     workflows::{METHOD, Submission, Submittable, Submitted, faulty, input, project, refers, take},
 };
 
@@ -71,6 +74,14 @@ impl SkillService for Skills {
         let caller = caller(&request)?;
         answer(deprecate(&self.0, &caller, request.into_inner()).await)
     }
+
+    async fn withdraw_skill(
+        &self,
+        request: Request<v1::WithdrawSkillRequest>,
+    ) -> Result<Response<v1::WithdrawSkillResponse>, Status> {
+        let caller = caller(&request)?;
+        answer(withdraw(&self.0, &caller, request.into_inner()).await)
+    }
 }
 
 fn answer<T>(result: Result<T, Refusal>) -> Result<Response<T>, Status> {
@@ -89,10 +100,8 @@ async fn list(
     let after = page.after.unwrap_or_default();
     let own = state.skills.of(caller).await?;
     let mut all: BTreeMap<&str, v1::Skill> =
-        own.current().map(|entry| (entry.manifest.name.as_str(), told(state, caller, entry))).collect();
-    all.extend(
-        state.skills.native().manifests().map(|manifest| (manifest.name.as_str(), convert::skill::brief(manifest))),
-    );
+        own.all().map(|entry| (entry.manifest.name.as_str(), told(state, caller, entry))).collect();
+    all.extend(state.skills.native().manifests().map(|manifest| (manifest.name.as_str(), brief(manifest))));
     let mut rest = all.into_iter().filter(|(name, _)| *name > after.as_str()).map(|(_, skill)| skill);
     let skills: Vec<_> = rest.by_ref().take(page.size).collect();
     let next = rest.next().and(skills.last()).map(|skill| skill.name.as_str());
@@ -111,11 +120,18 @@ async fn get(state: &GatewayState, caller: &Caller, name: &str) -> Result<v1::Ge
 }
 
 async fn whole(state: &GatewayState, caller: &Caller, name: &str) -> Result<v1::Skill, Refusal> {
-    let found = find(state, caller, name).await?;
+    let used_by = state.lists.users(caller.scope(), name).await?;
+    let used_by = used_by.into_iter().map(|(definition, version)| v1::SkillUser { definition, version }).collect();
     let own = state.skills.of(caller).await?;
-    let entry = own.current().filter(|_| state.skills.native().get(name).is_none()).find(|it| it.manifest.name == name);
-    let brief = entry.map_or_else(|| convert::skill::brief(found.manifest()), |entry| told(state, caller, entry));
-    Ok(convert::skill::whole(brief, found.manifest()))
+    let entry = own.latest(name).filter(|_| state.skills.native().get(name).is_none());
+    let skill = match entry {
+        Some(entry) => manifest::whole(told(state, caller, entry), &entry.manifest),
+        None => {
+            let native = find(state, caller, name).await?;
+            manifest::whole(brief(native.manifest()), native.manifest())
+        }
+    };
+    Ok(v1::Skill { used_by, ..skill })
 }
 
 async fn find(state: &GatewayState, caller: &Caller, name: &str) -> Result<Arc<Registered>, Refusal> {
@@ -151,14 +167,21 @@ async fn register(
         }
         manifests.push(manifest);
     }
+    let has_dev = manifests.iter().any(|manifest| is_dev(&manifest.version));
+    let replaces_dev = has_dev && is_for_development(state, caller).await?;
     if request.validate_only {
         state.mesh.admit_read(caller, "RegisterSkills")?;
-        return Ok(v1::RegisterSkillsResponse::default());
+        let own = state.skills.of(caller).await?;
+        let new = catalogue::check(&own.skills, &manifests, replaces_dev).map_err(|error| Refusal::from(&error))?;
+        let registered = new.into_iter().map(|(name, version)| v1::SkillVersion { name, version }).collect();
+        return Ok(v1::RegisterSkillsResponse { registered, position: 0 });
     }
-    let reply = state.order(caller, address(caller)?, &Command::RegisterSkills { manifests }, terms).await?;
+    let command = Command::RegisterSkills { manifests, replaces_dev };
+    let reply = state.order(caller, address(caller)?, &command, terms).await?;
     let mut registered = Vec::new();
     for event in &reply.events {
-        if let Ok(Event::SkillRegistered { manifest, .. }) = decode_tagged(&event.event_type, &event.payload) {
+        let event = decode_tagged(&event.event_type, &event.payload);
+        if let Ok(Event::SkillRegistered { manifest, .. } | Event::SkillReplaced { manifest, .. }) = event {
             registered.push(v1::SkillVersion { name: manifest.name, version: manifest.version });
         }
     }
@@ -179,6 +202,23 @@ async fn deprecate(
     let command = Command::DeprecateSkill { name: request.name, version: request.version, reason: request.reason };
     state.order(caller, address(caller)?, &command, terms).await?;
     Ok(v1::DeprecateSkillResponse { skill: Some(whole(state, caller, &name).await?) })
+}
+
+async fn withdraw(
+    state: &GatewayState,
+    caller: &Caller,
+    request: v1::WithdrawSkillRequest,
+) -> Result<v1::WithdrawSkillResponse, Refusal> {
+    let terms = Terms::of("WithdrawSkill", &request, &request.request_id, "")?;
+    let caller = &state.mesh.charge(caller)?;
+    if state.skills.native().get(&request.name).is_some() {
+        return Err(refused_field("name", format!("`{}` is a skill of the node's own", request.name)));
+    }
+    let (name, version, reason) = (request.name, request.version, request.reason);
+    let command = Command::WithdrawSkill { name: name.clone(), version: version.clone(), reason: reason.clone() };
+    state.order(caller, address(caller)?, &command, terms).await?;
+    state.skills.workers().withdraw(caller.tenant(), &name, &version, &reason);
+    Ok(v1::WithdrawSkillResponse { skill: Some(whole(state, caller, &name).await?) })
 }
 
 fn address(caller: &Caller) -> Result<Address, Refusal> {

@@ -121,7 +121,10 @@ impl Tenants {
         }
         let name = if request.title.is_empty() { request.tenant_id } else { request.title };
         let (caller, address) = (caller.acting_for(tenant.clone())?, own(&tenant)?);
-        let reply = self.0.tell(&caller, address, &TenantCommand::CreateTenant { name }, terms).await?;
+        let reply = self
+            .0
+            .tell(&caller, address, &TenantCommand::CreateTenant { name, development: request.development }, terms)
+            .await?;
         Ok(v1::CreateTenantResponse { position: reply.position.0, tenant: Some(shown(&reply)) })
     }
 
@@ -259,6 +262,15 @@ fn reach_tenant(caller: &Caller, tenant: &str) -> Result<(Caller, Address), Refu
     Ok((caller.acting_for(tenant.clone())?, own(&tenant)?))
 }
 
+/// Whether the caller's tenant is for development.
+///
+/// # Errors
+/// When the policy does not let the caller read its tenant.
+pub(super) async fn is_for_development(state: &GatewayState, caller: &Caller) -> Result<bool, Refusal> {
+    let viewed = state.mesh.query(caller, &own(caller.tenant())?, "GetTenant", "").await?;
+    Ok(read::<TenantView>(&viewed.view)?.is_for_development)
+}
+
 fn own(tenant: &TenantId) -> Result<Address, Refusal> {
     address(tenant, TenantMachine::KIND, "tenant", tenant.as_str())
 }
@@ -298,6 +310,7 @@ fn tenant_of_row(row: &TenantRow) -> v1::Tenant {
         create_time: Some(row.created_at.into()),
         disable_time: row.disabled_at.map(Into::into),
         etag: super::keys::etag(row.version),
+        development: row.is_for_development,
     }
 }
 

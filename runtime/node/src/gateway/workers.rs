@@ -24,7 +24,7 @@ use super::{
     auth::caller,
     convert::{
         json::{from_value, to_value},
-        time::duration,
+        time::{duration, of_message},
     },
     open::kept_open,
     status::{refused_field, status},
@@ -167,7 +167,7 @@ fn of_failure(failure: v1::CallFailure) -> Failure {
     let code: String = failure.code.chars().filter(|c| c.is_ascii_graphic()).take(CODE_BYTES_MAX).collect();
     let code = if code.is_empty() { "worker.failed" } else { code.as_str() };
     let mut told = Failure::new(class.unwrap_or(FailureClass::Internal), code, failure.message);
-    told.retry_after = failure.retry_after.and_then(|delay| delay.try_into().ok());
+    told.retry_after = failure.retry_after.and_then(of_message);
     let details = failure.details.as_ref().and_then(|details| from_value(details, "outcome.failure.details").ok());
     told.with(details.unwrap_or_default())
 }

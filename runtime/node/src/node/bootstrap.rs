@@ -68,7 +68,7 @@ pub async fn first_start(mesh: &Mesh, own: &str, data: &Path, secret: fn() -> St
         return Ok(key);
     }
     let commands = [
-        ("tenant", TenantCommand::CreateTenant { name: "Default".to_owned() }),
+        ("tenant", TenantCommand::CreateTenant { name: "Default".to_owned(), development: false }),
         (
             "key",
             TenantCommand::IssueKey { name: "operator".to_owned(), hash, roles: vec![Role::Operator, Role::Admin] },

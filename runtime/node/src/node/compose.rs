@@ -6,6 +6,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use mesh_agents::{catalogue::AgentsDecider, context::ContextEffects, task::TaskDecider};
 use mesh_journal::{EmbeddedJournal, FolderStore, Options};
 use mesh_kernel::{
     actor::{ActorConfig, Bounds, Crash, ServiceSpec, Tree},
@@ -22,14 +23,16 @@ use mesh_platforms::{
     runtime_cloud::{OnShutdown, ProcessEffects, WorkloadsPort},
 };
 use mesh_skills::{
-    catalogue::SkillsDecider, hosts::worker::Workers as SkillWorkers, logs::LogStore, native::Workshop,
+    catalogue::SkillsDecider,
+    hosts::worker::Workers as SkillWorkers,
+    logs::LogStore,
     models::{
         self, ModelEffects,
         cassette::{Cassette, Mode},
     },
+    native::Workshop,
     perform::SkillEffects,
 };
-use mesh_agents::{catalogue::AgentsDecider, context::ContextEffects, task::TaskDecider};
 use mesh_workflows::{
     catalogue::DefinitionDecider,
     limit::LimitDecider,

@@ -40,9 +40,8 @@ fn may(action: &str) -> &'static [Role] {
         "ReplayDeadLetter" => &[Admin, Operator],
         "SubmitRun" | "SignalRun" | "PauseRun" | "ResumeRun" | "CancelRun" | "RetryRun" | "PublishDefinition"
         | "PublishAgent" | "ActivateAgent" | "PauseTask" | "ResumeTask" | "RedirectTask" | "TakeOverTask"
-        | "CancelTask" | "RegisterSkills" | "DeprecateSkill" | "ServeSkills" | "ApplyBlueprint" | "StopWorkload" | "ServeWorkload" => {
-            &[Developer, Admin]
-        }
+        | "CancelTask" | "RegisterSkills" | "DeprecateSkill" | "WithdrawSkill" | "ServeSkills" | "ApplyBlueprint"
+        | "StopWorkload" | "ServeWorkload" => &[Developer, Admin],
         // Everything else is said by the node to itself: reactions, outcomes, timers.
         _ => &[],
     }

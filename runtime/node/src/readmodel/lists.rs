@@ -189,6 +189,21 @@ impl Lists for ReadModel {
         Box::pin(self.read(move |connection| definitions::page(connection, &scope, name, &page)))
     }
 
+    fn users<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        skill: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<(String, u32)>, Refusal>> {
+        let (scope, skill) = (scope.clone(), skill.to_owned());
+        Box::pin(async move {
+            let read = self.read(move |connection| {
+                let rows = definitions::users(connection, &scope, &skill)?;
+                Ok((rows, None))
+            });
+            read.await.map(|page| page.rows)
+        })
+    }
+
     fn blueprints<'a>(
         &'a self,
         scope: &'a TenantScope,

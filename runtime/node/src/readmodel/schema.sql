@@ -109,13 +109,23 @@ CREATE TABLE products (
     PRIMARY KEY (tenant, name)
 ) STRICT, WITHOUT ROWID;
 
+-- Which skills the latest version of a definition names.
+CREATE TABLE users (
+    tenant     TEXT NOT NULL,
+    skill      TEXT NOT NULL,
+    definition TEXT NOT NULL,
+    PRIMARY KEY (tenant, skill, definition)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX users_by_definition ON users (tenant, definition);
+
 CREATE TABLE tenants (
     tenant   TEXT NOT NULL PRIMARY KEY,
     title    TEXT NOT NULL,
     state    INTEGER NOT NULL,
     created  INTEGER NOT NULL,
     disabled INTEGER,
-    version  INTEGER NOT NULL
+    version  INTEGER NOT NULL,
+    development INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE keys (

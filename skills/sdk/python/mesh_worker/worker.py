@@ -23,7 +23,12 @@ __version__ = "0.1.0"
 log = logging.getLogger("mesh_worker")
 
 Effect = Literal["pure", "idempotent", "at-least-once"]
+Permission = Literal["files", "processes", "loopback", "network"]
+Ceiling = Literal["public", "internal", "confidential", "restricted"]
 Function = Callable[[Call], Any]
+
+#: The parts of a failure that is declared.
+_FAILURE = ("code", "failure_class", "description")
 
 #: The node would say the same again.
 _FOR_GOOD = {
@@ -52,6 +57,7 @@ class _Skill:
     within: float | None
     fails: Sequence[str]
     examples: Sequence[tuple[str, Any, Any]]
+    reach: dict[str, Any]
     function: Function
 
 
@@ -85,18 +91,43 @@ class Worker:
         fails: Sequence[str] = (),
         examples: Sequence[tuple[str, Any, Any]] = (),
         description: str | None = None,
+        category: str = "",
+        needs: Sequence[Permission] = (),
+        hosts: Sequence[str] = (),
+        reads: Sequence[str] = (),
+        writes: Sequence[str] = (),
+        ceiling: Ceiling = "internal",
+        accepts: Literal["trusted", "tainted"] = "trusted",
+        failures: Sequence[tuple[str, str, str]] = (),
+        concurrent_max: int = 0,
+        memory_max: int = 0,
     ) -> Callable[[Function], Function]:
         """Makes a function a skill.
 
         ``takes`` and ``gives`` are JSON Schemas of input and output, ``within`` is how long a call may take, in
         seconds, with the wait for a worker; ``examples`` are titles with an input and the output's least fields,
         which `mesh skills test` calls. The docstring describes it unless ``description`` does.
+
+        ``failures`` are codes that callers can count on, each with its class and a sentence. A call whose cause is
+        classified above ``ceiling`` is refused, and one that is tainted unless it ``accepts`` that. Of
+        ``concurrent_max`` calls at once the node has no more done, over all workers. ``hosts``, ``reads``,
+        ``writes`` and ``memory_max`` (bytes) are declared; the node does not hold a skill to them yet.
         """
 
         def made(function: Function) -> Function:
             told = description or (function.__doc__ or "").strip()
+            reach = {
+                "category": category,
+                "permissions": needs,
+                "hosts": hosts,
+                "files": [{"path": path} for path in reads] + [{"path": path, "write": True} for path in writes],
+                "ceiling": f"CLASSIFICATION_{ceiling.upper()}",
+                "accepts": f"SKILL_ACCEPTS_{accepts.upper()}",
+                "failures": [dict(zip(_FAILURE, failure, strict=True)) for failure in failures],
+                "resources": {"concurrent_max": concurrent_max, "memory_max": memory_max},
+            }
             self._skills[name] = _Skill(
-                name, version, told, effect, takes, gives, within, fails, examples, function
+                name, version, told, effect, takes, gives, within, fails, examples, reach, function
             )
             return function
 
@@ -142,7 +173,9 @@ class Worker:
     def _registration(self, contract: Contract) -> Any:
         request = contract.message("RegisterSkillsRequest")
         for skill in self._skills.values():
-            told = request.skills.add(name=skill.name, version=skill.version, description=skill.description)
+            told = request.skills.add(
+                name=skill.name, version=skill.version, description=skill.description, **skill.reach
+            )
             told.effect = f"SKILL_EFFECT_{skill.effect.upper().replace('-', '_')}"
             fill(told.input_schema, skill.takes)
             fill(told.output_schema, skill.gives)

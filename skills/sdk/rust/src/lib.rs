@@ -30,5 +30,5 @@ mod skill;
 mod worker;
 
 pub use call::{Call, Failure};
-pub use skill::Skill;
+pub use skill::{Ceiling, Skill};
 pub use worker::{Error, Worker};

@@ -4,9 +4,22 @@ use std::time::Duration;
 
 use mesh_proto::{
     json::to_value,
-    v1::{self, SkillEffect, SkillExample, skill_example::Gives},
+    v1::{self, Classification, SkillEffect, SkillExample, skill_example::Gives},
 };
 use serde_json::Value;
+
+/// How narrow content may be that a skill is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ceiling {
+    /// What anyone may see.
+    Public,
+    /// What anyone in the tenant may see.
+    Internal,
+    /// What named roles may see.
+    Confidential,
+    /// What named persons may see.
+    Restricted,
+}
 
 /// What a skill says of itself; it is registered under its name and version, and a version never changes.
 #[derive(Debug, Clone)]
@@ -63,6 +76,86 @@ impl Skill {
     #[must_use]
     pub fn fails(mut self, classes: &[&str]) -> Self {
         self.0.failure_classes = classes.iter().map(|class| (*class).to_owned()).collect();
+        self
+    }
+
+    /// A failure that callers can count on by its code, such as `shop.no-stock`; its class counts as declared.
+    #[must_use]
+    pub fn fails_with(mut self, code: &str, class: &str, description: &str) -> Self {
+        let [code, failure_class, description] = [code, class, description].map(str::to_owned);
+        self.0.failures.push(v1::SkillFailure { code, failure_class, description });
+        self
+    }
+
+    /// What it is about; the first part of its name without it.
+    #[must_use]
+    pub fn category(mut self, category: &str) -> Self {
+        category.clone_into(&mut self.0.category);
+        self
+    }
+
+    /// What it must be allowed to do: `files`, `processes`, `loopback`, `network`.
+    #[must_use]
+    pub fn needs(mut self, permissions: &[&str]) -> Self {
+        self.0.permissions = permissions.iter().map(|permission| (*permission).to_owned()).collect();
+        self
+    }
+
+    /// Servers that it may reach: `api.example.com`, `*.example.com`. Declared; the node does not hold it to it yet.
+    #[must_use]
+    pub fn reaches(mut self, hosts: &[&str]) -> Self {
+        self.0.hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+        self
+    }
+
+    /// Files that it reads, below its working folder. Declared; the node does not hold it to it yet.
+    #[must_use]
+    pub fn reads(self, path: &str) -> Self {
+        self.touches(path, false)
+    }
+
+    /// Files that it writes, below its working folder. Declared; the node does not hold it to it yet.
+    #[must_use]
+    pub fn writes(self, path: &str) -> Self {
+        self.touches(path, true)
+    }
+
+    fn touches(mut self, path: &str, write: bool) -> Self {
+        self.0.files.push(v1::SkillFileScope { path: path.to_owned(), write });
+        self
+    }
+
+    /// The narrowest content that it may be given; [`Ceiling::Internal`] without it.
+    #[must_use]
+    pub fn ceiling(mut self, ceiling: Ceiling) -> Self {
+        self.0.ceiling = match ceiling {
+            Ceiling::Public => Classification::Public,
+            Ceiling::Internal => Classification::Internal,
+            Ceiling::Confidential => Classification::Confidential,
+            Ceiling::Restricted => Classification::Restricted,
+        }
+        .into();
+        self
+    }
+
+    /// Its effects may be set off by what came in from outside; without it only by what is trusted.
+    #[must_use]
+    pub fn accepts_tainted(mut self) -> Self {
+        self.0.accepts = v1::SkillAccepts::Tainted.into();
+        self
+    }
+
+    /// Most calls of the tenant that a node has done at once, over all workers; others wait for their turn.
+    #[must_use]
+    pub fn at_most(mut self, calls: u32) -> Self {
+        self.0.resources.get_or_insert_default().concurrent_max = calls;
+        self
+    }
+
+    /// Most memory of a call, in bytes. Declared; the node does not hold it to it yet.
+    #[must_use]
+    pub fn memory_max(mut self, bytes: u64) -> Self {
+        self.0.resources.get_or_insert_default().memory_max = bytes;
         self
     }
 

@@ -167,6 +167,22 @@ impl Workers {
         answered.await.unwrap_or_else(|_| Err(Failure::cancelled()))
     }
 
+    /// Ends the calls of a version that is withdrawn and that no worker has yet. A retry finds another version,
+    /// or hears the reason.
+    pub fn withdraw(&self, tenant: &TenantId, skill: &str, version: &str, reason: &str) {
+        let mut state = self.lock();
+        let is_one = |call: &Open| {
+            let asked = call.asked.as_ref();
+            let waits = call.session.is_none() && call.lost_by.is_none();
+            waits && (&asked.tenant, asked.skill.as_str(), asked.version.as_str()) == (tenant, skill, version)
+        };
+        let ids: Vec<String> = state.calls.iter().filter(|(_, call)| is_one(call)).map(|(id, _)| id.clone()).collect();
+        for call in ids.iter().filter_map(|id| state.calls.remove(id)) {
+            let message = format!("`{skill}@{version}` was withdrawn while it waited for a worker: {reason}");
+            let _gone = call.answer.send(Err(Failure::external("skill.withdrawn", message)));
+        }
+    }
+
     fn queue(&self, call: Open) {
         let (id, tenant) = (call.asked.id.clone(), call.asked.tenant.clone());
         let mut state = self.lock();

@@ -35,7 +35,9 @@ impl Deciding<'_> {
         }
         let wrong = match (&answer.said.refusal, &answer.finish) {
             (Some(refusal), _) => Some(format!("you refused: {refusal}")),
-            (None, Finish::Length) => Some("your answer was cut, since it was longer than it may be: be briefer".to_owned()),
+            (None, Finish::Length) => {
+                Some("your answer was cut, since it was longer than it may be: be briefer".to_owned())
+            }
             (None, Finish::ContentFilter) => Some("the provider's filter ended your answer".to_owned()),
             _ => None,
         };

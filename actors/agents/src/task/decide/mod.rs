@@ -31,12 +31,7 @@ pub(super) const INPUT_BYTES_MAX: usize = 256 * 1024;
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(120);
 
 /// Decides one command.
-pub(super) fn decide(
-    computes: &Registry,
-    task: &Task,
-    command: Command,
-    cause: &Cause,
-) -> Result<Vec<Event>, Error> {
+pub(super) fn decide(computes: &Registry, task: &Task, command: Command, cause: &Cause) -> Result<Vec<Event>, Error> {
     let mut deciding = Deciding { computes, task: task.clone(), cause, events: Vec::new() };
     deciding.command(command)?;
     Ok(deciding.events)

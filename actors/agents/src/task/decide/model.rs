@@ -60,7 +60,8 @@ impl Deciding<'_> {
             self.emit(Event::BudgetExhausted { spent, missing });
             return false;
         }
-        let near = |spent: u64, all: Option<u64>| all.is_some_and(|all| spent.saturating_mul(5) >= all.saturating_mul(4));
+        let near =
+            |spent: u64, all: Option<u64>| all.is_some_and(|all| spent.saturating_mul(5) >= all.saturating_mul(4));
         if !self.task.warned && (near(spent.tokens().saturating_add(reserved), tokens) || near(cost_spent, cost)) {
             self.emit(Event::BudgetWarned { spent });
         }

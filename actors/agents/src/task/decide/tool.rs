@@ -41,9 +41,10 @@ impl Deciding<'_> {
         }
         let used = self.task.spent.tool_calls.saturating_sub(self.task.calls_before);
         if used >= context.agent.limits.tool_calls && matches!(self.task.work, Work::Nothing) {
-            let refused = self.events.iter().any(
-                |event| matches!(event, Event::ToolCallRefused { because: Refused::TooMany, .. }),
-            );
+            let refused = self
+                .events
+                .iter()
+                .any(|event| matches!(event, Event::ToolCallRefused { because: Refused::TooMany, .. }));
             if refused {
                 let message = format!("it called {used} tools, as many as it may, and wants more");
                 self.exhausted(Why::ToolCalls, message);
@@ -57,7 +58,8 @@ impl Deciding<'_> {
     fn allowed(&self, context: &Context, at: u32, call: &ToolCall) -> Result<(String, Arc<Value>), (Refused, String)> {
         let Some(tool) = context.tools.iter().find(|tool| tool.name == call.name) else {
             let names: Vec<&str> = context.tools.iter().map(|tool| tool.name.as_str()).collect();
-            let known = if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
+            let known =
+                if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
             return Err((Refused::Unknown, format!("there is no tool `{}`: {known}", call.name)));
         };
         let input = match &call.arguments {

@@ -139,7 +139,9 @@ pub(super) fn summary(task: &v1::Task) -> String {
 /// That it waits for a person, and what this one can do.
 pub(super) fn waits(task: &v1::Task) -> String {
     let (id, what) = (&task.task_id, clean(&task.waiting));
-    format!("{id} waits for {what}\n  mesh agents redirect {id} NOTE | resume {id} | take-over {id} OUTPUT | cancel {id}")
+    format!(
+        "{id} waits for {what}\n  mesh agents redirect {id} NOTE | resume {id} | take-over {id} OUTPUT | cancel {id}"
+    )
 }
 
 fn print(task: &v1::Task, context: &Context) -> Result<(), Failure> {

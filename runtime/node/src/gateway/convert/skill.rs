@@ -1,73 +1,39 @@
-//! What a skill says of itself.
+//! What somebody registers as a skill, and what has become of it.
 
 use mesh_kernel::envelope::Refusal;
 use mesh_proto::v1::{self, SkillEffect, skill_example::Gives as Told};
 use mesh_skills::{
     catalogue::Entry,
-    contract::{Effect, Example, FailureClass, Gives, Manifest, Permission},
+    contract::{
+        Accepts, Ceiling, Effect, Example, FailureClass, FailureCode, FileScope, Gives, Instructions, Manifest,
+        Permission, Resources,
+    },
 };
 use serde_json::Value;
 
-use super::{
-    json::{from_value, to_value},
-    time::duration,
-};
-use crate::gateway::status::refused_field;
-
-/// A skill of the node's own, as lists show it.
-pub(in crate::gateway) fn brief(manifest: &Manifest) -> v1::Skill {
-    v1::Skill {
-        name: manifest.name.clone(),
-        version: manifest.version.clone(),
-        category: manifest.category().to_owned(),
-        description: manifest.description.clone(),
-        effect: effect(manifest.effect).into(),
-        timeout: duration(manifest.timeout),
-        failure_classes: manifest.failures.iter().map(FailureClass::to_string).collect(),
-        permissions: manifest.permissions.iter().map(|permission| permission.as_str().to_owned()).collect(),
-        host: "native".to_owned(),
-        ..Default::default()
-    }
-}
+use super::{json::from_value, time::of_message};
+use crate::{gateway::status::refused_field, manifest::brief};
 
 /// A skill that a tenant has registered, as lists show it; so many workers have it.
 pub(in crate::gateway) fn registered(entry: &Entry, workers: usize) -> v1::Skill {
+    let host = if entry.manifest.instructions.is_some() { "instructions" } else { "worker" };
     v1::Skill {
-        host: "worker".to_owned(),
+        host: host.to_owned(),
         workers: u32::try_from(workers).unwrap_or(u32::MAX),
         deprecated: entry.deprecated.clone().unwrap_or_default(),
+        withdrawn: entry.withdrawn.clone().unwrap_or_default(),
         ..brief(&entry.manifest)
     }
 }
 
-/// The same with its schemas and examples.
-pub(in crate::gateway) fn whole(brief: v1::Skill, manifest: &Manifest) -> v1::Skill {
-    v1::Skill {
-        input_schema: Some(to_value(&manifest.input)),
-        output_schema: Some(to_value(&manifest.output)),
-        examples: manifest.examples.iter().map(example).collect(),
-        ..brief
-    }
-}
-
-fn effect(effect: Effect) -> SkillEffect {
-    match effect {
-        Effect::Pure => SkillEffect::Pure,
-        Effect::Idempotent => SkillEffect::Idempotent,
-        Effect::AtLeastOnce => SkillEffect::AtLeastOnce,
-    }
-}
-
-fn example(example: &Example) -> v1::SkillExample {
-    let gives = match &example.gives {
-        Gives::Output(output) => Told::Output(to_value(output)),
-        Gives::Failure(class) => Told::FailureClass(class.to_string()),
-    };
-    v1::SkillExample {
-        title: example.title.clone(),
-        input: Some(to_value(&example.input)),
-        gives: Some(gives),
-        alone: example.alone,
+fn instructed(given: v1::SkillInstructions) -> Instructions {
+    let said = |text: String| Some(text).filter(|text| !text.is_empty());
+    Instructions {
+        text: given.text,
+        license: said(given.license),
+        compatibility: said(given.compatibility),
+        allowed_tools: said(given.allowed_tools),
+        metadata: given.metadata.into_iter().collect(),
     }
 }
 
@@ -86,18 +52,17 @@ pub(in crate::gateway) fn manifest(skill: v1::Skill, at: &str) -> Result<Manifes
         }
     };
     let timeout = skill.timeout.map_or(Ok(Manifest::new("", "").timeout), |timeout| {
-        let given = std::time::Duration::try_from(timeout).ok().filter(|given| !given.is_zero());
-        given.ok_or_else(|| wrong("timeout", format!("`{timeout}` is no time that a call can take")))
+        let given = of_message(timeout).filter(|given| !given.is_zero());
+        given.ok_or_else(|| wrong("timeout", format!("`{}s` is no time that a call can take", timeout.seconds)))
     })?;
     let schema = |field: &str, given: Option<&prost_types::Value>| {
         given.map_or(Ok(Value::Bool(true)), |given| from_value(given, &format!("{at}.{field}")))
     };
     let (input, output) =
         (schema("input_schema", skill.input_schema.as_ref())?, schema("output_schema", skill.output_schema.as_ref())?);
-    let classes = skill.failure_classes.iter().map(|class| class.parse());
-    let failures = classes
-        .collect::<Result<Vec<FailureClass>, _>>()
-        .map_err(|error| wrong("failure_classes", error.to_string()))?;
+    let plain = reach(&skill);
+    let failure_codes = codes(&skill.failures, at)?;
+    let failures = classes(&skill.failure_classes, &failure_codes, at)?;
     let permission = |name: &String| {
         Permission::ALL.into_iter().find(|known| known.as_str() == name).ok_or_else(|| {
             let known: Vec<_> = Permission::ALL.map(Permission::as_str).into();
@@ -107,17 +72,59 @@ pub(in crate::gateway) fn manifest(skill: v1::Skill, at: &str) -> Result<Manifes
     let permissions = skill.permissions.iter().map(permission).collect::<Result<_, _>>()?;
     let examples = skill.examples.into_iter().enumerate();
     let examples = examples.map(|(n, given)| shown(given, &format!("{at}.examples[{n}]"))).collect::<Result<_, _>>()?;
-    Ok(Manifest {
-        version: skill.version,
-        effect,
-        timeout,
-        input,
-        output,
-        failures,
-        permissions,
-        examples,
-        ..Manifest::new(&skill.name, &skill.description)
-    })
+    let said = Manifest { effect, timeout, input, output, failures, permissions, examples, failure_codes, ..plain };
+    let said = Manifest { version: skill.version, ..said };
+    // What they take and give is not the author's to say.
+    Ok(skill.instructions.map(instructed).into_iter().fold(said, Manifest::instructs))
+}
+
+/// Its name, what it does, and how far it reaches.
+fn reach(skill: &v1::Skill) -> Manifest {
+    let plain = Manifest::new(&skill.name, &skill.description);
+    let says_more = !skill.category.is_empty() && skill.category != plain.category();
+    let resources = skill.resources.unwrap_or_default();
+    Manifest {
+        category: says_more.then(|| skill.category.clone()),
+        hosts: skill.hosts.clone(),
+        files: skill.files.iter().map(|scope| FileScope { path: scope.path.clone(), write: scope.write }).collect(),
+        ceiling: match skill.ceiling() {
+            v1::Classification::Public => Ceiling::Public,
+            v1::Classification::Unspecified | v1::Classification::Internal => Ceiling::Internal,
+            v1::Classification::Confidential => Ceiling::Confidential,
+            v1::Classification::Restricted => Ceiling::Restricted,
+        },
+        accepts: match skill.accepts() {
+            v1::SkillAccepts::Unspecified | v1::SkillAccepts::Trusted => Accepts::Trusted,
+            v1::SkillAccepts::Tainted => Accepts::Tainted,
+        },
+        resources: Resources {
+            memory_max: Some(resources.memory_max).filter(|bytes| *bytes > 0),
+            concurrent_max: Some(resources.concurrent_max).filter(|calls| *calls > 0),
+        },
+        ..plain
+    }
+}
+
+fn codes(failures: &[v1::SkillFailure], at: &str) -> Result<Vec<FailureCode>, Refusal> {
+    let code = |(n, failure): (usize, &v1::SkillFailure)| {
+        let class = failure.failure_class.parse();
+        let class =
+            class.map_err(|error| refused_field(&format!("{at}.failures[{n}].failure_class"), format!("{error}")))?;
+        Ok(FailureCode { code: failure.code.clone(), class, description: failure.description.clone() })
+    };
+    failures.iter().enumerate().map(code).collect()
+}
+
+/// The classes that are told, and those of the codes.
+fn classes(told: &[String], codes: &[FailureCode], at: &str) -> Result<Vec<FailureClass>, Refusal> {
+    let parsed = told.iter().map(|class| class.parse()).collect::<Result<Vec<FailureClass>, _>>();
+    let mut classes = parsed.map_err(|error| refused_field(&format!("{at}.failure_classes"), error.to_string()))?;
+    for class in codes.iter().map(|code| code.class) {
+        if !classes.contains(&class) && !matches!(class, FailureClass::Internal | FailureClass::Cancelled) {
+            classes.push(class);
+        }
+    }
+    Ok(classes)
 }
 
 fn shown(example: v1::SkillExample, at: &str) -> Result<Example, Refusal> {

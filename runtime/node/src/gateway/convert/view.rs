@@ -26,6 +26,8 @@ pub(in crate::gateway) struct TenantView {
     state: String,
     created_at: Timestamp,
     disabled: Option<Disabled>,
+    #[serde(default, rename = "development")]
+    pub(in crate::gateway) is_for_development: bool,
     #[serde(default)]
     pub(in crate::gateway) keys: Vec<KeyView>,
 }
@@ -62,6 +64,7 @@ impl TenantView {
             create_time: Some(self.created_at.into()),
             disable_time: self.disabled.as_ref().map(|disabled| disabled.at.into()),
             etag: etag(version),
+            development: self.is_for_development,
         }
     }
 }

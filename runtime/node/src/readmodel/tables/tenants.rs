@@ -22,7 +22,7 @@ pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen, batch: &mut Batch) -> rus
     let Some(event) = decoded::<TenantEvent>(&seen.envelope) else { return Ok(()) };
     let tenant = seen.envelope.headers.subject.tenant();
     match event {
-        TenantEvent::TenantCreated { name } => created(tx, seen, &name)?,
+        TenantEvent::TenantCreated { name, development } => created(tx, seen, &name, development)?,
         TenantEvent::TenantDisabled { .. } => {
             stands(tx, seen, TenantState::Disabled)?;
             batch.keys.push(KeyChange::Disabled(tenant.clone()));
@@ -47,9 +47,10 @@ pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen, batch: &mut Batch) -> rus
     moved(tx, seen)
 }
 
-fn created(tx: &Transaction<'_>, seen: &Seen, name: &str) -> rusqlite::Result<()> {
+fn created(tx: &Transaction<'_>, seen: &Seen, name: &str, development: bool) -> rusqlite::Result<()> {
     tx.prepare_cached(
-        "INSERT INTO tenants (tenant, title, state, created, disabled, version) VALUES (?1, ?2, ?3, ?4, NULL, ?5)
+        "INSERT INTO tenants (tenant, title, state, created, disabled, version, development)
+         VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6)
          ON CONFLICT DO UPDATE SET title = excluded.title",
     )?
     .execute((
@@ -58,6 +59,7 @@ fn created(tx: &Transaction<'_>, seen: &Seen, name: &str) -> rusqlite::Result<()
         TenantState::Active as i32,
         seen.envelope.occurred_at.unix_nanos(),
         seen.version,
+        development,
     ))
     .map(drop)
 }
@@ -170,6 +172,7 @@ fn read_tenant(row: &Row<'_>) -> rusqlite::Result<TenantRow> {
         state: state(row, "state")?,
         created_at: instant(row, "created")?,
         disabled_at: instant_if(row, "disabled")?,
+        is_for_development: row.get("development")?,
         version: unsigned(row, "version")?,
     })
 }

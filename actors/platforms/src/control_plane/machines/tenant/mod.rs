@@ -34,6 +34,8 @@ pub struct State {
     disabled: Option<Disabled>,
     #[serde(default)]
     is_deleted: bool,
+    #[serde(default)]
+    is_for_development: bool,
     keys: BTreeMap<KeyId, Key>,
 }
 
@@ -75,8 +77,8 @@ impl Decider for TenantMachine {
         if state.is_deleted && !matches!(command, Command::DeleteTenant {}) {
             return Err(Error::Deleting { tenant: state.tenant.clone() });
         }
-        if let Command::CreateTenant { name } = command {
-            return create(state, name);
+        if let Command::CreateTenant { name, development } = command {
+            return create(state, name, development);
         }
         if state.name.is_empty() {
             return Err(Error::Unknown { tenant: state.tenant.clone() });
@@ -93,8 +95,9 @@ impl Decider for TenantMachine {
 
     fn evolve(&self, state: &mut State, event: Event, recorded: &Recorded<'_>) {
         match event {
-            Event::TenantCreated { name } => {
+            Event::TenantCreated { name, development } => {
                 state.name = name;
+                state.is_for_development = development;
                 state.created_at = recorded.at;
             }
             Event::TenantDisabled { reason } => {
@@ -122,6 +125,7 @@ impl Decider for TenantMachine {
         serde_json::json!({
             "tenant": state.tenant,
             "name": state.name,
+            "development": state.is_for_development,
             "state": match state.disabled {
                 _ if state.is_deleted => "Deleting",
                 Some(_) => "Disabled",
@@ -138,8 +142,8 @@ impl Decider for TenantMachine {
     }
 }
 
-fn create(state: &State, name: String) -> Result<Vec<Event>, Error> {
-    if state.name == name && !name.is_empty() {
+fn create(state: &State, name: String, development: bool) -> Result<Vec<Event>, Error> {
+    if state.name == name && state.is_for_development == development && !name.is_empty() {
         return Ok(Vec::new());
     }
     if !state.name.is_empty() {
@@ -150,7 +154,7 @@ fn create(state: &State, name: String) -> Result<Vec<Event>, Error> {
         let rule = "1 to 64 characters, none of them a control character";
         return Err(Error::Name { what: "tenant's name", text: cut(&name), rule });
     }
-    Ok(vec![Event::TenantCreated { name }])
+    Ok(vec![Event::TenantCreated { name, development }])
 }
 
 fn disable(state: &State, reason: String) -> Vec<Event> {

@@ -4,7 +4,7 @@ use super::*;
 use crate::table::{Row, Table, check};
 
 fn create() -> Command {
-    Command::CreateTenant { name: "Acme".into() }
+    Command::CreateTenant { name: "Acme".into(), development: false }
 }
 
 fn issue(name: &str, secret: &str, roles: &[Role]) -> Command {
@@ -74,9 +74,10 @@ fn a_tenant_cannot_be_made_inside_another() {
 
 #[test]
 fn a_living_tenant_answers_each_command() {
-    let rows: [Row<Command>; 13] = [
+    let rows: [Row<Command>; 14] = [
         ("the same again", create(), Ok(&[])),
-        ("another name", Command::CreateTenant { name: "B".into() }, Err("CTL-0002")),
+        ("another name", Command::CreateTenant { name: "B".into(), development: false }, Err("CTL-0002")),
+        ("another use", Command::CreateTenant { name: "Acme".into(), development: true }, Err("CTL-0002")),
         ("disable", Command::DisableTenant { reason: "x".into() }, Ok(&["TenantDisabled"])),
         ("enable", Command::EnableTenant {}, Ok(&[])),
         ("issue", issue("ci", "s2", &[Role::Developer]), Ok(&["KeyIssued"])),

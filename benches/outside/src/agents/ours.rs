@@ -69,7 +69,7 @@ pub(super) async fn measure(options: &Agents, name: &str, load: &Load<'_>) -> Re
         MEMORY => tempfile::tempdir_in(IN_MEMORY).context("there is no file system in memory")?,
         _ => tempfile::tempdir_in(load.folder)?,
     };
-    let ours = start(options, folder.path().join("data"), load.url).await?;
+    let mut ours = start(options, folder.path().join("data"), load.url).await?;
     let once = || async { ours.run_of("one-agent", &json!({ "goal": "Look up a and b." })).await };
     let timed = async {
         closed_count(load.warm, load.in_flight, once).await?;
@@ -78,8 +78,11 @@ pub(super) async fn measure(options: &Agents, name: &str, load: &Load<'_>) -> Re
         closed_count(load.runs, load.in_flight, once).await?;
         anyhow::Ok((began.elapsed(), used))
     };
-    let (time, before) =
-        tokio::time::timeout(WATCHDOG, timed).await.context("the runs of ours did not end in time")??;
+    let Ok(timed) = tokio::time::timeout(WATCHDOG, timed).await else {
+        let failed = ours.has_any(&["FAILED"]).await?;
+        bail!("the runs of ours did not end within {WATCHDOG:?}{}", if failed { ": some have failed" } else { "" });
+    };
+    let (time, before) = timed?;
     // What is written behind the runs, lists above all, is part of what they cost.
     quiet(&ours).await;
     let seen = Seen {

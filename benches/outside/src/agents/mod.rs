@@ -81,7 +81,7 @@ pub(crate) async fn run(options: &Agents) -> Result<()> {
     let mut results = Results { load: [process::load(), 0.0], ..Results::default() };
     for round in 0..options.rounds {
         for level in &options.levels {
-            // Each is first once, so that none always has the quietest or the warmest moment.
+            // Another begins each round, so that none always has the quietest or the warmest moment.
             let (behind, first) = sides.split_at(round % sides.len().max(1));
             for name in first.iter().chain(behind) {
                 one(options, name, *level, &server, work.path(), &mut results).await;

@@ -22,7 +22,11 @@ use mesh_tests::{Client, Node, NodeOptions};
 const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Where events are declared.
-const MESSAGES: [&str; 14] = [
+const MESSAGES: [&str; 21] = [
+    "actors/agents/src/catalogue.rs",
+    "actors/agents/src/context.rs",
+    "actors/agents/src/definition/mod.rs",
+    "actors/agents/src/task/messages.rs",
     "actors/platforms/src/control_plane/messages.rs",
     "actors/platforms/src/devops/messages.rs",
     "actors/platforms/src/governance/messages.rs",
@@ -37,6 +41,9 @@ const MESSAGES: [&str; 14] = [
     "skills/src/contract/manifest.rs",
     "skills/src/contract/reach.rs",
     "skills/src/contract/workloads.rs",
+    "skills/src/models/chat.rs",
+    "skills/src/models/exchange.rs",
+    "skills/src/models/fault.rs",
 ];
 
 const DEFINITION: &str = r"

@@ -210,8 +210,12 @@ fn command(options: &NodeOptions) -> Command {
     command
         .args(["up", "--output", "json", "--listen", &options.listen.to_string(), "--data"])
         .arg(&options.data)
-        .envs(options.settings.iter().map(|(name, value)| (name, value)))
+        // Whoever runs the tests may have models of their own.
+        .env_remove("OPENAI_BASE_URL")
+        .env_remove("OPENAI_API_KEY")
+        .env_remove("OPENAI_MODEL")
         .env_remove("MESH_API_KEY")
+        .envs(options.settings.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     let stderr = options.stderr.as_ref().map(|path| File::options().create(true).append(true).open(path));

@@ -95,10 +95,8 @@ async fn told(run: &v1::Run, link: &Link, context: &Context) -> Result<(), Failu
     let gave = outputs.get(OUTPUT).cloned().unwrap_or_default();
     let text = gave.get("text").and_then(serde_json::Value::as_str);
     let alone = gave.as_object().is_some_and(|fields| fields.len() == 1);
-    Ok(match text.filter(|_| alone) {
-        Some(text) => context.out.line(text)?,
-        None => context.out.line(pretty(&gave))?,
-    })
+    let shown = text.filter(|_| alone).map_or_else(|| pretty(&gave), str::to_owned);
+    Ok(context.out.line(shown)?)
 }
 
 /// Says which task it is, and when it waits for a person; comes back with a failure alone.

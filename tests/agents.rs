@@ -203,6 +203,34 @@ async fn without_an_endpoint_a_task_says_which_variables_are_missing() -> Result
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_shipped_agent_answers_from_its_cassette_and_from_nothing_else() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let mut options = NodeOptions::new(env!("CARGO_BIN_EXE_mesh"), data.path());
+    let cassette = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/agents/cassettes/triage");
+    options.settings.push(("MESH_MODELS_CASSETTE".to_owned(), cassette.display().to_string()));
+    options.settings.push(("OPENAI_MODEL".to_owned(), "gpt-4o".to_owned()));
+    let node = Node::start(&options)?;
+    let mut client = node.client().await?;
+    publish(&mut client, include_str!("../config/agents/triage.yaml")).await?;
+    let mut give = async |letter: &str| -> Result<v1::Run> {
+        let request = v1::RunAgentRequest {
+            name: "triage".to_owned(),
+            goal: "Where does this letter go?".to_owned(),
+            input: Some(object(&json!({ "letter": letter }))),
+            ..Default::default()
+        };
+        let run = client.agents.run_agent(request).await?.into_inner().run.context("no run")?;
+        client.wait_for_end(&run.run_id, Duration::from_secs(30)).await
+    };
+    let run = give("My invoice of May is wrong.").await?;
+    assert_eq!(output(&run).get("department"), Some(&json!("billing")), "{run:#?}");
+    let failure = give("My invoice of May is right.").await?.failure.context("no failure")?;
+    assert_eq!(failure.code, "model.no-cassette-entry");
+    assert!(failure.message.contains("My invoice of May is"), "the difference is shown: {}", failure.message);
+    Ok(())
+}
+
 /// What the journal says of model calls: the attempts in order, and which of them were answered.
 #[derive(Default)]
 struct Journal {

@@ -138,6 +138,7 @@ fn every_noun_has_its_verbs() {
     approvals list get decide
     definitions validate publish get list schema test
     skills list describe invoke new register schema deprecate withdraw test
+    agents list describe validate publish activate run task pause resume redirect take-over cancel schema
     blueprints validate plan apply get list
     tenants create list get disable enable delete
     keys create list revoke
@@ -172,6 +173,9 @@ fn what_the_documentation_shows_is_taken() {
         "mesh definitions test flow.yaml",
         "mesh skills new acme.hello --lang python hello",
         "mesh skills register shop.yaml ./pdf-forms --validate-only",
+        "mesh agents run triage@2 -g sort -i letter=hello --timeout 5m",
+        "mesh agents resume task-1 --tokens 1000",
+        "mesh agents take-over task-1 {\"n\":1}",
         "mesh completions bash",
     ] {
         let parsed = Cli::try_parse_from(line.split(' '));

@@ -182,7 +182,7 @@ async fn worker(client: &mut Client) -> Result<(String, Streaming<v1::WorkRespon
 
 /// An agent of this name that calls nothing.
 fn clerk(name: &str) -> v1::PublishAgentRequest {
-    let source = format!("name: {name}\ninstructions: {MARK}\n");
+    let source = format!("name: {name}\ninstructions: you are {name}\n");
     v1::PublishAgentRequest { source, ..Default::default() }
 }
 

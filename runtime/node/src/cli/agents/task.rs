@@ -64,7 +64,7 @@ pub(crate) struct TakeOver {
     of: Show,
     /// What the task gives: JSON, or else a text
     #[arg(value_name = "OUTPUT")]
-    output: String,
+    gives: String,
 }
 
 pub(super) async fn show(args: Show, context: Context) -> Result<(), Failure> {
@@ -105,7 +105,7 @@ pub(super) async fn redirect(args: Redirect, context: Context) -> Result<(), Fai
 }
 
 pub(super) async fn take_over(args: TakeOver, context: Context) -> Result<(), Failure> {
-    let output = serde_json::from_str(&args.output).unwrap_or_else(|_| Value::String(args.output.clone()));
+    let output = serde_json::from_str(&args.gives).unwrap_or_else(|_| Value::String(args.gives.clone()));
     steer(args.of, Action::TakeOver(Done { output: Some(to_value(&output)) }), context).await
 }
 

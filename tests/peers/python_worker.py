@@ -6,8 +6,8 @@
 Starts a node of its own, and the shipped example as a process. Prints one line per check.
 """
 
-import contextlib
 import atexit
+import contextlib
 import json
 import os
 import pathlib

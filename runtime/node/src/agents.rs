@@ -17,7 +17,7 @@ use mesh_kernel::{
     ports::EffectCall,
 };
 use mesh_skills::{
-    contract::{Failure, Manifest},
+    contract::{Failure, Registered},
     yaml::suggest,
 };
 use parking_lot::Mutex;
@@ -104,37 +104,31 @@ impl AgentCatalogue {
         })
     }
 
-    /// The manifests of all skills that an agent calls or is checked by, in the order of its definition.
+    /// The skills that an agent calls, in the order of its definition; those that check it are there too.
     ///
     /// # Errors
-    /// As [`AgentCatalogue::of`]; `InvalidArgument` when there is no such skill, or none in the range.
-    pub async fn bound(&self, caller: &Caller, agent: &Agent) -> Result<Vec<Arc<Manifest>>, Refusal> {
-        let known = self.skills.manifests(caller).await?;
+    /// As [`Catalogue::find`]; `NotFound` when a skill's version is not within the agent's range.
+    pub async fn bound(&self, caller: &Caller, agent: &Agent) -> Result<Vec<Arc<Registered>>, Refusal> {
         for check in &agent.checks {
             self.skills.find(caller, &check.skill).await?;
         }
-        let of = |binding: &Binding| {
-            let manifest = known.get(&binding.skill).ok_or_else(|| {
-                let names = known.keys().map(String::as_str);
-                let message = mesh_skills::contract::unknown(&binding.skill, names).message;
-                Refusal::new("AGT-0013", ErrorKind::NotFound, message)
-            })?;
-            match &binding.version {
-                Some(range) if !fits(range, &manifest.version) => Err(Refusal::new(
-                    "AGT-0014",
-                    ErrorKind::NotFound,
-                    format!("`{}` is at {}, which is not within `{range}`", binding.skill, manifest.version),
-                )),
-                _ => Ok(manifest.clone()),
+        let mut bound = Vec::with_capacity(agent.skills.len());
+        for Binding { skill, version } in &agent.skills {
+            let found = self.skills.find(caller, skill).await?;
+            let stands = &found.manifest().version;
+            if let Some(range) = version.as_ref().filter(|range| !fits(range, stands)) {
+                let message = format!("`{skill}` is at {stands}, which is not within `{range}`");
+                return Err(Refusal::new("AGT-0014", ErrorKind::NotFound, message));
             }
-        };
-        agent.skills.iter().map(of).collect()
+            bound.push(found);
+        }
+        Ok(bound)
     }
 
     async fn context(&self, caller: &Caller, request: &ContextRequest) -> Result<Context, Refusal> {
         let (version, agent) = self.find(caller, &request.agent, request.version).await?;
         let tools = self.bound(caller, &agent).await?;
-        let tools = tools.iter().map(|manifest| Arc::new(Tool::of(manifest))).collect();
+        let tools = tools.iter().map(|skill| Arc::new(Tool::of(skill.manifest()))).collect();
         Ok(Context { version, digest: agent.digest(), agent, tools })
     }
 }
@@ -158,6 +152,8 @@ impl Sources for AgentCatalogue {
             let node = mesh.on_behalf("agents", &effect.scope, &effect.cause);
             self.context(&node, request).await.map_err(|refusal| match refusal.kind {
                 ErrorKind::NotFound => Failure::validation("agent.unknown", refusal.message),
+                // A skill was withdrawn since the agent was published.
+                ErrorKind::FailedPrecondition => Failure::validation("skill.withdrawn", refusal.message),
                 _ => Failure::internal("agent.catalogue", refusal.to_string()),
             })
         })

@@ -109,7 +109,7 @@ async fn publish(
         .map_err(|mistakes| convert::mistake::refused(MISTAKES, "source", "the agent", &mistakes))?;
     state.mesh.admit_read(caller, "GetAgent")?;
     state.agents.bound(caller, &agent).await.map_err(|refusal| match refusal.kind {
-        ErrorKind::NotFound => refused_field("source", refusal.message),
+        ErrorKind::NotFound | ErrorKind::FailedPrecondition => refused_field("source", refusal.message),
         _ => refusal,
     })?;
     let (name, digest) = (agent.name.clone(), agent.digest());

@@ -25,7 +25,7 @@ use super::{
     auth::caller,
     convert, keys, not_found,
     page::Binding,
-    status::{refused_field, status},
+    status::{answer, refused_field},
     workflows::{METHOD, Submission, Submittable, Submitted, faulty, input, project, take},
 };
 
@@ -86,10 +86,6 @@ impl AgentService for AgentsService {
         let caller = caller(&request)?;
         answer(steer(&self.0, &caller, request.into_inner()).await)
     }
-}
-
-fn answer<T>(result: Result<T, Refusal>) -> Result<Response<T>, Status> {
-    result.map(Response::new).map_err(|refusal| status(&refusal))
 }
 
 fn address(caller: &Caller) -> Result<Address, Refusal> {

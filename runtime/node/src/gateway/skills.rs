@@ -28,7 +28,7 @@ use super::{
     auth::caller,
     convert, keys,
     page::Binding,
-    status::{refused_field, status},
+    status::{answer, refused_field},
     tenants::is_for_development,
     workflows::{METHOD, Submission, Submittable, Submitted, faulty, input, project, refers, take},
 };
@@ -82,10 +82,6 @@ impl SkillService for Skills {
         let caller = caller(&request)?;
         answer(withdraw(&self.0, &caller, request.into_inner()).await)
     }
-}
-
-fn answer<T>(result: Result<T, Refusal>) -> Result<Response<T>, Status> {
-    result.map(Response::new).map_err(|refusal| status(&refusal))
 }
 
 async fn list(

@@ -3,7 +3,7 @@
 use mesh_kernel::envelope::{ErrorKind, Refusal, Retry};
 use mesh_proto::rpc;
 use prost::Message;
-use tonic::{Code, Status};
+use tonic::{Code, Response, Status};
 
 /// The domain of our reasons.
 const DOMAIN: &str = "mesh";
@@ -37,6 +37,11 @@ pub fn status(refusal: &Refusal) -> Status {
     }
     let told = rpc::Status { code: code as i32, message: message.clone(), details };
     Status::with_details(code, message, told.encode_to_vec().into())
+}
+
+/// The answer of a method: what it gives, or the status of its refusal.
+pub(super) fn answer<T>(result: Result<T, Refusal>) -> Result<Response<T>, Status> {
+    result.map(Response::new).map_err(|refusal| status(&refusal))
 }
 
 /// The status of a refusal by the gateway itself, about one field of the request.

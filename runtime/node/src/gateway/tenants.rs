@@ -20,7 +20,7 @@ use super::{
     filter,
     lists::{KeyRow, TenantRow},
     page::Binding,
-    status::{refused_field, status},
+    status::{answer, refused_field},
 };
 
 /// The service.
@@ -99,10 +99,6 @@ impl TenantService for Tenants {
         let caller = caller(&request)?;
         answer(self.revoke_key(&caller, request.into_inner()).await)
     }
-}
-
-fn answer<T>(result: Result<T, Refusal>) -> Result<Response<T>, Status> {
-    result.map(Response::new).map_err(|refusal| status(&refusal))
 }
 
 impl Tenants {

@@ -9,7 +9,7 @@ use mesh_proto::v1::{self, blueprint_service_server::BlueprintService};
 use tonic::{Request, Response, Status};
 
 use super::{
-    GatewayState, auth::caller, convert, filter, keys::etag, lists::BlueprintRow, page::Binding, status::status,
+    GatewayState, auth::caller, convert, filter, keys::etag, lists::BlueprintRow, page::Binding, status::answer,
 };
 
 /// The service.
@@ -58,10 +58,6 @@ impl BlueprintService for Blueprints {
         let caller = caller(&request)?;
         answer(self.list(&caller, request.into_inner()).await)
     }
-}
-
-fn answer<T>(result: Result<T, Refusal>) -> Result<Response<T>, Status> {
-    result.map(Response::new).map_err(|refusal| status(&refusal))
 }
 
 impl Blueprints {

@@ -21,7 +21,7 @@ use mesh_proto::v1::{self, workflow_service_server::WorkflowService};
 use mesh_workflows::run;
 use tonic::{Request, Response, Status};
 
-use super::{GatewayState, address, auth::caller, status::status};
+use super::{GatewayState, address, auth::caller, status::answer};
 
 pub(super) use content::refers;
 pub(super) use definitions::faulty;
@@ -163,10 +163,6 @@ impl WorkflowService for Workflows {
         let caller = caller(&request)?;
         answer(content::read(&self.0, &caller, request.into_inner()).await)
     }
-}
-
-fn answer<T>(result: Result<T, Refusal>) -> Result<Response<T>, Status> {
-    result.map(Response::new).map_err(|refusal| status(&refusal))
 }
 
 /// What is told of a run whose events are gone.

@@ -1,8 +1,9 @@
 //! The commands and what all of them take.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
+use mesh_workflows::form::parse_duration;
 
 use super::{
     agents, approvals, backup, blueprints, completions, dead_letters, definitions, doctor, keys, logs, open,
@@ -155,4 +156,9 @@ pub(crate) struct PageArgs {
     /// Go on behind the page that printed this token
     #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
     pub(crate) page: String,
+}
+
+/// A duration as people write it.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "write a duration as in 30s, 5m or 1h30m".to_owned())
 }

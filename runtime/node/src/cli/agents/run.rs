@@ -4,17 +4,16 @@ use std::time::Duration;
 
 use clap::Args;
 use mesh_proto::v1::{self, TaskState};
-use mesh_workflows::{
-    form::{parse_duration, struct_to_json},
-    invocation::OUTPUT,
-};
+use mesh_workflows::{form::struct_to_json, invocation::OUTPUT};
 
 use super::{pretty, task};
 use crate::cli::{
-    Failure, clients,
+    Failure,
+    args::time,
+    clients,
     connect::Link,
     context::{Context, fresh_request_id},
-    runs::{InputArgs, end_of, labels, name_and_version, show},
+    runs::{InputArgs, Marks, end_of, labels, name_and_version, show},
 };
 
 /// How often it is looked whether the task waits for a person.
@@ -34,22 +33,11 @@ pub(crate) struct RunAgent {
     /// How long to wait for the task, such as 10m; as long as the agent's limits say when not given
     #[arg(long, value_name = "TIME", value_parser = time)]
     timeout: Option<Duration>,
-    /// Makes the request repeatable: the same id again answers with the same run
-    #[arg(long, value_name = "ID")]
-    request_id: Option<String>,
-    /// The project that it belongs to
-    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
-    project: String,
-    /// A name and a value to find the run by; may be given several times
-    #[arg(long = "label", value_name = "NAME=VALUE")]
-    labels: Vec<String>,
+    #[command(flatten)]
+    marks: Marks,
     /// Check everything and give no task
     #[arg(long)]
     validate_only: bool,
-}
-
-fn time(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "write a duration as in 30s, 5m or 1h30m".to_owned())
 }
 
 pub(super) async fn run(args: RunAgent, context: Context) -> Result<(), Failure> {
@@ -60,10 +48,10 @@ pub(super) async fn run(args: RunAgent, context: Context) -> Result<(), Failure>
         goal: args.goal,
         input: Some(args.input.read()?),
         timeout: args.timeout.and_then(|time| time.try_into().ok()),
-        request_id: args.request_id.unwrap_or_else(fresh_request_id),
-        project_id: args.project,
+        request_id: args.marks.request_id.unwrap_or_else(fresh_request_id),
+        project_id: args.marks.project,
         validate_only: args.validate_only,
-        labels: labels(&args.labels)?,
+        labels: labels(&args.marks.labels)?,
     };
     let link = context.link().await?;
     let answer = clients::agents(link.clone()).run_agent(request).await?.into_inner();

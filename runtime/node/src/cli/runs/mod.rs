@@ -10,7 +10,7 @@ mod watch;
 
 use clap::Subcommand;
 
-pub(crate) use submit::{InputArgs, labels, name_and_version};
+pub(crate) use submit::{InputArgs, Marks, labels, name_and_version};
 pub(crate) use watch::{end_of, ended, until_end};
 
 use super::{Failure, context::Context};

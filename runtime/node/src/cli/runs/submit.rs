@@ -24,6 +24,20 @@ pub(crate) struct InputArgs {
     input_file: Option<PathBuf>,
 }
 
+/// By which a run is known to whoever asked for it.
+#[derive(Debug, Args)]
+pub(crate) struct Marks {
+    /// Makes the request repeatable: the same id again answers with the same run
+    #[arg(long, value_name = "ID")]
+    pub(crate) request_id: Option<String>,
+    /// The project that it belongs to
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    pub(crate) project: String,
+    /// A name and a value to find the run by; may be given several times
+    #[arg(long = "label", value_name = "NAME=VALUE")]
+    pub(crate) labels: Vec<String>,
+}
+
 /// What `mesh runs submit` takes.
 #[derive(Debug, Args)]
 pub(crate) struct Submit {
@@ -32,15 +46,8 @@ pub(crate) struct Submit {
     definition: String,
     #[command(flatten)]
     input: InputArgs,
-    /// Makes the request repeatable: the same id again answers with the same run
-    #[arg(long, value_name = "ID")]
-    request_id: Option<String>,
-    /// The project that it belongs to
-    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
-    project: String,
-    /// A name and a value to find the run by; may be given several times
-    #[arg(long = "label", value_name = "NAME=VALUE")]
-    labels: Vec<String>,
+    #[command(flatten)]
+    marks: Marks,
     /// Check everything and submit nothing
     #[arg(long)]
     validate_only: bool,
@@ -55,10 +62,10 @@ pub(super) async fn submit(args: Submit, context: Context) -> Result<(), Failure
         definition,
         version,
         input: Some(args.input.read()?),
-        request_id: args.request_id.unwrap_or_else(fresh_request_id),
-        project_id: args.project,
+        request_id: args.marks.request_id.unwrap_or_else(fresh_request_id),
+        project_id: args.marks.project,
         validate_only: args.validate_only,
-        labels: labels(&args.labels)?,
+        labels: labels(&args.marks.labels)?,
     };
     let mut client = clients::workflows(context.link().await?);
     let answer = client.submit_run(request).await?.into_inner();

@@ -9,20 +9,17 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use mesh_proto::v1;
-use mesh_workflows::{
-    form::{parse_duration, struct_to_json},
-    invocation::OUTPUT,
-};
+use mesh_workflows::{form::struct_to_json, invocation::OUTPUT};
 use serde_json::Value;
 
 use super::{
     Failure,
-    args::PageArgs,
+    args::{PageArgs, time},
     clients,
     connect::Link,
     context::{Context, fresh_request_id},
     output::{Table, clean, duration, label},
-    runs::{InputArgs, end_of, ended, labels, show},
+    runs::{InputArgs, Marks, end_of, ended, labels, show},
 };
 
 /// What can be done with skills.
@@ -62,15 +59,8 @@ pub(crate) struct Invoke {
     /// How often it is tried in all, when the failure is one that may pass
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     attempts: u32,
-    /// Makes the request repeatable: the same id again answers with the same run
-    #[arg(long, value_name = "ID")]
-    request_id: Option<String>,
-    /// The project that it belongs to
-    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
-    project: String,
-    /// A name and a value to find the run by; may be given several times
-    #[arg(long = "label", value_name = "NAME=VALUE")]
-    labels: Vec<String>,
+    #[command(flatten)]
+    marks: Marks,
     /// Check everything and call nothing
     #[arg(long)]
     validate_only: bool,
@@ -85,10 +75,6 @@ pub(crate) struct Deprecate {
     /// Why, and what to use instead
     #[arg(long, value_name = "TEXT")]
     reason: String,
-}
-
-fn time(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "write a duration as in 30s, 5m or 1h30m".to_owned())
 }
 
 pub(super) async fn dispatch(command: Skills, context: Context) -> Result<(), Failure> {
@@ -184,10 +170,10 @@ async fn invoke(args: Invoke, context: Context) -> Result<(), Failure> {
         name: args.name,
         input: Some(args.input.read()?),
         timeout: args.timeout.and_then(|time| time.try_into().ok()),
-        request_id: args.request_id.unwrap_or_else(fresh_request_id),
-        project_id: args.project,
+        request_id: args.marks.request_id.unwrap_or_else(fresh_request_id),
+        project_id: args.marks.project,
         validate_only: args.validate_only,
-        labels: labels(&args.labels)?,
+        labels: labels(&args.marks.labels)?,
         retry: Some(at_most(args.attempts)),
     };
     let link = context.link().await?;

@@ -23,7 +23,7 @@ pub use failure::{DETAILS_BYTES_MAX, Failure, FailureClass, MESSAGE_BYTES_MAX, N
 pub use instructions::Instructions;
 pub use manifest::{Effect, Example, Gives, Manifest, Permission};
 pub use reach::{Accepts, Ceiling, FailureCode, FileScope, Resources};
-pub use registry::{Registered, Registry, RegistryError, check_manifest, unknown};
+pub use registry::{Registered, Registry, RegistryError, check_manifest, mistakes, unknown};
 pub use skill::{Call, Skill};
 pub use workloads::{ANY_PORT, WorkloadSpec, WorkloadState, WorkloadStatus, Workloads};
 

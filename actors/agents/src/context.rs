@@ -47,6 +47,9 @@ pub struct Tool {
     pub description: String,
     /// JSON Schema of its input.
     pub input: Value,
+    /// Nothing that was written outside may set off its effects.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub careful: bool,
 }
 
 impl Tool {
@@ -58,6 +61,7 @@ impl Tool {
             version: manifest.version.clone(),
             description: manifest.description.clone(),
             input: manifest.input.clone(),
+            careful: manifest.is_careful(),
         }
     }
 }

@@ -34,6 +34,9 @@ pub struct Parent {
     pub item: Option<u32>,
     /// How many runs stand above this one.
     pub depth: u32,
+    /// What from outside went into what it hands down, such as `skill:web.fetch`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taint: Vec<String>,
 }
 
 /// A definition's JSON, kept as text: a run carries it from its first event on and hardly ever looks

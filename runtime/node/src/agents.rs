@@ -114,13 +114,10 @@ impl AgentCatalogue {
         }
         let mut bound = Vec::with_capacity(agent.skills.len());
         for Binding { skill, version } in &agent.skills {
-            let found = self.skills.find(caller, skill).await?;
-            let stands = &found.manifest().version;
-            if let Some(range) = version.as_ref().filter(|range| !fits(range, stands)) {
-                let message = format!("`{skill}` is at {stands}, which is not within `{range}`");
-                return Err(Refusal::new("AGT-0014", ErrorKind::NotFound, message));
-            }
-            bound.push(found);
+            bound.push(match version {
+                Some(range) => self.skills.find_within(caller, skill, range).await?,
+                None => self.skills.find(caller, skill).await?,
+            });
         }
         Ok(bound)
     }
@@ -131,12 +128,6 @@ impl AgentCatalogue {
         let tools = tools.iter().map(|skill| Arc::new(Tool::of(skill.manifest()))).collect();
         Ok(Context { version, digest: agent.digest(), agent, tools })
     }
-}
-
-fn fits(range: &str, version: &str) -> bool {
-    let range = semver::VersionReq::parse(range);
-    let version = semver::Version::parse(version);
-    matches!((range, version), (Ok(range), Ok(version)) if range.matches(&version))
 }
 
 impl Sources for AgentCatalogue {

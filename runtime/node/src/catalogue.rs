@@ -15,7 +15,7 @@ use mesh_kernel::{
     ports::EffectCall,
 };
 use mesh_skills::{
-    catalogue::{self, Entry, Skills, current, latest},
+    catalogue::{self, Entry, Skills, current, latest, within},
     contract::{Failure, Manifest, Registered, Registry, Skill, unknown},
     hosts::{
         instructions::InstructionsSkill,
@@ -24,6 +24,7 @@ use mesh_skills::{
     perform::RegisteredSkills,
 };
 use parking_lot::Mutex;
+use semver::{Version, VersionReq};
 
 /// Tenants whose skills are kept ready; all are forgotten when there are more.
 const KEPT_MAX: usize = 256;
@@ -37,6 +38,8 @@ pub struct TenantSkills {
     /// All versions of all, as they were registered.
     pub skills: Skills,
     ready: BTreeMap<String, Arc<Registered>>,
+    /// Other versions that somebody keeps to, by name and version; made ready when they are called first.
+    older: Mutex<HashMap<(String, String), Arc<Registered>>>,
 }
 
 impl TenantSkills {
@@ -136,19 +139,22 @@ impl Catalogue {
     }
 
     fn made_ready(&self, skills: Skills) -> TenantSkills {
-        let mut ready = BTreeMap::new();
-        for entry in skills.skills.values().filter_map(|versions| current(versions)) {
-            let manifest = entry.manifest.clone();
-            let skill: Arc<dyn Skill> = match manifest.instructions {
-                Some(_) => Arc::new(InstructionsSkill::new(manifest)),
-                None => Arc::new(WorkerSkill::new(manifest, self.workers.clone())),
-            };
-            match Registered::new(skill) {
-                Ok(registered) => drop(ready.insert(entry.manifest.name.clone(), Arc::new(registered))),
-                Err(error) => tracing::error!(%error, "a skill that was registered cannot be called"),
-            }
-        }
-        TenantSkills { skills, ready }
+        let current = skills.skills.values().filter_map(|versions| current(versions));
+        let ready = current.filter_map(|entry| Some((entry.manifest.name.clone(), self.ready(entry)?))).collect();
+        TenantSkills { skills, ready, older: Mutex::default() }
+    }
+
+    /// A version as it is called, with its schemas compiled.
+    fn ready(&self, entry: &Entry) -> Option<Arc<Registered>> {
+        let manifest = entry.manifest.clone();
+        let skill: Arc<dyn Skill> = match manifest.instructions {
+            Some(_) => Arc::new(InstructionsSkill::new(manifest)),
+            None => Arc::new(WorkerSkill::new(manifest, self.workers.clone())),
+        };
+        Registered::new(skill)
+            .inspect_err(|error| tracing::error!(%error, "a skill that was registered cannot be called"))
+            .map(Arc::new)
+            .ok()
     }
 
     /// The manifests of all that the caller's tenant may call, by name.
@@ -180,6 +186,58 @@ impl Catalogue {
             Refusal::new("SKL-0012", ErrorKind::NotFound, unknown(name, names).message)
         })
     }
+
+    /// What a new call of this name uses that keeps to a range of versions.
+    ///
+    /// # Errors
+    /// As [`Catalogue::find`]; `NotFound` when there is no version within the range.
+    pub async fn find_within(&self, caller: &Caller, name: &str, range: &str) -> Result<Arc<Registered>, Refusal> {
+        let found = self.find(caller, name).await?;
+        let stands = found.manifest().version.clone();
+        let no = || {
+            let message = format!("`{name}` is at {stands}, and no version of it is within `{range}`");
+            Refusal::new("SKL-0015", ErrorKind::NotFound, message)
+        };
+        let range = VersionReq::parse(range).map_err(|_| no())?;
+        if Version::parse(&stands).is_ok_and(|version| range.matches(&version)) {
+            return Ok(found);
+        }
+        let own = self.of(caller).await?;
+        let versions = own.skills.skills.get(name).filter(|_| self.native.get(name).is_none()).ok_or_else(no)?;
+        self.older(&own, within(versions, &range).ok_or_else(no)?).ok_or_else(no)
+    }
+
+    /// This version of a skill. The node's own has one version, which is the one.
+    ///
+    /// # Errors
+    /// As [`Catalogue::find`].
+    pub async fn find_version(&self, caller: &Caller, name: &str, version: &str) -> Result<Arc<Registered>, Refusal> {
+        if let Some(native) = self.native.get(name) {
+            return Ok(native.clone());
+        }
+        let own = self.of(caller).await?;
+        if let Some(found) = own.get(name).filter(|found| found.manifest().version == version) {
+            return Ok(found.clone());
+        }
+        let versions = own.skills.skills.get(name).map(Vec::as_slice).unwrap_or_default();
+        let entry = versions.iter().find(|entry| entry.manifest.version == version);
+        let no = || Refusal::new("SKL-0015", ErrorKind::NotFound, format!("`{name}` has no version {version}"));
+        match entry {
+            None => Err(no()),
+            Some(entry) if entry.withdrawn.is_some() => Err(withdrawn(name, std::slice::from_ref(entry))),
+            Some(entry) => self.older(&own, entry).ok_or_else(no),
+        }
+    }
+
+    fn older(&self, own: &TenantSkills, entry: &Entry) -> Option<Arc<Registered>> {
+        let key = (entry.manifest.name.clone(), entry.manifest.version.clone());
+        if let Some(found) = own.older.lock().get(&key) {
+            return Some(found.clone());
+        }
+        let ready = self.ready(entry)?;
+        own.older.lock().insert(key, ready.clone());
+        Some(ready)
+    }
 }
 
 /// Why nobody calls a skill of which all versions are withdrawn, in the words about the newest of them.
@@ -191,13 +249,22 @@ fn withdrawn(name: &str, versions: &[Entry]) -> Refusal {
 }
 
 impl RegisteredSkills for Catalogue {
-    fn find<'a>(&'a self, effect: &'a EffectCall, name: &'a str) -> BoxFuture<'a, Result<Arc<Registered>, Failure>> {
+    fn find<'a>(
+        &'a self,
+        effect: &'a EffectCall,
+        name: &'a str,
+        version: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Arc<Registered>, Failure>> {
         Box::pin(async move {
             let Some(mesh) = self.mesh.get() else {
                 return Err(Failure::internal("skill.catalogue", "the node is starting"));
             };
             let node = mesh.on_behalf("skills", &effect.scope, &effect.cause);
-            self.find(&node, name).await.map_err(|refusal| match refusal.kind {
+            let found = match version {
+                Some(version) => self.find_version(&node, name, version).await,
+                None => self.find(&node, name).await,
+            };
+            found.map_err(|refusal| match refusal.kind {
                 ErrorKind::NotFound => Failure::validation("skill.unknown", refusal.message),
                 ErrorKind::FailedPrecondition => Failure::validation("skill.withdrawn", refusal.message),
                 _ => Failure::internal("skill.catalogue", refusal.to_string()),

@@ -22,6 +22,7 @@ pub(crate) fn brief(manifest: &Manifest) -> v1::Skill {
         files: manifest.files.iter().map(scope).collect(),
         ceiling: ceiling(manifest.ceiling).into(),
         accepts: accepts(manifest.accepts).into(),
+        returns: if manifest.brings_taint() { v1::SkillReturns::Tainted } else { v1::SkillReturns::Trusted }.into(),
         failures: manifest.failure_codes.iter().map(failure).collect(),
         resources: Some(v1::SkillResources {
             memory_max: manifest.resources.memory_max.unwrap_or_default(),

@@ -15,7 +15,7 @@ use mesh_kernel::{
     envelope::{Address, AddressError, ErrorKind, FieldViolation, Kind, Refuse, TenantId, Timestamp},
     ports::Digest,
 };
-use semver::Version;
+use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -161,12 +161,21 @@ pub fn current(versions: &[Entry]) -> Option<&Entry> {
 
 /// What a new call uses, or would use if not all were withdrawn.
 pub fn latest(versions: &[Entry]) -> Option<&Entry> {
-    let rank = |entry: &Entry| {
-        let version = Version::parse(&entry.manifest.version).ok();
-        let is_release = version.as_ref().is_some_and(|version| version.pre.is_empty());
-        (entry.withdrawn.is_none(), entry.deprecated.is_none(), is_release, version)
-    };
     versions.iter().max_by_key(|entry| rank(entry))
+}
+
+/// Which of two versions a new call rather uses: called by anybody, not deprecated, a release, the higher one.
+fn rank(entry: &Entry) -> (bool, bool, bool, Option<Version>) {
+    let version = Version::parse(&entry.manifest.version).ok();
+    let is_release = version.as_ref().is_some_and(|version| version.pre.is_empty());
+    (entry.withdrawn.is_none(), entry.deprecated.is_none(), is_release, version)
+}
+
+/// What a new call uses that keeps to a range: as [`current`], among the versions within it.
+pub fn within<'e>(versions: &'e [Entry], range: &VersionReq) -> Option<&'e Entry> {
+    let fits = |entry: &&Entry| Version::parse(&entry.manifest.version).is_ok_and(|version| range.matches(&version));
+    let fitting = versions.iter().filter(fits).filter(|entry| entry.withdrawn.is_none());
+    fitting.max_by_key(|entry| rank(entry))
 }
 
 /// Whether a version is for development: `1.0.0-dev`, `1.0.0-dev.7`.

@@ -22,6 +22,9 @@ pub const OUTCOME_COMMAND: &str = "RecordOutcome";
 pub struct SkillCall {
     /// The skill's name.
     pub skill: String,
+    /// Its version, when whoever asks has chosen one; what a new call uses when not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// What it is called with; may hold content references `{"$ref", "bytes"}` at any depth.
     #[serde(default)]
     pub input: Value,
@@ -45,6 +48,9 @@ pub struct SkillCall {
     /// Comes back unchanged with the outcome.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub echo: Value,
+    /// What from outside was read by whoever decided on this call, such as `skill:web.fetch`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taint: Vec<String>,
 }
 
 fn first() -> u32 {
@@ -67,6 +73,9 @@ pub struct SkillOutcome {
     /// How much it logged.
     #[serde(default)]
     pub log: LogRef,
+    /// The skill gives what may have been written outside.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tainted: bool,
 }
 
 /// The output or the failure.
@@ -115,6 +124,7 @@ mod tests {
             attempt: 1,
             result: SkillResult::Failed { failure: Failure::timeout("x", "too slow") },
             log: LogRef { lines: 2, bytes: 40, truncated: false },
+            tainted: true,
         };
         let payload = outcome.clone().into_command();
         let command: Command = decode_tagged(&payload.name, &payload.bytes).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Accepts, Ceiling, FailureClass, FailureCode, FileScope, Instructions, Resources};
+use super::{Accepts, Ceiling, FailureClass, FailureCode, FileScope, Instructions, Resources, Returns};
 
 /// What calling a skill twice with the same key does to the outside world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +136,9 @@ pub struct Manifest {
     /// What may set off its effects.
     #[serde(default, skip_serializing_if = "is_default")]
     pub accepts: Accepts,
+    /// Who has written what it gives; see [`Manifest::brings_taint`] for when it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returns: Option<Returns>,
     /// Failures that callers can count on by their codes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failure_codes: Vec<FailureCode>,
@@ -173,6 +176,7 @@ impl Manifest {
             files: Vec::new(),
             ceiling: Ceiling::default(),
             accepts: Accepts::default(),
+            returns: None,
             failure_codes: Vec::new(),
             resources: Resources::default(),
             instructions: None,
@@ -212,6 +216,17 @@ impl Manifest {
     pub fn at_once(mut self) -> Self {
         self.is_instant = true;
         self
+    }
+
+    /// Whether what it gives may have been written outside: as it says; when it does not, if it talks to servers
+    /// anywhere.
+    pub fn brings_taint(&self) -> bool {
+        self.returns.map_or_else(|| self.permissions.contains(&Permission::Network), |of| of == Returns::Tainted)
+    }
+
+    /// Whether nothing that was written outside may set off its effects.
+    pub fn is_careful(&self) -> bool {
+        self.effect != Effect::Pure && self.accepts == Accepts::Trusted
     }
 
     /// What it is about: what it says, or the first part of its name.

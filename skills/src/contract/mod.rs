@@ -22,7 +22,7 @@ pub use exchange::{HANDLER, OUTCOME_COMMAND, SkillCall, SkillOutcome, SkillResul
 pub use failure::{DETAILS_BYTES_MAX, Failure, FailureClass, MESSAGE_BYTES_MAX, NoFailureClass};
 pub use instructions::Instructions;
 pub use manifest::{Effect, Example, Gives, Manifest, Permission};
-pub use reach::{Accepts, Ceiling, FailureCode, FileScope, Resources};
+pub use reach::{Accepts, Ceiling, FailureCode, FileScope, Resources, Returns};
 pub use registry::{Registered, Registry, RegistryError, check_manifest, mistakes, unknown};
 pub use skill::{Call, Skill};
 pub use workloads::{ANY_PORT, WorkloadSpec, WorkloadState, WorkloadStatus, Workloads};

@@ -75,6 +75,29 @@ impl Accepts {
     }
 }
 
+/// Who has written what a skill gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Returns {
+    /// Nobody outside.
+    Trusted,
+    /// Perhaps somebody outside: a page, a mail, a customer's words. Whoever has read it is tainted.
+    Tainted,
+}
+
+impl Returns {
+    /// Every answer.
+    pub const ALL: [Self; 2] = [Self::Trusted, Self::Tainted];
+
+    /// The answer as manifests spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trusted => "trusted",
+            Self::Tainted => "tainted",
+        }
+    }
+}
+
 /// Files that a skill may touch. Declared for people and policies; nothing holds a skill to it yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

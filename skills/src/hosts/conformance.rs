@@ -214,6 +214,7 @@ impl Bench {
 fn asks(tenant: &str, what: impl Into<Value>) -> EffectCall {
     let request = SkillCall {
         skill: "test.obedient".into(),
+        version: None,
         input: json!({ "do": what.into() }),
         run: "run-1".into(),
         step: "s".into(),
@@ -221,6 +222,7 @@ fn asks(tenant: &str, what: impl Into<Value>) -> EffectCall {
         attempt: 2,
         idempotency_key: Some(IdempotencyKey::parse("run-1.s").unwrap()),
         echo: Value::Null,
+        taint: Vec::new(),
     };
     let mut cause = testing::cause(tenant, "run-1");
     Arc::make_mut(&mut cause).headers.traceparent = Some("00-trace".into());

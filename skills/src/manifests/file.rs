@@ -7,7 +7,7 @@ use super::shape;
 use crate::{
     contract::{
         Accepts, Ceiling, Effect, Example, FailureClass, FailureCode, FileScope, Gives, Manifest, Permission,
-        RegistryError, Resources, check_manifest,
+        RegistryError, Resources, Returns, check_manifest,
     },
     yaml::{self, Mistake, Node, parse_duration},
 };
@@ -45,6 +45,7 @@ struct Written {
     ceiling: Ceiling,
     #[serde(default)]
     accepts: Accepts,
+    returns: Option<Returns>,
     #[serde(default)]
     resources: Resources,
     #[serde(default)]
@@ -120,6 +121,7 @@ fn manifest(written: Written, node: &Node) -> Result<Manifest, Mistake> {
         files: written.files,
         ceiling: written.ceiling,
         accepts: written.accepts,
+        returns: written.returns,
         resources: written.resources,
         examples: written.examples.into_iter().map(shown).collect(),
         ..plain

@@ -20,9 +20,7 @@ use mesh_kernel::{
 use serde_json::Value;
 
 use crate::{
-    contract::{
-        Accepts, Call, Effect, Failure, HANDLER, Manifest, Registered, Registry, SkillCall, SkillOutcome, SkillResult,
-    },
+    contract::{Call, Failure, HANDLER, Manifest, Registered, Registry, SkillCall, SkillOutcome, SkillResult},
     logs::{LineKind, LogId, LogStore, LogWriter},
 };
 
@@ -30,18 +28,28 @@ pub use refs::{OUTPUT_BYTES_MAX, RESOLVED_BYTES_MAX, resolve};
 
 /// Where skills are found that tenants have registered.
 pub trait RegisteredSkills: Send + Sync + 'static {
-    /// What a new call of this name uses.
+    /// This version of a skill, or what a new call of this name uses.
     ///
     /// # Errors
     /// A validation failure when the tenant has no such skill; another when nobody can tell now.
-    fn find<'a>(&'a self, effect: &'a EffectCall, name: &'a str) -> BoxFuture<'a, Result<Arc<Registered>, Failure>>;
+    fn find<'a>(
+        &'a self,
+        effect: &'a EffectCall,
+        name: &'a str,
+        version: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Arc<Registered>, Failure>>;
 }
 
 /// Nobody has registered anything.
 struct NoneRegistered(Registry);
 
 impl RegisteredSkills for NoneRegistered {
-    fn find<'a>(&'a self, _: &'a EffectCall, name: &'a str) -> BoxFuture<'a, Result<Arc<Registered>, Failure>> {
+    fn find<'a>(
+        &'a self,
+        _: &'a EffectCall,
+        name: &'a str,
+        _: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Arc<Registered>, Failure>> {
         Box::pin(std::future::ready(self.0.require(name).cloned()))
     }
 }
@@ -93,20 +101,21 @@ impl SkillEffects {
             Ok(request) => request,
             Err(error) => {
                 let failure = unreadable(&error);
-                return Some(outcome(&effect.request, Value::Null, Err(failure), &LogWriter::silent()));
+                return Some(outcome(&effect.request, Value::Null, Done::failed(failure), &LogWriter::silent()));
             }
         };
         let echo = request.echo.clone();
         let log = self.log(&effect, &request);
-        let result = self.result(&effect, request, &log).await;
-        if let Err(failure) = &result {
+        let done = self.done(&effect, request, &log).await;
+        let result = &done.result;
+        if let Err(failure) = result {
             if effect.cancelled.is_cancelled() {
                 log.line(LineKind::Failure, "cancelled");
                 return None;
             }
             log.line(LineKind::Failure, &failure.to_string());
         }
-        Some(outcome(&effect.request, echo, result, &log))
+        Some(outcome(&effect.request, echo, done, &log))
     }
 
     /// The log of the attempt; a silent one when the disk refuses, for no step fails because of it.
@@ -126,12 +135,29 @@ impl SkillEffects {
         })
     }
 
-    async fn result(&self, effect: &EffectCall, request: SkillCall, log: &LogWriter) -> Result<Value, Failure> {
-        let entry = match self.registry.get(&request.skill) {
-            Some(native) => native.clone(),
-            None => self.registered.find(effect, &request.skill).await?,
+    async fn done(&self, effect: &EffectCall, request: SkillCall, log: &LogWriter) -> Done {
+        let found = match self.registry.get(&request.skill) {
+            Some(native) => Ok(native.clone()),
+            None => self.registered.find(effect, &request.skill, request.version.as_deref()).await,
         };
-        may_be_given(entry.manifest(), &effect.cause.headers)?;
+        match found {
+            // What a failure says may be in the words of somebody outside, too.
+            Ok(entry) => Done {
+                tainted: entry.manifest().brings_taint(),
+                result: self.result(effect, &entry, request, log).await,
+            },
+            Err(failure) => Done::failed(failure),
+        }
+    }
+
+    async fn result(
+        &self,
+        effect: &EffectCall,
+        entry: &Registered,
+        request: SkillCall,
+        log: &LogWriter,
+    ) -> Result<Value, Failure> {
+        may_be_given(entry.manifest(), &effect.cause.headers, &request.taint)?;
         let input = refs::resolve(self.content.as_ref(), &effect.scope, request.input).await?;
         entry.check_input(&input)?;
         let call = Call {
@@ -171,14 +197,14 @@ impl Effects for SkillEffects {
     fn failed(&self, request: &EffectRequest, reason: &str) -> Option<Outcome> {
         let echo = serde_json::from_slice::<SkillCall>(&request.input).map(|call| call.echo).unwrap_or_default();
         let failure = Failure::internal("skill.performer", format!("the performer of skills failed: {reason}"));
-        Some(outcome(request, echo, Err(failure), &LogWriter::silent()))
+        Some(outcome(request, echo, Done::failed(failure), &LogWriter::silent()))
     }
 }
 
 /// Whether what asks for the call is within what the skill says it may be given.
 ///
 /// A run that computes a pure step itself does not ask: nothing leaves the run then.
-fn may_be_given(skill: &Manifest, cause: &Headers) -> Result<(), Failure> {
+fn may_be_given(skill: &Manifest, cause: &Headers, read: &[String]) -> Result<(), Failure> {
     let Manifest { name, ceiling, .. } = skill;
     if !ceiling.holds(cause.classification) {
         let message = format!(
@@ -188,8 +214,9 @@ fn may_be_given(skill: &Manifest, cause: &Headers) -> Result<(), Failure> {
         );
         return Err(Failure::validation("skill.ceiling", message));
     }
-    if skill.effect != Effect::Pure && skill.accepts == Accepts::Trusted && !cause.taint.is_empty() {
-        let message = format!("`{name}` accepts only what is trusted, and this came from {}", cause.taint.join(", "));
+    let taint: Vec<&str> = cause.taint.iter().chain(read).map(String::as_str).collect();
+    if skill.is_careful() && !taint.is_empty() {
+        let message = format!("`{name}` accepts only what is trusted, and this came from {}", taint.join(", "));
         return Err(Failure::validation("skill.tainted", message));
     }
     Ok(())
@@ -199,12 +226,25 @@ fn unreadable(error: &serde_json::Error) -> Failure {
     Failure::internal("skill.request", format!("the request for a skill cannot be read: {error}"))
 }
 
-fn outcome(request: &EffectRequest, echo: Value, result: Result<Value, Failure>, log: &LogWriter) -> Outcome {
-    let result = match result {
+/// How a call ended, and whether what is told of it may have been written outside.
+struct Done {
+    result: Result<Value, Failure>,
+    tainted: bool,
+}
+
+impl Done {
+    fn failed(failure: Failure) -> Self {
+        Self { result: Err(failure), tainted: false }
+    }
+}
+
+fn outcome(request: &EffectRequest, echo: Value, done: Done, log: &LogWriter) -> Outcome {
+    let result = match done.result {
         Ok(output) => SkillResult::Ok { output },
         Err(failure) => SkillResult::Failed { failure },
     };
-    SkillOutcome { echo, key: request.key.clone(), attempt: request.attempt, result, log: log.so_far() }.into_command()
+    let (key, attempt, log, tainted) = (request.key.clone(), request.attempt, log.so_far(), done.tainted);
+    SkillOutcome { echo, key, attempt, result, log, tainted }.into_command()
 }
 
 #[cfg(test)]

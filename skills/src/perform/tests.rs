@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::contract::{Ceiling, FailureClass, Skill, testing};
+use crate::contract::{Accepts, Ceiling, Effect, FailureClass, Permission, Returns, Skill, testing};
 
 /// Bodies in memory, each tenant's own.
 #[derive(Default)]
@@ -92,6 +92,7 @@ fn bench_of(say: fn(Manifest) -> Manifest) -> Bench {
 fn effect(input: Value) -> EffectCall {
     let request = SkillCall {
         skill: "test.obedient".into(),
+        version: None,
         input,
         run: "run-1".into(),
         step: "s".into(),
@@ -99,6 +100,7 @@ fn effect(input: Value) -> EffectCall {
         attempt: 2,
         idempotency_key: None,
         echo: json!({"seen": 7}),
+        taint: Vec::new(),
     };
     EffectCall {
         scope: testing::scope("acme"),
@@ -176,6 +178,30 @@ async fn what_is_too_narrow_or_tainted_is_not_given_to_a_skill_that_does_not_tak
     assert!(told.code == "skill.tainted" && told.message.contains("web"), "{told}");
     for takes_it in [careless, bench()] {
         assert!(matches!(read(takes_it.effects.perform(tainted()).await).result, SkillResult::Ok { .. }));
+    }
+    // The same when whoever decided on the call says so.
+    let mut decided = effect(json!({"value": 1}));
+    let mut call: SkillCall = serde_json::from_slice(&decided.request.input).unwrap();
+    call.taint = vec!["skill:web.fetch".into()];
+    decided.request.input = serde_json::to_vec(&call).unwrap().into();
+    assert_eq!(failure(read(careful.effects.perform(decided).await)).code, "skill.tainted");
+}
+
+#[tokio::test]
+async fn a_skill_that_talks_to_servers_anywhere_gives_what_is_tainted_unless_it_says_otherwise() {
+    fn network(manifest: Manifest) -> Manifest {
+        Manifest { permissions: vec![Permission::Network], ..manifest }
+    }
+    fn says(returns: Returns, manifest: Manifest) -> Manifest {
+        Manifest { returns: Some(returns), ..manifest }
+    }
+    for (bench, tainted) in [
+        (bench(), false),
+        (bench_of(network), true),
+        (bench_of(|manifest| says(Returns::Tainted, manifest)), true),
+        (bench_of(|manifest| says(Returns::Trusted, network(manifest))), false),
+    ] {
+        assert_eq!(perform(&bench, json!({"value": 1})).await.tainted, tainted);
     }
 }
 

@@ -61,6 +61,9 @@ pub struct Agent {
     /// What happens when it did not come to an end by itself.
     #[serde(default)]
     pub exhausted: Exhausted,
+    /// What keeps texts from outside from setting off what it may do.
+    #[serde(default, skip_serializing_if = "Guard::is_default")]
+    pub guard: Guard,
 }
 
 /// Which models answer, and how. A bare text is the class.
@@ -204,6 +207,46 @@ pub enum Exhausted {
     Escalate,
     /// It fails.
     Fail,
+}
+
+/// What keeps texts from outside from setting off what an agent may do.
+///
+/// A task that has read what may have been written outside is tainted until its end: a model does what it reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Guard {
+    /// Who has written what it is given.
+    pub input: Origin,
+    /// What becomes of a call, in a tainted task, whose effects accept only what is trusted.
+    pub calls: Careful,
+}
+
+impl Guard {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Who has written something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// Nobody outside.
+    #[default]
+    Trusted,
+    /// Perhaps somebody outside.
+    Tainted,
+}
+
+/// What becomes of a call that a text from outside may have set off.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Careful {
+    /// It is refused, and the model is told why.
+    #[default]
+    Refuse,
+    /// A person is asked, and shown what was read.
+    Ask,
 }
 
 impl Agent {

@@ -1,7 +1,7 @@
 //! How events move the state.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -14,6 +14,7 @@ use super::{
     messages::{AssignTask, Event},
     state::{Checked, Head, Phase, Task, Tooled, Work},
 };
+use crate::definition::Origin;
 
 /// Moves the state by one event.
 pub(super) fn evolve(task: &mut Task, event: Event, at: Timestamp, address: &Address) {
@@ -23,6 +24,9 @@ pub(super) fn evolve(task: &mut Task, event: Event, at: Timestamp, address: &Add
         Event::TaskClaimed {} => task.phase = Phase::ContextLoading,
         Event::ContextLoaded(context) => {
             task.deadline = Some(at.plus(context.agent.limits.duration));
+            if context.agent.guard.input == Origin::Tainted {
+                task.taint.insert("input".to_owned());
+            }
             task.context = Some(Arc::new(*context));
             task.phase = Phase::Executing;
         }
@@ -31,6 +35,7 @@ pub(super) fn evolve(task: &mut Task, event: Event, at: Timestamp, address: &Add
         | Event::ModelCallFailed { .. }
         | Event::ModelCallOutcomeUnknown { .. }) => model(task, event),
         event @ (Event::ToolCallRequested { .. }
+        | Event::ToolCallHeld { .. }
         | Event::ToolAttemptFailed { .. }
         | Event::ToolAttemptStarted { .. }
         | Event::ToolCallSucceeded { .. }
@@ -57,6 +62,7 @@ pub(super) fn evolve(task: &mut Task, event: Event, at: Timestamp, address: &Add
 }
 
 fn assign(task: &mut Task, assigned: AssignTask, at: Timestamp, address: &Address) {
+    task.taint.extend(assigned.taint.iter().cloned());
     task.head = Some(Arc::new(Head { address: address.clone(), assigned, at }));
     task.phase = Phase::Assigned;
 }
@@ -116,6 +122,8 @@ fn tools(task: &Task, said: &Said) -> Vec<Tooled> {
         attempt: 0,
         told: None,
         again: None,
+        held: false,
+        taint: BTreeSet::new(),
         made: OnceLock::new(),
     };
     said.tool_calls.iter().map(of).collect()
@@ -126,9 +134,15 @@ fn tool(task: &mut Task, event: Event) {
         Event::ToolCallRequested { call, skill, input, .. } => {
             *task.calls.entry(call_key(&skill, &input)).or_default() += 1;
             task.spent.tool_calls += 1;
+            let taint = task.taint.clone();
             change(task, call, |tool| {
                 (tool.skill, tool.input, tool.attempt) = (skill, input, 1);
+                // Who allowed a call that was held has seen what was read.
+                tool.taint = if std::mem::take(&mut tool.held) { BTreeSet::new() } else { taint };
             });
+        }
+        Event::ToolCallHeld { call, skill, input, .. } => {
+            change(task, call, |tool| (tool.skill, tool.input, tool.held) = (skill, input, true));
         }
         Event::ToolAttemptFailed { call, retry_at, .. } => change(task, call, |tool| {
             tool.attempt += 1;
@@ -136,10 +150,25 @@ fn tool(task: &mut Task, event: Event) {
             tool.made = OnceLock::new();
         }),
         Event::ToolAttemptStarted { call, .. } => change(task, call, |tool| tool.again = None),
-        Event::ToolCallSucceeded { call, output, .. } => settle(task, call, conversation::told(&output)),
-        Event::ToolCallFailed { call, failure, .. } => settle(task, call, format!("error: {failure}")),
+        Event::ToolCallSucceeded { call, output, tainted, .. } => {
+            read(task, call, tainted);
+            settle(task, call, conversation::told(&output));
+        }
+        Event::ToolCallFailed { call, failure, tainted, .. } => {
+            read(task, call, tainted);
+            settle(task, call, format!("error: {failure}"));
+        }
         Event::ToolCallRefused { call, message, .. } => settle(task, call, format!("error: {message}")),
         _ => {}
+    }
+}
+
+/// What a tool gave is read by the model from now on.
+fn read(task: &mut Task, call: u32, tainted: bool) {
+    if let (true, Work::Tools(tools)) = (tainted, &task.work)
+        && let Some(tool) = tools.get(call as usize)
+    {
+        task.taint.insert(format!("skill:{}", tool.skill));
     }
 }
 

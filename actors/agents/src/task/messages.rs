@@ -49,6 +49,9 @@ pub struct AssignTask {
     /// Who is answerable for it.
     #[serde(default)]
     pub submitted_by: String,
+    /// What from outside went into what it is given, such as `skill:web.fetch`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taint: Vec<String>,
 }
 
 /// What a task can be asked.
@@ -115,6 +118,10 @@ pub enum Refused {
     Repeated,
     /// There were too many calls already.
     TooMany,
+    /// Something from outside was read, and its effects accept only what is trusted.
+    Tainted,
+    /// A person did not allow it.
+    Denied,
 }
 
 /// Why a task waits for a person, or failed.
@@ -212,6 +219,19 @@ pub enum Event {
         /// What it is given.
         input: Arc<Value>,
     },
+    /// A tool is not called until a person allows it, for something from outside was read.
+    ToolCallHeld {
+        /// Which turn called it.
+        turn: u32,
+        /// Which of the turn's calls, from 0.
+        call: u32,
+        /// The skill.
+        skill: String,
+        /// What it would be given.
+        input: Arc<Value>,
+        /// What was read.
+        taint: Vec<String>,
+    },
     /// A tool call failed and is made again.
     ToolAttemptFailed {
         /// Which turn called it.
@@ -243,6 +263,9 @@ pub enum Event {
         /// How much it logged.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         log: Option<LogRef>,
+        /// It may have been written outside.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        tainted: bool,
     },
     /// A tool failed for good; the model is told.
     ToolCallFailed {
@@ -255,6 +278,9 @@ pub enum Event {
         /// How much it logged.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         log: Option<LogRef>,
+        /// It may have been written outside.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        tainted: bool,
     },
     /// A tool was not called; the model is told.
     ToolCallRefused {
@@ -371,6 +397,9 @@ pub enum Event {
         /// Who waits for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<Parent>,
+        /// What from outside was read on the way to it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        taint: Vec<String>,
     },
     /// It failed.
     AgentTaskFailed {

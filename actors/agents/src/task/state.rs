@@ -1,7 +1,7 @@
 //! What is true of a task.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
 };
 
@@ -137,6 +137,12 @@ pub(super) struct Tooled {
     pub(super) told: Option<String>,
     /// When it is made again.
     pub(super) again: Option<Timestamp>,
+    /// A person has to allow it first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) held: bool,
+    /// What from outside had been read when it was called.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) taint: BTreeSet<String>,
     #[serde(skip)]
     pub(super) made: Made,
 }
@@ -211,6 +217,9 @@ pub struct Task {
     pub(super) moved_at: Timestamp,
     /// Who answered last.
     pub(super) by: Option<By>,
+    /// What from outside it has read: it only grows, for a model may do what any of it says.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) taint: BTreeSet<String>,
     /// Of the conversation, roughly. **Units**: bytes.
     pub(super) bytes: usize,
 }

@@ -28,6 +28,7 @@ pub(super) fn view(task: &Task) -> Value {
         "waiting": waiting(task),
         "turn": task.turn,
         "corrections": task.corrections,
+        "taint": task.taint,
         "spent": task.spent,
         "answeredBy": task.by.as_ref().map(|by| format!("{}/{}", by.endpoint, by.model)),
         "output": task.output,

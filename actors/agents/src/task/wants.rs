@@ -78,7 +78,7 @@ pub(super) fn wants(task: &Task) -> Wants {
     wants
 }
 
-/// A tool that was called and has no result.
+/// A tool that was called and has no result; one that is held was not called.
 pub(super) fn is_open(tool: &Tooled) -> bool {
     tool.attempt > 0 && tool.told.is_none() && tool.again.is_none()
 }
@@ -133,8 +133,11 @@ fn asks_a_model(task: &Task, attempt: u32, candidate: u32) -> Option<EffectReque
 }
 
 fn calls_a_tool(task: &Task, at: u32, tool: &Tooled) -> Option<EffectRequest> {
+    let frozen = task.context.iter().flat_map(|context| &context.tools).find(|frozen| frozen.skill == tool.skill);
     let call = SkillCall {
         skill: tool.skill.clone(),
+        // Nothing that was registered since changes it; a task of before has kept what it is told of alone.
+        version: frozen.map(|frozen| frozen.version.clone()),
         input: tool.input.as_ref().clone(),
         run: task.id().to_owned(),
         step: format!("turn-{}.tool-{at}", task.turn),
@@ -142,6 +145,7 @@ fn calls_a_tool(task: &Task, at: u32, tool: &Tooled) -> Option<EffectRequest> {
         attempt: tool.attempt,
         idempotency_key: IdempotencyKey::parse(&tool_key(task, at, 1)).ok(),
         echo: serde_json::to_value(Echo::Tool(task.turn, at)).ok()?,
+        taint: tool.taint.iter().cloned().collect(),
     };
     effect(contract::HANDLER, &tool_key(task, at, tool.attempt), tool.attempt, &call, None)
 }
@@ -150,6 +154,7 @@ fn asks_for_a_check(task: &Task, checked: &Checked) -> Option<EffectRequest> {
     let skill = &task.context.as_ref()?.agent.checks.get(checked.check as usize)?.skill;
     let call = SkillCall {
         skill: skill.clone(),
+        version: None,
         input: checked.input.as_ref().clone(),
         run: task.id().to_owned(),
         step: format!("check-{}", checked.number),
@@ -157,6 +162,8 @@ fn asks_for_a_check(task: &Task, checked: &Checked) -> Option<EffectRequest> {
         attempt: checked.attempt,
         idempotency_key: IdempotencyKey::parse(&check_key(task, checked, 1)).ok(),
         echo: serde_json::to_value(Echo::Check(checked.number)).ok()?,
+        // Its definition has it look, and no model.
+        taint: Vec::new(),
     };
     effect(contract::HANDLER, &check_key(task, checked, checked.attempt), checked.attempt, &call, None)
 }

@@ -1,6 +1,7 @@
 //! Scenarios and properties of whole tasks.
 
 mod answers;
+mod guard;
 mod models;
 mod people;
 mod properties;
@@ -13,7 +14,7 @@ use mesh_kernel::{
     envelope::{Address, CorrelationId, EventId, IdempotencyKey, Payload, Principal, Role, Timestamp, TraceId},
 };
 use mesh_skills::{
-    contract::{Failure, Manifest, Registry, SkillCall, SkillOutcome, SkillResult},
+    contract::{Effect, Failure, Manifest, Registry, SkillCall, SkillOutcome, SkillResult},
     logs::LogRef,
     models::{
         By, Fault, MicroUnits, ModelCall, ModelOutcome, ModelResult,
@@ -48,6 +49,8 @@ struct Sim {
     by: Principal,
     /// Keys of all model calls that were ever wanted.
     asked: BTreeSet<String>,
+    /// Skills that give what may have been written outside.
+    tainting: BTreeSet<String>,
 }
 
 impl Sim {
@@ -61,6 +64,7 @@ impl Sim {
             now: BEGIN,
             by: Principal { name: "ada".into(), roles: vec![Role::Operator], on_behalf_of: None },
             asked: BTreeSet::new(),
+            tainting: ["web.fetch".to_owned()].into(),
         }
     }
 
@@ -73,13 +77,21 @@ impl Sim {
         let mut sim = Self::absent();
         sim.decider = TaskDecider::default().computing(skills);
         sim.send(Command::AssignAgentTask(Box::new(assigned(input)))).unwrap();
-        let request = sim.effect(context::HANDLER);
-        let agent = agent(source);
-        let tools = agent.skills.iter().map(|binding| Arc::new(Tool::of(&Manifest::new(&binding.skill, "does it"))));
+        sim.knows(agent(source));
+        sim
+    }
+
+    /// It is told what it needs to know.
+    fn knows(&mut self, agent: Agent) {
+        let request = self.effect(context::HANDLER);
+        let tools = agent.skills.iter().map(|binding| {
+            let manifest = Manifest::new(&binding.skill, "does it");
+            let effect = if binding.skill.starts_with("mail.") { Effect::AtLeastOnce } else { Effect::Pure };
+            Arc::new(Tool::of(&manifest.effect(effect)))
+        });
         let context = Context { version: 3, digest: agent.digest(), tools: tools.collect(), agent: Arc::new(agent) };
         let result = ContextResult::Loaded(context);
-        sim.send(Command::RecordContext(Box::new(ContextOutcome { key: request.key, result }))).unwrap();
-        sim
+        self.send(Command::RecordContext(Box::new(ContextOutcome { key: request.key, result }))).unwrap();
     }
 
     fn send(&mut self, command: Command) -> Result<Vec<String>, Error> {
@@ -171,6 +183,7 @@ impl Sim {
             attempt: request.attempt,
             result,
             log: LogRef::default(),
+            tainted: self.tainting.contains(&call.skill),
         };
         self.send(Command::RecordOutcome(Box::new(outcome))).unwrap()
     }
@@ -261,6 +274,7 @@ fn assigned(input: Value) -> AssignTask {
         input,
         parent: Some(Parent { run: "acme/control-plane/run/run-1".parse().unwrap(), step: "ask".into() }),
         submitted_by: "ada".into(),
+        taint: Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const ANY: &str = "name: clerk\nmodel: { class: small, maxTokens: 200 }\ninstructions: sort\nskills: [text.echo, value.pass]\noutput: { type: object, required: [n] }\nchecks: [{ skill: code.test }]\nlimits: { turns: 6, toolCalls: 5, corrections: 2, attempts: 3 }\nbudget: { tokens: 6000 }\n";
+const ANY: &str = "name: clerk\nmodel: { class: small, maxTokens: 200 }\ninstructions: sort\nskills: [text.echo, value.pass, web.fetch, mail.send]\noutput: { type: object, required: [n] }\nchecks: [{ skill: code.test }]\nlimits: { turns: 6, toolCalls: 5, corrections: 2, attempts: 3 }\nbudget: { tokens: 6000 }\n";
 
 fn act(sim: &mut Sim, choice: u32) {
     let pick = (choice / 32) as usize;
@@ -53,6 +53,8 @@ fn outcome(sim: &mut Sim, choice: u32, pick: usize) {
         2 => drop(sim.says("not json")),
         3 => drop(sim.says("{\"n\": 1}")),
         4 => drop(sim.calls(&[("nothing", json!({})), ("value_pass", json!({ "x": choice % 3 }))])),
+        5 => drop(sim.calls(&[("web_fetch", json!({ "x": choice % 5 })), ("mail_send", json!({ "x": choice % 7 }))])),
+        6 | 7 => drop(sim.calls(&[("mail_send", json!({ "x": choice % 5 }))])),
         _ => drop(sim.calls(&[("text_echo", json!({ "x": choice % 5 })), ("value_pass", json!({ "x": choice % 5 }))])),
     }
 }
@@ -63,11 +65,14 @@ proptest! {
     #[test]
     fn whatever_happens_a_conversation_is_whole_an_attempt_has_one_name_and_someone_moves_the_task(
         choices in prop::collection::vec(any::<u32>(), 1..80),
+        asks in any::<bool>(),
     ) {
-        let mut sim = Sim::begun(ANY, json!({}));
+        let guard = if asks { "guard: { calls: ask }\n" } else { "" };
+        let mut sim = Sim::begun(&format!("{ANY}{guard}"), json!({}));
         for choice in choices {
             act(&mut sim, choice);
         }
+        super::guard::nothing_tainted_sets_off_what_is_careful(&sim.events);
         let requested = sim.events.iter().filter(|event| matches!(event, Event::ModelCallRequested { .. })).count();
         prop_assert_eq!(requested, sim.asked.len(), "two attempts have one name");
         prop_assert_eq!(requested as u32, sim.task.spent.model_calls);

@@ -65,6 +65,7 @@ fn of_run(event: &Envelope, happened: run::Event) -> Vec<Reaction> {
                 input: input.as_ref().clone(),
                 parent: Some(Parent { run: parent.run, step: parent.step.to_string() }),
                 submitted_by,
+                taint: parent.taint,
             };
             to_task(event, &task, &Command::AssignAgentTask(Box::new(assign)), "assign").into_iter().collect()
         }
@@ -86,8 +87,8 @@ fn to_task(event: &Envelope, task: &str, command: &Command, handler: &'static st
 /// The end of a task ends the step that waits for it.
 fn of_task(event: &Envelope, happened: Event) -> Option<Reaction> {
     let (parent, result) = match happened {
-        Event::AgentTaskCompleted { output, parent, .. } => {
-            (parent, run::ChildResult::Succeeded { outputs: output.as_ref().clone() })
+        Event::AgentTaskCompleted { output, parent, taint, .. } => {
+            (parent, run::ChildResult::Succeeded { outputs: output.as_ref().clone(), taint })
         }
         Event::AgentTaskFailed { failure, parent, .. } | Event::AgentTaskTimedOut { failure, parent, .. } => {
             (parent, run::ChildResult::Failed { failure: failure.as_ref().clone() })

@@ -134,6 +134,7 @@ impl House {
                 attempt: request.attempt,
                 result,
                 log: LogRef::default(),
+                tainted: false,
             };
             self.outcome(&address, "RecordOutcome", &serde_json::to_value(&outcome).unwrap());
         }

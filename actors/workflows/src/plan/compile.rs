@@ -9,7 +9,7 @@ use mesh_proto::v1::{Concurrency, WorkflowDefinition};
 use mesh_skills::yaml::suggest;
 use serde_json::Value;
 
-use super::{ConcurrencyPlan, Fault, Plan, STEPS_MAX, StepIndex, duration::duration, graph::Graph, step};
+use super::{ConcurrencyPlan, Fault, Flow, Plan, STEPS_MAX, StepIndex, duration::duration, graph::Graph, step};
 use crate::{
     expression::{Reads, Template},
     form::struct_to_json,
@@ -32,9 +32,12 @@ pub fn compile(definition: &WorkflowDefinition) -> Result<Plan, Vec<Fault>> {
     let mut steps = Vec::with_capacity(definition.steps.len());
     for (at, message) in definition.steps.iter().enumerate() {
         let mut context = step::Context::new(at, &mut faults);
-        let step = step::compile(message, needs.get(at).cloned().unwrap_or_default(), &mut context);
+        let mut step = step::compile(message, needs.get(at).cloned().unwrap_or_default(), &mut context);
         let reads = context.reads;
         check_reads(&reads, at, definition, &index, graph.as_ref(), &mut faults);
+        if let Some(step) = &mut step {
+            step.flow = flow(&reads, at, &index);
+        }
         steps.extend(step);
     }
     let outputs = outputs(definition, &index, &mut faults);
@@ -166,6 +169,16 @@ fn check_reads(
             }
         }
     }
+}
+
+/// Whose outputs go into what a step calls.
+fn flow(reads: &[(String, Reads)], at: usize, index: &HashMap<&str, StepIndex>) -> Flow {
+    // What people are asked and what undoes a step is no input of its; a condition passes nothing on.
+    let others = ["when", "approval", "compensate"].map(|field| format!("/steps/{at}/{field}"));
+    let own = || reads.iter().filter(|(pointer, _)| !others.iter().any(|other| pointer.starts_with(other)));
+    let steps: BTreeSet<StepIndex> =
+        own().flat_map(|(_, reads)| &reads.steps).filter_map(|id| index.get(id.as_str()).copied()).collect();
+    Flow { steps: steps.into_iter().collect(), input: own().any(|(_, reads)| reads.input) }
 }
 
 fn outputs(

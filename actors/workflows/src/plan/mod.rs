@@ -116,6 +116,17 @@ pub struct PlanStep {
     pub timeout: Option<Duration>,
     /// How its effect is undone.
     pub compensate: Option<CompensatePlan>,
+    /// Whose outputs go into what it calls.
+    pub flow: Flow,
+}
+
+/// Whose outputs go into what a step calls. Conditions do not: they choose, and pass nothing on.
+#[derive(Debug, Default)]
+pub struct Flow {
+    /// The steps, in order.
+    pub steps: Vec<StepIndex>,
+    /// The run's input too.
+    pub input: bool,
 }
 
 /// What a step does.

@@ -9,7 +9,7 @@ use mesh_proto::v1::{
 use serde_json::{Map, Value};
 
 use super::{
-    Act, AgentPlan, ApprovalPlan, Body, CompensatePlan, Fault, ForEachPlan, PlanStep, RetryPlan, StepIndex,
+    Act, AgentPlan, ApprovalPlan, Body, CompensatePlan, Fault, Flow, ForEachPlan, PlanStep, RetryPlan, StepIndex,
     WorkflowPlan,
     compile::{forbid_item, template},
     duration::duration,
@@ -111,6 +111,7 @@ pub(super) fn compile(step: &Step, needs: Vec<StepIndex>, context: &mut Context<
         retry,
         timeout,
         compensate,
+        flow: Flow::default(),
     })
 }
 

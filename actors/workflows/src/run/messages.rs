@@ -22,6 +22,9 @@ pub enum ChildResult {
     Succeeded {
         /// Its outputs.
         outputs: Value,
+        /// What from outside went into them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        taint: Vec<String>,
     },
     /// It failed, or was cancelled, or could not begin.
     Failed {
@@ -309,6 +312,9 @@ pub enum Event {
         /// How much was logged.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         log: Option<LogRef>,
+        /// What from outside it brought in, beside what it was given.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        taint: Vec<String>,
     },
     /// A step, or an item of one, was computed within the decision that began it: it was asked for and
     /// succeeded at once.
@@ -456,6 +462,9 @@ pub enum Event {
     RunSucceeded {
         /// What it gave.
         outputs: Arc<Value>,
+        /// What from outside any of its steps brought in.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        taint: Vec<String>,
         /// Whom it tells.
         #[serde(flatten)]
         end: End,

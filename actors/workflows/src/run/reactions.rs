@@ -88,8 +88,8 @@ fn of_run(run: &Address, event: Event) -> Result<Vec<Reaction>, CodecError> {
             }
             reactions
         }
-        Event::RunSucceeded { outputs, end } => {
-            let result = ChildResult::Succeeded { outputs: outputs.as_ref().clone() };
+        Event::RunSucceeded { outputs, taint, end } => {
+            let result = ChildResult::Succeeded { outputs: outputs.as_ref().clone(), taint };
             ended(run, &end, result)?
         }
         Event::RunFailed { failure, end, .. } => {

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::messages::SkipReason;
+use crate::plan::PlanStep;
 use crate::{
     plan::{Plan, StepIndex},
     submission::{DefinitionRef, Parent, WorkflowJson},
@@ -197,6 +198,9 @@ pub struct Work {
     /// The task that an agent was given last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    /// What from outside went into its output.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub taint: BTreeSet<String>,
 }
 
 /// The items of a for-each step.
@@ -395,6 +399,14 @@ impl Run {
             None => Some(&step.work),
             Some(item) => step.items.as_ref()?.works.get(item as usize).map(Arc::as_ref),
         }
+    }
+
+    /// What from outside goes into what a step calls.
+    pub(super) fn taint_of(&self, step: &PlanStep) -> BTreeSet<String> {
+        let handed = self.head.iter().filter(|_| step.flow.input).filter_map(|head| head.parent.as_ref());
+        let given = step.flow.steps.iter().filter_map(|at| self.step(*at));
+        let handed = handed.flat_map(|parent| parent.taint.iter());
+        handed.chain(given.flat_map(|step| step.work.taint.iter())).cloned().collect()
     }
 
     /// Whether steps may begin.

@@ -203,6 +203,7 @@ impl Collector<'_> {
         let echo = Echo { step: of.step.to_owned(), item: of.item, undo: of.undo };
         let call = SkillCall {
             skill: of.skill.to_owned(),
+            version: None,
             input: effect.input.as_ref().clone(),
             run: run.to_owned(),
             step: match of.undo {
@@ -213,6 +214,8 @@ impl Collector<'_> {
             attempt: work.attempts,
             idempotency_key: key(work.before + 1),
             echo: serde_json::to_value(echo).unwrap_or_default(),
+            // Its definition decided on the call, and a person on the definition.
+            taint: Vec::new(),
         };
         Some(EffectRequest {
             key: key(work.attempts)?,

@@ -170,6 +170,7 @@ impl Simulation {
     pub fn answer(&mut self, request: &EffectRequest, answer: Answer) -> Result<Vec<Event>, Error> {
         let call: SkillCall = serde_json::from_slice(&request.input).unwrap_or_else(|_| SkillCall {
             skill: String::new(),
+            version: None,
             input: Value::Null,
             run: String::new(),
             step: String::new(),
@@ -177,6 +178,7 @@ impl Simulation {
             attempt: request.attempt,
             idempotency_key: None,
             echo: Value::Null,
+            taint: Vec::new(),
         });
         self.send(Command::RecordOutcome(Box::new(SkillOutcome {
             echo: call.echo,
@@ -187,6 +189,7 @@ impl Simulation {
                 Answer::Failure(failure) => SkillResult::Failed { failure },
             },
             log: LogRef::default(),
+            tainted: false,
         })))
     }
 
@@ -311,7 +314,7 @@ impl Simulation {
 
 fn result_of(answer: Answer) -> ChildResult {
     match answer {
-        Answer::Output(outputs) => ChildResult::Succeeded { outputs },
+        Answer::Output(outputs) => ChildResult::Succeeded { outputs, taint: Vec::new() },
         Answer::Failure(failure) => ChildResult::Failed { failure },
     }
 }

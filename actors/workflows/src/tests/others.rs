@@ -9,6 +9,11 @@ use mesh_kernel::{
     },
 };
 
+use mesh_skills::{
+    contract::{SkillOutcome, SkillResult},
+    logs::LogRef,
+};
+
 use super::*;
 use crate::{
     catalogue::{self, DefinitionDecider},
@@ -220,7 +225,7 @@ fn the_end_of_a_child_that_nobody_waits_for_changes_nothing() {
     let mut parent = submitted("name: p\nsteps: [{ id: sub, workflow: hello, with: { x: 1 } }]", empty());
     parent.send(Command::CancelRun { reason: String::new() }).unwrap();
     let before = parent.events.len();
-    let result = ChildResult::Succeeded { outputs: empty() };
+    let result = ChildResult::Succeeded { outputs: empty(), taint: Vec::new() };
     parent.send(Command::RecordChild { step: "sub".into(), item: None, child: "run-late".into(), result }).unwrap();
     assert_eq!(parent.events.len(), before);
 }
@@ -240,6 +245,33 @@ fn what_an_agent_gives_is_the_output_of_its_step() {
     assert_eq!(state(&run, "ask"), "Succeeded");
     let wants = run.wants();
     assert_eq!(Simulation::call(&wants.effects[0]).unwrap().input, json!({ "text": "done" }));
+}
+
+#[test]
+fn what_came_from_outside_goes_with_the_data_and_with_nothing_else() {
+    let source = "name: p\nsteps: [{ id: page, skill: text.echo, with: { text: x } }, { id: form, skill: text.echo, with: { text: y } }, { id: short, needs: page, skill: text.echo, with: { text: '${steps.page.output.text}' } }, { id: reads, needs: [short, form], agent: { agent: clerk, goal: 'sort ${steps.short.output.text}' } }, { id: not, needs: [short, form], when: 'steps.short.output.text == \"a\"', agent: { agent: clerk }, with: { n: '${steps.form.output.text}' } }]";
+    let mut run = submitted(source, empty());
+    let requests = run.wants().effects;
+    for request in requests {
+        let call = Simulation::call(&request).unwrap();
+        let outcome = SkillOutcome {
+            echo: call.echo.clone(),
+            key: request.key,
+            attempt: request.attempt,
+            result: SkillResult::Ok { output: json!({ "text": "a" }) },
+            log: LogRef::default(),
+            tainted: call.step == "page",
+        };
+        run.send(Command::RecordOutcome(Box::new(outcome))).unwrap();
+    }
+    let short = run.wants().effects.remove(0);
+    run.answer(&short, Answer::Output(json!({ "text": "a" }))).unwrap();
+    let told = run.events.iter().filter_map(|(_, event)| match event {
+        Event::TaskRequested { step, parent, .. } => Some((step.as_ref(), parent.taint.clone())),
+        _ => None,
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told, [("reads", vec!["skill:text.echo".to_owned()]), ("not", Vec::new())]);
 }
 
 #[test]
@@ -271,7 +303,13 @@ fn a_child_of_an_unknown_definition_fails_its_step_and_nobody_waits_for_ever() {
         run: "run-x".into(),
         version: None,
         input: Arc::new(empty()),
-        parent: Parent { run: address("test/control-plane/run/run-1"), step: "sub".into(), item: None, depth: 1 },
+        parent: Parent {
+            run: address("test/control-plane/run/run-1"),
+            step: "sub".into(),
+            item: None,
+            depth: 1,
+            taint: Vec::new(),
+        },
     };
     let refused = send(&decider, &mut state, to, catalogue::Command::LaunchRun(launch)).unwrap().remove(0);
     let reaction = react(&envelope(to, &refused, AT)).unwrap().remove(0);
@@ -292,7 +330,13 @@ fn a_definition_that_calls_itself_ends_at_a_bound() {
         body: None,
         project: None,
         labels: Default::default(),
-        parent: Some(Parent { run: address("t/control-plane/run/p"), step: "s".into(), item: None, depth }),
+        parent: Some(Parent {
+            run: address("t/control-plane/run/p"),
+            step: "s".into(),
+            item: None,
+            depth,
+            taint: Vec::new(),
+        }),
         submitted_by: None,
     };
     let refused = run.send(Command::SubmitRun(Box::new(submit(17)))).unwrap_err();

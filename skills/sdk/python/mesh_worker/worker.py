@@ -98,6 +98,7 @@ class Worker:
         writes: Sequence[str] = (),
         ceiling: Ceiling = "internal",
         accepts: Literal["trusted", "tainted"] = "trusted",
+        returns: Literal["trusted", "tainted"] | None = None,
         failures: Sequence[tuple[str, str, str]] = (),
         concurrent_max: int = 0,
         memory_max: int = 0,
@@ -109,7 +110,8 @@ class Worker:
         which `mesh skills test` calls. The docstring describes it unless ``description`` does.
 
         ``failures`` are codes that callers can count on, each with its class and a sentence. A call whose cause is
-        classified above ``ceiling`` is refused, and one that is tainted unless it ``accepts`` that. Of
+        classified above ``ceiling`` is refused, and one that is tainted unless it ``accepts`` that. What
+        somebody outside may have written it ``returns`` as tainted: not said, so does one that needs "network". Of
         ``concurrent_max`` calls at once the node has no more done, over all workers. ``hosts``, ``reads``,
         ``writes`` and ``memory_max`` (bytes) are declared; the node does not hold a skill to them yet.
         """
@@ -123,6 +125,7 @@ class Worker:
                 "files": [{"path": path} for path in reads] + [{"path": path, "write": True} for path in writes],
                 "ceiling": f"CLASSIFICATION_{ceiling.upper()}",
                 "accepts": f"SKILL_ACCEPTS_{accepts.upper()}",
+                "returns": f"SKILL_RETURNS_{(returns or 'unspecified').upper()}",
                 "failures": [dict(zip(_FAILURE, failure, strict=True)) for failure in failures],
                 "resources": {"concurrent_max": concurrent_max, "memory_max": memory_max},
             }

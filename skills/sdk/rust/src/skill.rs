@@ -145,6 +145,20 @@ impl Skill {
         self
     }
 
+    /// What it gives may have been written outside: whoever has read it is tainted.
+    #[must_use]
+    pub fn returns_tainted(mut self) -> Self {
+        self.0.returns = v1::SkillReturns::Tainted.into();
+        self
+    }
+
+    /// Nobody outside has written what it gives, although it may talk to servers anywhere.
+    #[must_use]
+    pub fn returns_trusted(mut self) -> Self {
+        self.0.returns = v1::SkillReturns::Trusted.into();
+        self
+    }
+
     /// Most calls of the tenant that a node has done at once, over all workers; others wait for their turn.
     #[must_use]
     pub fn at_most(mut self, calls: u32) -> Self {

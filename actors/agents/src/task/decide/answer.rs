@@ -78,7 +78,8 @@ impl Deciding<'_> {
 
     pub(super) fn complete(&mut self, output: Arc<Value>) {
         let (spent, parent) = (self.task.spent, self.parent());
-        self.emit(Event::AgentTaskCompleted { output, spent, parent });
+        let taint = self.task.taint.iter().cloned().collect();
+        self.emit(Event::AgentTaskCompleted { output, spent, parent, taint });
     }
 
     pub(super) fn record_check(&mut self, number: u32, outcome: SkillOutcome) -> Result<(), Error> {

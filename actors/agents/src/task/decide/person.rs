@@ -35,6 +35,7 @@ impl Deciding<'_> {
         if self.task.waits_for_a_person() || tokens > 0 || cost > 0 {
             let by = self.by();
             self.emit(Event::TaskResumed { by, tokens, cost });
+            self.allow_held();
             self.take_up();
         }
         Ok(())
@@ -56,7 +57,11 @@ impl Deciding<'_> {
             return Err(Error::Note { bytes: note.len(), max: NOTE_BYTES_MAX });
         }
         let by = self.by();
-        self.emit(Event::TaskRedirected { by, note });
+        self.emit(Event::TaskRedirected { by: by.clone(), note });
+        if !self.held().is_empty() {
+            self.deny_held();
+            self.emit(Event::TaskResumed { by, tokens: 0, cost: 0 });
+        }
         if self.task.phase != Phase::Validating {
             self.take_up();
         }

@@ -87,7 +87,7 @@ impl Deciding<'_> {
         }
         if approved {
             let output = json!({ "approved": true, "approval": approval, "by": by, "comment": comment });
-            self.succeed_step(at, None, Some(Arc::new(output)), None);
+            self.succeed_step(at, None, Some(Arc::new(output)), None, Vec::new());
             self.settle();
         } else {
             let who = if by.is_empty() { "nobody decided in time".to_owned() } else { by.join(", ") };

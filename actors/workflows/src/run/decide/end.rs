@@ -1,6 +1,6 @@
 //! How a run ends, and what is undone before.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use mesh_skills::contract::{Failure, FailureClass};
 use serde_json::{Map, Value};
@@ -23,7 +23,9 @@ impl Deciding<'_> {
         match self.outputs(&plan) {
             Ok(outputs) => {
                 let end = self.end();
-                self.emit(Event::RunSucceeded { outputs, end });
+                let taint: BTreeSet<String> =
+                    self.run.steps.iter().flat_map(|step| step.work.taint.iter().cloned()).collect();
+                self.emit(Event::RunSucceeded { outputs, taint: taint.into_iter().collect(), end });
             }
             Err(failure) => self.fail_run(failure.into(), None),
         }

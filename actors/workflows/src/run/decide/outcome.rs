@@ -36,12 +36,20 @@ impl Deciding<'_> {
             return Err(late());
         }
         let log = Some(outcome.log).filter(|log| *log != LogRef::default());
+        let taint = if outcome.tainted { self.skill(at) } else { None };
+        let taint = taint.into_iter().collect();
         match outcome.result {
-            SkillResult::Ok { output } => self.succeed_step(at, echo.item, Some(Arc::new(output)), log),
+            SkillResult::Ok { output } => self.succeed_step(at, echo.item, Some(Arc::new(output)), log, taint),
             SkillResult::Failed { failure } => self.attempt_failed(at, echo.item, failure, log),
         }
         self.settle();
         Ok(())
+    }
+
+    /// The skill that a step calls, as it is named among what came from outside.
+    fn skill(&self, at: StepIndex) -> Option<String> {
+        let skill = self.plan.step(at)?.uses()?;
+        Some(format!("skill:{skill}"))
     }
 
     /// A child has ended.
@@ -74,8 +82,8 @@ impl Deciding<'_> {
 
     fn others_did(&mut self, at: StepIndex, item: Option<u32>, result: ChildResult) {
         match result {
-            ChildResult::Succeeded { outputs } => {
-                self.succeed_step(at, item, Some(Arc::new(outputs)), None);
+            ChildResult::Succeeded { outputs, taint } => {
+                self.succeed_step(at, item, Some(Arc::new(outputs)), None, taint);
             }
             ChildResult::Failed { failure } => self.attempt_failed(at, item, failure, None),
         }
@@ -89,10 +97,11 @@ impl Deciding<'_> {
         item: Option<u32>,
         output: Option<Arc<Value>>,
         log: Option<LogRef>,
+        taint: Vec<String>,
     ) {
         let Some(id) = self.plan.step(at).map(|step| step.id.clone()) else { return };
         let attempt = self.run.work(at, item).map_or(1, |work| work.attempts);
-        self.emit(Event::StepSucceeded { step: id, item, attempt, output, log });
+        self.emit(Event::StepSucceeded { step: id, item, attempt, output, log, taint });
         self.end_items(at, item);
     }
 
@@ -107,7 +116,14 @@ impl Deciding<'_> {
                 .is_some_and(|items| items.succeeded as usize == items.values.len());
         if all {
             let attempt = self.run.work(at, None).map_or(1, |work| work.attempts);
-            self.emit(Event::StepSucceeded { step: id, item: None, attempt, output: None, log: None });
+            self.emit(Event::StepSucceeded {
+                step: id,
+                item: None,
+                attempt,
+                output: None,
+                log: None,
+                taint: Vec::new(),
+            });
         }
     }
 
@@ -202,7 +218,7 @@ impl Deciding<'_> {
         };
         let step = self.plan.step(at).map(|step| step.id.clone());
         self.emit(Event::SignalReceived { name: name.to_owned(), step, payload: None });
-        self.succeed_step(at, None, Some(payload), None);
+        self.succeed_step(at, None, Some(payload), None, Vec::new());
         self.settle();
         Ok(())
     }

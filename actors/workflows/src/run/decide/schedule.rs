@@ -172,7 +172,13 @@ impl Deciding<'_> {
             definition: workflow.definition.clone(),
             version: workflow.version,
             input,
-            parent: Parent { run, step: step.id.clone(), item, depth },
+            parent: Parent {
+                run,
+                step: step.id.clone(),
+                item,
+                depth,
+                taint: self.run.taint_of(step).into_iter().collect(),
+            },
             due: self.due(step),
         });
         Ok(())
@@ -192,7 +198,13 @@ impl Deciding<'_> {
             version: agent.version,
             goal: goal.as_str().map_or_else(|| goal.to_string(), str::to_owned),
             input,
-            parent: Parent { run, step: step.id.clone(), item: None, depth },
+            parent: Parent {
+                run,
+                step: step.id.clone(),
+                item: None,
+                depth,
+                taint: self.run.taint_of(step).into_iter().collect(),
+            },
             due: self.due(step),
             submitted_by: self.run.head.as_ref().map(|head| head.submitted_by.clone()).unwrap_or_default(),
         });
@@ -204,7 +216,7 @@ impl Deciding<'_> {
         let kept = self.run.signals.iter().find(|kept| kept.name == name).map(|kept| kept.payload.clone());
         self.emit(Event::SignalAwaited { step: step.id.clone(), attempt, name: name.to_owned(), due });
         if let Some(payload) = kept {
-            self.succeed_step(at, None, Some(payload), None);
+            self.succeed_step(at, None, Some(payload), None, Vec::new());
         }
     }
 
@@ -237,7 +249,7 @@ impl Deciding<'_> {
             .and_then(|step| step.items.as_ref())
             .is_some_and(|items| items.succeeded as usize == items.values.len());
         if all {
-            self.succeed_step(at, None, None, None);
+            self.succeed_step(at, None, None, None, Vec::new());
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ impl Deciding<'_> {
         match name.kind {
             TimerKind::Timer => {
                 let output = Arc::new(json!({ "at": due }));
-                self.succeed_step(at, None, Some(output), None);
+                self.succeed_step(at, None, Some(output), None, Vec::new());
                 self.settle();
             }
             // A paused run begins nothing; it asks for the timer again when it goes on.

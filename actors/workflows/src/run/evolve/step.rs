@@ -1,6 +1,6 @@
 //! How events move a step: it waits, ends, and lets others begin.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use mesh_kernel::envelope::Timestamp;
 use mesh_skills::contract::{Failure, FailureClass};
@@ -41,15 +41,21 @@ pub(super) fn apply(run: &mut Run, plan: &Plan, event: &Event, at: Timestamp) {
             change(run, plan, (step, None), |work| work.task = Some(task.clone()));
         }
         Event::ItemsListed { step, attempt, items } => listed(run, plan, step, *attempt, items, at),
-        Event::StepSucceeded { step, item, output, log, .. } => {
+        Event::StepSucceeded { step, item, output, log, taint, .. } => {
+            let given = given(run, plan, step);
             change(run, plan, (step, *item), |work| {
                 work.log = log.or(work.log);
                 work.output = output.clone();
+                work.taint.extend(given.into_iter().chain(taint.iter().cloned()));
             });
             succeeded(run, plan, step, *item, at);
         }
         Event::StepComputed { step, item, attempt, output, .. } => {
-            begin(run, plan, (step, *item), *attempt, at, |work| work.output = Some(output.clone()));
+            let given = given(run, plan, step);
+            begin(run, plan, (step, *item), *attempt, at, |work| {
+                work.output = Some(output.clone());
+                work.taint.extend(given);
+            });
             succeeded(run, plan, step, *item, at);
         }
         Event::AttemptFailed { step, item, failure, retry_at, log, .. } => {
@@ -72,6 +78,12 @@ pub(super) fn apply(run: &mut Run, plan: &Plan, event: &Event, at: Timestamp) {
         Event::StepsSkipped { steps, because } => skipped(run, plan, steps, *because, at),
         _ => {}
     }
+}
+
+/// What from outside goes into what a step calls, and so into what it gives.
+fn given(run: &Run, plan: &Plan, step: &str) -> BTreeSet<String> {
+    let step = plan.find(step).and_then(|at| plan.step(at));
+    step.map(|step| run.taint_of(step)).unwrap_or_default()
 }
 
 /// Changes the work of a step or item.
@@ -193,6 +205,7 @@ fn gather(run: &mut Run, index: StepIndex) {
             Arc::unwrap_or_clone(output)
         })
         .collect();
+    step.work.taint.extend(items.works.iter().flat_map(|work| work.taint.iter().cloned()));
     step.work.output = Some(Arc::new(Value::Array(outputs)));
 }
 

@@ -159,6 +159,9 @@ fn print(task: &v1::Task, context: &Context) -> Result<(), Failure> {
     if !task.waiting.is_empty() {
         lines.push(format!("waits     for {}", clean(&task.waiting)));
     }
+    if !task.taint.is_empty() {
+        lines.push(format!("tainted   by {}", clean(&task.taint.join(", "))));
+    }
     if !task.goal.is_empty() {
         lines.push(format!("goal      {}", clean(&task.goal)));
     }

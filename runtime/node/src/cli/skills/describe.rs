@@ -95,6 +95,9 @@ fn reach(skill: &v1::Skill) -> Vec<String> {
     if skill.accepts() == v1::SkillAccepts::Tainted {
         lines.push("accepts      what came in from outside".to_owned());
     }
+    if skill.returns() == v1::SkillReturns::Tainted {
+        lines.push("returns      what may have been written outside".to_owned());
+    }
     if !skill.hosts.is_empty() {
         lines.push(format!("reaches      {} (declared)", clean(&skill.hosts.join(", "))));
     }

@@ -6,7 +6,7 @@ use mesh_skills::{
     catalogue::Entry,
     contract::{
         Accepts, Ceiling, Effect, Example, FailureClass, FailureCode, FileScope, Gives, Instructions, Manifest,
-        Permission, Resources,
+        Permission, Resources, Returns,
     },
 };
 use serde_json::Value;
@@ -96,6 +96,11 @@ fn reach(skill: &v1::Skill) -> Manifest {
         accepts: match skill.accepts() {
             v1::SkillAccepts::Unspecified | v1::SkillAccepts::Trusted => Accepts::Trusted,
             v1::SkillAccepts::Tainted => Accepts::Tainted,
+        },
+        returns: match skill.returns() {
+            v1::SkillReturns::Unspecified => None,
+            v1::SkillReturns::Trusted => Some(Returns::Trusted),
+            v1::SkillReturns::Tainted => Some(Returns::Tainted),
         },
         resources: Resources {
             memory_max: Some(resources.memory_max).filter(|bytes| *bytes > 0),

@@ -108,8 +108,9 @@ fn a_run_is_one_tree_with_the_times_of_its_events() {
 fn a_retried_run_is_told_as_a_round_of_its_own() {
     let mut history = failed_run();
     let retried = Event::RunRetried { by: "key:ann".into(), from_step: None, reset: vec!["pay".into()] };
-    let ok = Event::StepSucceeded { step: "pay".into(), item: None, attempt: 3, output: None, log: None };
-    let end = Event::RunSucceeded { outputs: json!({}).into(), end: End::default() };
+    let ok =
+        Event::StepSucceeded { step: "pay".into(), item: None, attempt: 3, output: None, log: None, taint: Vec::new() };
+    let end = Event::RunSucceeded { outputs: json!({}).into(), taint: Vec::new(), end: End::default() };
     let before = told(&history);
     history.push(event(10, &retried));
     assert!(told(&history).is_empty(), "a run that goes on was told");
@@ -124,7 +125,13 @@ fn a_retried_run_is_told_as_a_round_of_its_own() {
 
 #[test]
 fn a_child_hangs_below_the_attempt_that_asked_for_it() {
-    let parent = mesh_workflows::run::Parent { run: RUN.parse().unwrap(), step: "call".into(), item: None, depth: 1 };
+    let parent = mesh_workflows::run::Parent {
+        run: RUN.parse().unwrap(),
+        step: "call".into(),
+        item: None,
+        depth: 1,
+        taint: Vec::new(),
+    };
     let asked = Event::ChildRequested {
         step: "call".into(),
         item: None,
@@ -136,7 +143,7 @@ fn a_child_hangs_below_the_attempt_that_asked_for_it() {
         parent: parent.clone(),
         due: None,
     };
-    let end = Event::RunSucceeded { outputs: json!({}).into(), end: End::default() };
+    let end = Event::RunSucceeded { outputs: json!({}).into(), taint: Vec::new(), end: End::default() };
     let above = told(&[event(1, &submitted()), event(2, &asked), event(3, &end)]);
     let Event::RunSubmitted(mut submit) = submitted() else { unreachable!() };
     submit.parent = Some(parent);

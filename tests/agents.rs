@@ -241,6 +241,63 @@ async fn a_model_that_obeys_the_page_gets_no_mail_sent_but_the_users_is() -> Res
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_keeps_to_the_versions_of_its_range_and_a_task_to_the_one_it_began_with() -> Result<()> {
+    let (data, models) = (tempfile::tempdir()?, Server::start().await?);
+    let node = Node::start(&options(data.path(), &models))?;
+    let mut client = node.client().await?;
+    let says_its = |version: &'static str| {
+        let skill = Skill::idempotent("acme.which", version, "Says its version.");
+        let worker = Worker::new(&node.grpc, &node.key()?).skill(skill, move |_| async move { Ok(json!(version)) });
+        anyhow::Ok(mesh_kernel::task::spawn("worker", async { drop(worker.run(std::future::pending()).await) }))
+    };
+    let mut working = vec![says_its("1.0.0")?];
+    registered(&mut client, "acme.which").await?;
+    let agent = |name: &str, version: &str| {
+        format!("name: {name}\ninstructions: ask\nskills: [{{ skill: acme.which, version: '{version}' }}]\n")
+    };
+    publish(&mut client, &agent("old", "^1")).await?;
+    publish(&mut client, &agent("any", "*")).await?;
+    // A task that begins before the second release is there, and calls after it.
+    let which = || calls(&[("acme_which", json!({}))]);
+    let slow = Answer { delay_ms: 400, ..which() };
+    models.script(Script { answers: vec![slow, says("done")], ..Script::default() });
+    let began = give(&mut client, "any", "").await?;
+    task(&mut client, &began, TaskState::Executing).await?;
+    working.push(says_its("2.0.0")?);
+    had(&mut client, "acme.which", "2.0.0").await?;
+    let mut told = vec![which_it_was(&mut client, &began).await?];
+    models.script(Script { answers: vec![which(), says("done")], ..Script::default() });
+    for name in ["old", "any"] {
+        let run = give(&mut client, name, "").await?;
+        told.push(which_it_was(&mut client, &run).await?);
+    }
+    assert_eq!(told, ["1.0.0", "1.0.0", "2.0.0"]);
+    let none = publish(&mut client, &agent("none", "^3")).await.unwrap_err().to_string();
+    ensure!(none.contains("no version of it is within `^3`"), "{none}");
+    working.iter().for_each(tokio::task::JoinHandle::abort);
+    Ok(())
+}
+
+async fn had(client: &mut Client, skill: &str, version: &str) -> Result<()> {
+    for _ in 0..1_000 {
+        let found = client.skills.get_skill(v1::GetSkillRequest { name: skill.to_owned() }).await?.into_inner();
+        if found.skill.is_some_and(|skill| skill.version == version) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    anyhow::bail!("`{skill}` never has version {version}")
+}
+
+/// What the tool said in the task of a run.
+async fn which_it_was(client: &mut Client, run: &str) -> Result<String> {
+    client.wait_for_end(run, Duration::from_secs(30)).await?;
+    let done = task(client, run, TaskState::Completed).await?;
+    let tool = done.conversation.iter().find(|said| said.from == "tool");
+    Ok(tool.context("no tool was called")?.text.clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_step_gives_a_task_and_a_run_that_is_cancelled_ends_it() -> Result<()> {
     let (data, models) = (tempfile::tempdir()?, Server::start().await?);
     let node = Node::start(&options(data.path(), &models))?;

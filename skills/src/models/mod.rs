@@ -18,6 +18,7 @@ mod limits;
 mod perform;
 mod price;
 mod reply;
+pub mod secrets;
 mod trouble;
 
 pub use config::Config;

@@ -1,7 +1,12 @@
 //! What a model is asked: a function of the task's state, so the same turn always asks the same.
 
+use std::borrow::Cow;
+
 use mesh_kernel::ports::Digest;
-use mesh_skills::models::chat::{Format, Message, Request, ToolSpec};
+use mesh_skills::models::{
+    chat::{Format, Message, Request, ToolSpec},
+    secrets,
+};
 use serde_json::Value;
 
 use super::state::Task;
@@ -93,12 +98,15 @@ pub(super) fn estimate(request: &Request) -> u64 {
     (messages + tools) as u64 / 4
 }
 
-/// A tool's output as a model reads it.
+/// A tool's output as a model reads it: without what looks like a key, and not too long.
 pub(super) fn told(output: &Value) -> String {
     let mut text = match output {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
+    if let Cow::Owned(redacted) = secrets::redact(&text) {
+        text = redacted;
+    }
     if text.len() > TOLD_BYTES_MAX {
         let bytes = text.len();
         text.truncate(text.floor_char_boundary(TOLD_BYTES_MAX));

@@ -47,6 +47,9 @@ pub enum Error {
         /// How long it may be.
         max: usize,
     },
+    /// A note that holds what looks like a key.
+    #[error("the note holds what looks like a key; no model is told one: a skill that needs it reads it by its name")]
+    Secret,
     /// What is too large for the journal.
     #[error("{what} has {bytes} bytes, at most {max} are taken; store the body and pass its reference")]
     TooLarge {
@@ -69,6 +72,7 @@ impl Refuse for Error {
             Self::Output { .. } => "TSK-0005",
             Self::Note { .. } => "TSK-0006",
             Self::TooLarge { .. } => "TSK-0007",
+            Self::Secret => "TSK-0008",
         }
     }
 
@@ -77,7 +81,9 @@ impl Refuse for Error {
             Self::Absent { .. } => ErrorKind::NotFound,
             Self::Other { .. } => ErrorKind::AlreadyExists,
             Self::State { .. } | Self::Late { .. } => ErrorKind::FailedPrecondition,
-            Self::Output { .. } | Self::Note { .. } | Self::TooLarge { .. } => ErrorKind::InvalidArgument,
+            Self::Output { .. } | Self::Note { .. } | Self::Secret | Self::TooLarge { .. } => {
+                ErrorKind::InvalidArgument
+            }
         }
     }
 }

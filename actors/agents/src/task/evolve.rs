@@ -7,7 +7,10 @@ use std::{
 };
 
 use mesh_kernel::envelope::{Address, Timestamp};
-use mesh_skills::models::chat::{Message, Said, Usage};
+use mesh_skills::models::{
+    chat::{Message, Said, Usage},
+    secrets,
+};
 
 use super::{
     conversation,
@@ -156,7 +159,7 @@ fn tool(task: &mut Task, event: Event) {
         }
         Event::ToolCallFailed { call, failure, tainted, .. } => {
             read(task, call, tainted);
-            settle(task, call, format!("error: {failure}"));
+            settle(task, call, secrets::redact(&format!("error: {failure}")).into_owned());
         }
         Event::ToolCallRefused { call, message, .. } => settle(task, call, format!("error: {message}")),
         _ => {}
@@ -231,7 +234,7 @@ fn validation(task: &mut Task, event: Event) {
         Event::CorrectionAttempted { number, message } => {
             task.corrections = number;
             task.phase = Phase::Correcting;
-            say(task, Message::User { text: message });
+            say(task, Message::User { text: secrets::redact(&message).into_owned() });
         }
         _ => {}
     }

@@ -105,6 +105,21 @@ fn a_person_sees_what_was_read_and_allows_the_call_or_not() {
     );
 }
 
+#[test]
+fn no_model_is_told_a_key() {
+    const KEY: &str = "sk-abcdefghijklmnop1234";
+    let given = Sim::begun(READER, json!({ "password": KEY }));
+    let Some(Event::AgentTaskFailed { failure, .. }) = given.events.last() else { panic!("{:#?}", given.events) };
+    assert!(failure.code == "agent.secret" && failure.message.starts_with("the input"), "{failure}");
+    let mut sim = reader("");
+    assert_eq!(sim.send(Command::RedirectTask { note: format!("use {KEY}") }).unwrap_err(), Error::Secret);
+    sim.calls(&[("web_fetch", json!({ "url": "a" })), ("text_echo", json!({}))]);
+    sim.skill(0, Ok(json!({ "text": format!("the key is {KEY}.") })));
+    sim.skill(0, Err(Failure::validation("x", format!("{KEY} is refused"))));
+    let told = texts(&sim.asks().request.messages).join("\n");
+    assert!(!told.contains(KEY) && told.matches("[a key was here]").count() == 2, "{told}");
+}
+
 /// No path leads from a text from outside to a call that takes only what is trusted, but by a person's yes.
 pub(super) fn nothing_tainted_sets_off_what_is_careful(events: &[Event]) {
     let (mut tainted, mut held, mut allowed) = (false, BTreeSet::new(), BTreeSet::new());

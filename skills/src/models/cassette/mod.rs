@@ -8,7 +8,6 @@
 mod file;
 mod key;
 mod nearest;
-mod secrets;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -27,6 +26,7 @@ use self::file::{Entry, Folder, Piece};
 use super::{
     Fault,
     reply::{Body, Reply, Tape},
+    secrets,
     trouble::Trouble,
 };
 

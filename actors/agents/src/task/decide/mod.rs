@@ -11,7 +11,10 @@ use mesh_kernel::{
     entity::Cause,
     envelope::{IdempotencyKey, Timestamp},
 };
-use mesh_skills::contract::{Failure, FailureClass, Registry, SkillOutcome};
+use mesh_skills::{
+    contract::{Failure, FailureClass, Registry, SkillOutcome},
+    models::secrets,
+};
 
 use super::{
     Error,
@@ -133,8 +136,26 @@ impl Deciding<'_> {
             self.fail(Failure::validation("agent.input", message));
             return Ok(());
         }
+        if let Some(what) = self.holds_a_key() {
+            let message = format!(
+                "the {what} holds what looks like a key, and no model is told one: leave it out, and have a skill \
+                 that needs it read it by its name"
+            );
+            self.fail(Failure::validation("agent.secret", message));
+            return Ok(());
+        }
         self.go_on();
         Ok(())
+    }
+
+    /// Which part of what it was asked holds what looks like a key.
+    fn holds_a_key(&self) -> Option<&'static str> {
+        let assigned = &self.task.head.as_ref()?.assigned;
+        let has = |text: &str| secrets::find(text.as_bytes(), "").is_some();
+        if has(&assigned.goal) {
+            return Some("goal");
+        }
+        has(&assigned.input.to_string()).then_some("input")
     }
 
     /// The outcome of a skill finds its tool or its check by what it echoes.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mesh_skills::models::secrets;
 use serde_json::Value;
 
 use super::{
@@ -55,6 +56,9 @@ impl Deciding<'_> {
         }
         if note.trim().is_empty() || note.len() > NOTE_BYTES_MAX {
             return Err(Error::Note { bytes: note.len(), max: NOTE_BYTES_MAX });
+        }
+        if secrets::find(note.as_bytes(), "").is_some() {
+            return Err(Error::Secret);
         }
         let by = self.by();
         self.emit(Event::TaskRedirected { by: by.clone(), note });

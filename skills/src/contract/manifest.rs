@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Accepts, Ceiling, FailureClass, FailureCode, FileScope, Instructions, Resources};
+use super::{Accepts, Ceiling, FailureClass, FailureCode, FileScope, Instructions, McpTool, Resources};
 
 /// What calling a skill twice with the same key does to the outside world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,6 +145,9 @@ pub struct Manifest {
     /// It is read and not called: this is what it gives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<Instructions>,
+    /// It is a tool of an MCP server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp: Option<Box<McpTool>>,
 }
 
 /// INVARIANT: what is not said is not written, so that a manifest of before has the digest that it had.
@@ -176,6 +179,7 @@ impl Manifest {
             failure_codes: Vec::new(),
             resources: Resources::default(),
             instructions: None,
+            mcp: None,
         }
     }
 

@@ -62,6 +62,11 @@ fn described(skill: &v1::Skill) -> Vec<String> {
         format!("needs        {}", list(&skill.permissions)),
         format!("host         {}", hosted(skill)),
     ];
+    if let Some(tool) = &skill.mcp {
+        lines.push(format!("tool         {} of the MCP server {}", clean(&tool.tool), clean(&tool.server)));
+        lines.push(format!("pin          {}", clean(&tool.pin)));
+        lines.push(format!("hints        {} (not believed)", clean(or_dash(&tool.hints.join(", ")))));
+    }
     lines.extend(reach(skill));
     lines.extend(standing(skill));
     lines.extend(instructions(skill));

@@ -227,7 +227,7 @@ pub const KEYS: &[Key] = &[
         Form::List(
             "command lines, such as /usr/bin/sums --safe; one that ends in ` *` may have any arguments behind it",
         ),
-        "Programs that tenants may register as MCP servers; started with their privileges, which are the node's.",
+        "Programs that tenants may register as MCP servers. They run with the privileges of the node.",
     ),
     key(
         "mcp.hosts",
@@ -276,7 +276,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "log.filter",
-        "warn,mesh=info",
+        "warn,mesh=info,rmcp=error",
         Form::Text("tracing directives, such as info or warn,mesh_kernel=debug"),
         "Which messages are written.",
     ),

@@ -233,7 +233,7 @@ fn files_and_folders_are_registered_and_what_is_wrong_in_them_is_told_with_its_p
     ensure!(described.contains("Ask which form it is.") && described.contains("license"), "{described}");
 
     let schema: Value = serde_json::from_str(&told(&["schema"], 0)?)?;
-    ensure!(schema.pointer("/properties/ceiling/enum").is_some(), "{schema}");
+    ensure!(schema.pointer("/else/properties/ceiling/enum").is_some(), "{schema}");
     Ok(())
 }
 

@@ -53,7 +53,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("minijinja", &["skills/src/render", "runtime/node/src/http", "config/templates"]),
     ("axum", &["runtime/node/src", "config/templates"]),
     ("async_openai", &["skills/src/models/client"]),
-    ("reqwest", &["skills/src/models"]),
+    ("reqwest", &["skills/src/models", "skills/src/hosts/mcp"]),
+    ("rmcp", &["skills/src/hosts/mcp", "runtime/node/src/gateway/mcp"]),
     ("anyhow", &["runtime/node", "tests", "benches", "config/templates"]),
 ];
 

@@ -21,6 +21,6 @@ pub use doomed::Doomed;
 pub use follower::Follower;
 pub use malformed::{Judged, Malformed};
 pub use node::{Node, NodeOptions};
-pub use outside::{get, post};
+pub use outside::{get, post, send};
 pub use recorder::{Recorded, Recorder};
 pub use storm::{Storm, Work};

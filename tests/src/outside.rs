@@ -25,12 +25,30 @@ pub async fn post(url: &str, key: Option<&str>, body: &str, at_most: Duration) -
 }
 
 async fn ask(method: &str, url: &str, key: Option<&str>, body: &str, at_most: Duration) -> Result<(u16, String)> {
+    let authorization = key.map(|key| format!("Bearer {key}"));
+    let headers: Vec<_> = authorization.iter().map(|value| ("authorization", value.as_str())).collect();
+    send(method, url, &headers, body, at_most).await
+}
+
+/// Sends a request with these headers, among which `host` stands for another, and answers status and body.
+///
+/// # Errors
+/// When nobody listens, or what answers is no HTTP.
+pub async fn send(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+    at_most: Duration,
+) -> Result<(u16, String)> {
     let rest = url.strip_prefix("http://").context("http:// is expected")?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let mut stream = TcpStream::connect(host).await?;
-    let authorization = key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
+    let asked = headers.iter().find(|(name, _)| *name == "host").map_or(host, |(_, host)| *host);
+    let more = headers.iter().filter(|(name, _)| *name != "host");
+    let more: String = more.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = body.len();
-    let head = format!("{method} /{path} HTTP/1.1\r\nhost: {host}\r\n{authorization}content-length: {length}");
+    let head = format!("{method} /{path} HTTP/1.1\r\nhost: {asked}\r\n{more}content-length: {length}");
     let request = format!("{head}\r\nconnection: close\r\n\r\n{body}");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();

@@ -19,6 +19,7 @@ use mesh_skills::{
     contract::{Failure, Manifest, Registered, Registry, Skill, unknown},
     hosts::{
         instructions::InstructionsSkill,
+        mcp::{McpServers, McpSkill},
         worker::{WorkerSkill, Workers},
     },
     perform::RegisteredSkills,
@@ -77,14 +78,15 @@ type Kept = HashMap<TenantId, (u64, Arc<TenantSkills>)>;
 pub struct Catalogue {
     native: Registry,
     workers: Workers,
+    servers: McpServers,
     mesh: OnceLock<Mesh>,
     kept: Mutex<Kept>,
 }
 
 impl Catalogue {
-    /// A catalogue of the node's own skills, and of what workers have.
-    pub fn new(native: Registry, workers: Workers) -> Self {
-        Self { native, workers, mesh: OnceLock::new(), kept: Mutex::default() }
+    /// A catalogue of the node's own skills, and of what workers and MCP servers have.
+    pub fn new(native: Registry, workers: Workers, servers: McpServers) -> Self {
+        Self { native, workers, servers, mesh: OnceLock::new(), kept: Mutex::default() }
     }
 
     /// Says where tenants' skills are read. Once, when the kernel stands.
@@ -102,6 +104,11 @@ impl Catalogue {
     /// The workers that are connected.
     pub fn workers(&self) -> &Workers {
         &self.workers
+    }
+
+    /// The MCP servers that are connected.
+    pub fn servers(&self) -> &McpServers {
+        &self.servers
     }
 
     /// The skills of the caller's tenant that are not the node's own.
@@ -147,9 +154,11 @@ impl Catalogue {
     /// A version as it is called, with its schemas compiled.
     fn ready(&self, entry: &Entry) -> Option<Arc<Registered>> {
         let manifest = entry.manifest.clone();
-        let skill: Arc<dyn Skill> = match manifest.instructions {
-            Some(_) => Arc::new(InstructionsSkill::new(manifest)),
-            None => Arc::new(WorkerSkill::new(manifest, self.workers.clone())),
+        let tool = McpSkill::new(manifest.clone(), self.servers.clone());
+        let skill: Arc<dyn Skill> = match (&manifest.instructions, tool) {
+            (Some(_), _) => Arc::new(InstructionsSkill::new(manifest)),
+            (None, Some(tool)) => Arc::new(tool),
+            (None, None) => Arc::new(WorkerSkill::new(manifest, self.workers.clone())),
         };
         Registered::new(skill)
             .inspect_err(|error| tracing::error!(%error, "a skill that was registered cannot be called"))

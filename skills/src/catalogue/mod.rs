@@ -222,6 +222,17 @@ pub enum Error {
         /// What is full.
         what: String,
     },
+    /// A name that another kind of host has.
+    #[error(
+        "`{name}` is registered otherwise ({other}), and a tool of an MCP server and another skill never share a \
+         name: choose another, or withdraw what stands"
+    )]
+    Shadowed {
+        /// The skill.
+        name: String,
+        /// What stands.
+        other: String,
+    },
     /// A version that was never registered.
     #[error("`{name}@{version}` was never registered")]
     Unknown {
@@ -247,13 +258,14 @@ impl Refuse for Error {
             Self::Changed { .. } => "SKL-0003",
             Self::Full { .. } => "SKL-0004",
             Self::Unknown { .. } => "SKL-0005",
+            Self::Shadowed { .. } => "SKL-0006",
         }
     }
 
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Manifest { .. } | Self::Large { .. } => ErrorKind::InvalidArgument,
-            Self::Changed { .. } => ErrorKind::AlreadyExists,
+            Self::Changed { .. } | Self::Shadowed { .. } => ErrorKind::AlreadyExists,
             Self::Full { .. } => ErrorKind::ResourceExhausted,
             Self::Unknown { .. } => ErrorKind::NotFound,
         }

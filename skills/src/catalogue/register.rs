@@ -42,6 +42,9 @@ pub(super) fn register(
         let digest = digest(&manifest);
         let versions = state.skills.get(&name).map(Vec::as_slice).unwrap_or_default();
         let stands = versions.iter().find(|entry| entry.manifest.version == manifest.version);
+        if let Some(other) = shadowed(&manifest, versions) {
+            return Err(Error::Shadowed { name, other });
+        }
         let twice =
             events.iter().filter_map(registered).find(|it| (&it.name, &it.version) == (&name, &manifest.version));
         let changed = || Error::Changed { name: name.clone(), version: manifest.version.clone() };
@@ -67,6 +70,16 @@ pub(super) fn register(
         });
     }
     Ok(events)
+}
+
+/// Whose skill of this name another kind of host has, so that a higher version does not quietly take its calls.
+fn shadowed(manifest: &Manifest, versions: &[Entry]) -> Option<String> {
+    let server = |manifest: &Manifest| manifest.mcp.as_ref().map(|tool| tool.server.name.clone());
+    let mut standing = versions.iter().filter(|entry| entry.withdrawn.is_none());
+    let other = standing.find(|entry| server(&entry.manifest) != server(manifest))?;
+    let whose =
+        server(&other.manifest).map_or_else(|| "no server's".to_owned(), |name| format!("the server `{name}`'s"));
+    Some(format!("{} is {whose}", other.manifest.version))
 }
 
 impl Room {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Accepts, Ceiling, FailureClass, FailureCode, FileScope, Instructions, Resources, Returns};
+use super::{Accepts, Ceiling, FailureClass, FailureCode, FileScope, Instructions, McpTool, Resources, Returns};
 
 /// What calling a skill twice with the same key does to the outside world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,6 +148,9 @@ pub struct Manifest {
     /// It is read and not called: this is what it gives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<Instructions>,
+    /// It is a tool of an MCP server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp: Option<Box<McpTool>>,
 }
 
 /// INVARIANT: what is not said is not written, so that a manifest of before has the digest that it had.
@@ -180,6 +183,7 @@ impl Manifest {
             failure_codes: Vec::new(),
             resources: Resources::default(),
             instructions: None,
+            mcp: None,
         }
     }
 
@@ -219,9 +223,10 @@ impl Manifest {
     }
 
     /// Whether what it gives may have been written outside: as it says; when it does not, if it talks to servers
-    /// anywhere.
+    /// anywhere. A tool of an MCP server always may: nobody here has seen what runs there.
     pub fn brings_taint(&self) -> bool {
-        self.returns.map_or_else(|| self.permissions.contains(&Permission::Network), |of| of == Returns::Tainted)
+        self.mcp.is_some()
+            || self.returns.map_or_else(|| self.permissions.contains(&Permission::Network), |of| of == Returns::Tainted)
     }
 
     /// Whether nothing that was written outside may set off its effects.

@@ -1,7 +1,6 @@
 //! The skill contract: what every capability says of itself, how it is called, how it fails.
 //!
-//! A skill is native Rust today; other hosts (workers over gRPC, MCP servers, Wasm components) will
-//! implement the same trait. Whoever calls one goes through [`crate::perform`], which checks
+//! A skill is native Rust, or stands with another host (a worker, an MCP server) behind the same trait. Whoever calls one goes through [`crate::perform`], which checks
 //! schemas, times it, catches its panics and keeps its log.
 //!
 //! Never here: how a run retries or what a step means; that is the workflow's business.
@@ -11,6 +10,7 @@ mod exchange;
 mod failure;
 mod instructions;
 mod manifest;
+mod mcp;
 mod reach;
 mod registry;
 mod skill;
@@ -22,6 +22,7 @@ pub use exchange::{HANDLER, OUTCOME_COMMAND, SkillCall, SkillOutcome, SkillResul
 pub use failure::{DETAILS_BYTES_MAX, Failure, FailureClass, MESSAGE_BYTES_MAX, NoFailureClass};
 pub use instructions::Instructions;
 pub use manifest::{Effect, Example, Gives, Manifest, Permission};
+pub use mcp::{McpDeclaration, McpServer, McpTerms, McpTool, McpTransport};
 pub use reach::{Accepts, Ceiling, FailureCode, FileScope, Resources, Returns};
 pub use registry::{Registered, Registry, RegistryError, check_manifest, mistakes, unknown};
 pub use skill::{Call, Skill};

@@ -3,4 +3,5 @@
 #[cfg(test)]
 mod conformance;
 pub mod instructions;
+pub mod mcp;
 pub mod worker;

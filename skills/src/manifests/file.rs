@@ -1,5 +1,7 @@
 //! A manifest file: one skill, in YAML or JSON.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -12,8 +14,8 @@ use crate::{
     yaml::{self, Mistake, Node, parse_duration},
 };
 
-/// JSON Schema (2020-12) of a manifest file, for editors and checks.
-pub fn schema() -> Value {
+/// JSON Schema (2020-12) of a manifest file.
+pub(super) fn schema() -> Value {
     serde_json::from_str(include_str!("schema.json")).unwrap_or_default()
 }
 
@@ -103,10 +105,7 @@ fn manifest(written: Written, node: &Node) -> Result<Manifest, Mistake> {
     let plain = Manifest::new(&written.name, &written.description);
     let timeout = match written.timeout {
         None => plain.timeout,
-        Some(text) => parse_duration(&text).filter(|time| !time.is_zero()).ok_or_else(|| {
-            let message = format!("`{text}` is no time that a call can take");
-            Mistake::new(node.nearest("/timeout").span, message).with_help("write a duration as in 30s, 5m or 1h30m")
-        })?,
+        Some(text) => call_time(&text, node, "/timeout")?,
     };
     let said = Manifest {
         version: written.version,
@@ -128,6 +127,17 @@ fn manifest(written: Written, node: &Node) -> Result<Manifest, Mistake> {
     };
     let codes = written.failures.into_iter();
     Ok(codes.fold(said, |said, failure| said.fails_with(&failure.code, failure.class, &failure.description)))
+}
+
+/// How long a call may take.
+///
+/// # Errors
+/// When the text says no such time; `at` is where it stands.
+pub(super) fn call_time(text: &str, node: &Node, at: &str) -> Result<Duration, Mistake> {
+    parse_duration(text).filter(|time| !time.is_zero()).ok_or_else(|| {
+        let message = format!("`{text}` is no time that a call can take");
+        Mistake::new(node.nearest(at).span, message).with_help("write a duration as in 30s, 5m or 1h30m")
+    })
 }
 
 fn shown(shown: Shown) -> Example {

@@ -48,7 +48,11 @@ fn told(error: &ValidationError<'_>, node: &Node, schema: &Value) -> Vec<Mistake
             vec![mistake.with_help("write it in quotes")]
         }
         ValidationErrorKind::OneOfNotValid { .. } | ValidationErrorKind::OneOfMultipleValid { .. } => {
-            vec![Mistake::new(at.span, "say one of `output` and `failure`: what comes of it")]
+            let what = match pointer.is_empty() {
+                true => "say one of `stdio` and `http`: how the server is reached",
+                false => "say one of `output` and `failure`: what comes of it",
+            };
+            vec![Mistake::new(at.span, what)]
         }
         _ => vec![Mistake::new(at.span, format!("`{place}`: {}", short(&error.to_string())))],
     }
@@ -65,7 +69,9 @@ fn unknown(mapping: &Node, key: &str, known: &[String]) -> Mistake {
     let span = mapping.entry(key).map_or(mapping.span, |(key, _)| key.span);
     let help = suggest(key, known)
         .map_or_else(|| format!("known are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-    Mistake::new(span, format!("`{key}` is not known here")).with_help(help)
+    let mistake = Mistake::new(span, format!("`{key}` is not known here"));
+    // A schema that stands elsewhere is not looked up.
+    if known.is_empty() { mistake } else { mistake.with_help(help) }
 }
 
 fn wants_text(schema: &Value, error: &ValidationError<'_>) -> bool {

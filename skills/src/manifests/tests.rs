@@ -88,7 +88,8 @@ fn every_mistake_of_a_file_is_told_with_its_place_and_the_nearest_key() {
 fn the_schema_and_the_contract_know_the_same_words() {
     let schema = schema();
     let words = |pointer: &str| {
-        let found = schema.pointer(pointer).and_then(|words| words.as_array()).cloned().unwrap_or_default();
+        let found =
+            schema.pointer(&format!("/else{pointer}")).and_then(|words| words.as_array()).cloned().unwrap_or_default();
         found.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect::<Vec<_>>()
     };
     assert_eq!(words("/properties/ceiling/enum"), Ceiling::ALL.map(|it| it.as_str().to_owned()));
@@ -96,6 +97,16 @@ fn the_schema_and_the_contract_know_the_same_words() {
     assert_eq!(words("/properties/permissions/items/enum"), Permission::ALL.map(|it| it.as_str().to_owned()));
     let classes: Vec<_> = FailureClass::ALL.iter().map(ToString::to_string).filter(|it| it != "cancelled").collect();
     assert_eq!(words("/properties/failures/items/properties/class/enum"), classes);
+}
+
+#[test]
+fn the_schema_takes_both_kinds_of_files_and_tells_them_apart() {
+    let schema = jsonschema::validator_for(&schema()).unwrap();
+    let is_valid = |text: &str| schema.is_valid(&crate::yaml::parse(text).unwrap().to_json());
+    assert!(is_valid(WHOLE));
+    let server = "{kind: McpServer, name: a, version: 1.0.0, stdio: {command: /bin/x}, defaults: {timeout: 3s}}";
+    assert!(is_valid(server) && !is_valid(&server.replace("3s", "soon")));
+    assert!(!is_valid("{kind: McpServer, name: a.b, version: 1.0.0, description: x, effect: pure}"));
 }
 
 const SKILL: &str = "\

@@ -62,6 +62,13 @@ impl Mesh {
         self.admit_query(caller, action, None)
     }
 
+    /// Whether the policy would let the caller do this, at once or after an approval: for lists of what can be done.
+    /// It takes nothing of the quota, and a no is no denial that anybody is told of.
+    pub fn may(&self, caller: &Caller, action: &str) -> bool {
+        let request = Request { scope: caller.scope(), principal: caller.principal(), action, resource: None };
+        !matches!(self.0.policy.decide(&request), Decision::Deny { .. })
+    }
+
     /// Step 2 for a stream, which is open until the permit is dropped.
     ///
     /// # Errors

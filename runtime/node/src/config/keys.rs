@@ -49,6 +49,10 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("policy", "What a caller may do beside what its roles allow, and what is kept of what it may not."),
     ("effects", "Work in the outside world: skills, builds, processes."),
     ("models", "Who answers for agents."),
+    (
+        "mcp",
+        "MCP servers whose tools are skills. A command is code that runs on this node: none is, unless it stands here.",
+    ),
     ("builds", "Limits of the builds and tests of generated products."),
     ("pages", "The page that the node serves to a browser."),
     ("telemetry", "What the node tells to programs that watch it; traces are set by the standard `OTEL_*` variables."),
@@ -218,6 +222,27 @@ pub const KEYS: &[Key] = &[
         "Whether answers come from the cassette alone, are all recorded anew, or are asked for where it has none.",
     ),
     key(
+        "mcp.commands",
+        "",
+        Form::List(
+            "command lines, such as /usr/bin/sums --safe; one that ends in ` *` may have any arguments behind it",
+        ),
+        "Programs that tenants may register as MCP servers. They run with the privileges of the node.",
+    ),
+    key(
+        "mcp.hosts",
+        "",
+        Form::List("hosts, such as api.example.com, *.example.com or 127.0.0.1:8080"),
+        "Hosts of MCP servers that tenants may register; the node connects to no others, and follows no redirect.",
+    ),
+    key("mcp.memory_bytes_max", "1 GiB", mebibytes(16, 1_048_576), "Data memory of each process of an MCP server."),
+    key(
+        "mcp.idle_max",
+        "5m",
+        seconds(1, 86_400),
+        "How long a connection to an MCP server that nobody uses is kept; then its process ends.",
+    ),
+    key(
         "builds.time_max",
         "20m",
         seconds(10, 86_400),
@@ -251,7 +276,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "log.filter",
-        "warn,mesh=info",
+        "warn,mesh=info,rmcp=error",
         Form::Text("tracing directives, such as info or warn,mesh_kernel=debug"),
         "Which messages are written.",
     ),

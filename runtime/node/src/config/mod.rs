@@ -25,6 +25,6 @@ pub use render::{default_file, show};
 pub use retention::Retention;
 pub use setting::Setting;
 pub use typed::{
-    Actors, Builds, Config, Effects, HOLDABLE, Journal, Log, LogFormat, Models, Pages, Policy, Server, Telemetry,
+    Actors, Builds, Config, Effects, HOLDABLE, Journal, Log, LogFormat, Mcp, Models, Pages, Policy, Server, Telemetry,
     Tenants,
 };

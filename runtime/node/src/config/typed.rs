@@ -27,6 +27,8 @@ pub struct Config {
     pub effects: Effects,
     /// Section `models`.
     pub models: Models,
+    /// MCP servers.
+    pub mcp: Mcp,
     /// Builds of products.
     pub builds: Builds,
     /// The page.
@@ -141,6 +143,19 @@ pub struct Models {
     pub cassette_mode: String,
 }
 
+/// Section `mcp`.
+#[derive(Debug, Clone)]
+pub struct Mcp {
+    /// Command lines that may be started.
+    pub commands: Vec<String>,
+    /// Hosts that may be spoken to.
+    pub hosts: Vec<String>,
+    /// Data memory of each process.
+    pub memory_bytes_max: u64,
+    /// How long an unused connection is kept.
+    pub idle_max: Duration,
+}
+
 /// Section `builds`.
 #[derive(Debug, Clone)]
 pub struct Builds {
@@ -241,6 +256,12 @@ impl Config {
                 file: Some(all.take_text("models.file")?).filter(|file| !file.is_empty()).map(PathBuf::from),
                 cassette: Some(all.take_text("models.cassette")?).filter(|dir| !dir.is_empty()).map(PathBuf::from),
                 cassette_mode: all.take_text("models.cassette_mode")?,
+            },
+            mcp: Mcp {
+                commands: all.take_list("mcp.commands")?,
+                hosts: all.take_list("mcp.hosts")?,
+                memory_bytes_max: all.take_bytes("mcp.memory_bytes_max")?,
+                idle_max: all.take_time("mcp.idle_max")?,
             },
             builds: Builds {
                 time_max: all.take_time("builds.time_max")?,

@@ -49,7 +49,10 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
 }
 
 /// The credential in `authorization: Bearer …` or `x-api-key: …`.
-fn credential(metadata: &MetadataMap) -> Result<Credential, Refusal> {
+///
+/// # Errors
+/// When there is none.
+pub(super) fn credential(metadata: &MetadataMap) -> Result<Credential, Refusal> {
     if let Some(given) = text(metadata, "authorization") {
         let bearer = given.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let Some((_, key)) = bearer else {

@@ -18,6 +18,7 @@ mod filter;
 mod follow;
 mod keys;
 pub mod lists;
+pub mod mcp;
 mod mount;
 mod open;
 mod page;

@@ -11,7 +11,7 @@ use mesh_kernel::{
 use mesh_proto::v1::{self, skill_service_server::SkillService};
 use mesh_skills::{
     catalogue::{self, Command, Entry, Event, is_dev},
-    contract::{Manifest, Registered, check_manifest},
+    contract::{Failure, FailureClass, Manifest, Registered, check_manifest},
 };
 use mesh_workflows::{
     definition::{Known, to_json, validate},
@@ -140,6 +140,9 @@ async fn find(state: &GatewayState, caller: &Caller, name: &str) -> Result<Arc<R
 /// Skills that one request may register.
 const REGISTERED_MAX: usize = 100;
 
+/// MCP servers that one request may register.
+const SERVERS_MAX: usize = 5;
+
 async fn register(
     state: &GatewayState,
     caller: &Caller,
@@ -147,30 +150,32 @@ async fn register(
 ) -> Result<v1::RegisterSkillsResponse, Refusal> {
     let terms = Terms::of("RegisterSkills", &request, &request.request_id, "")?;
     let caller = &state.mesh.charge(caller)?;
-    if request.skills.is_empty() || request.skills.len() > REGISTERED_MAX {
+    let v1::RegisterSkillsRequest { skills, mcp_servers, validate_only, .. } = request;
+    if skills.len() > REGISTERED_MAX || skills.is_empty() && mcp_servers.is_empty() {
         return Err(refused_field("skills", format!("1 to {REGISTERED_MAX} are taken at once")));
     }
-    let mut manifests = Vec::with_capacity(request.skills.len());
-    for (n, skill) in request.skills.into_iter().enumerate() {
+    let mut manifests = Vec::with_capacity(skills.len());
+    for (n, skill) in skills.into_iter().enumerate() {
         let at = format!("skills[{n}]");
         let manifest = convert::skill::manifest(skill, &at)?;
         check_manifest(&manifest).map_err(|error| refused_field(&at, error.to_string()))?;
-        if state.skills.native().get(&manifest.name).is_some() {
-            return Err(refused_field(
-                &format!("{at}.name"),
-                format!("`{}` is a skill of the node's own: choose another name", manifest.name),
-            ));
-        }
         manifests.push(manifest);
+    }
+    let tools = tools_of(state, caller, mcp_servers).await?;
+    let shown = tools.iter().map(brief).collect();
+    manifests.extend(tools);
+    if let Some(manifest) = manifests.iter().find(|manifest| state.skills.native().get(&manifest.name).is_some()) {
+        let what = format!("`{}` is a skill of the node's own: choose another name", manifest.name);
+        return Err(refused_field("skills", what));
     }
     let has_dev = manifests.iter().any(|manifest| is_dev(&manifest.version));
     let replaces_dev = has_dev && is_for_development(state, caller).await?;
-    if request.validate_only {
+    if validate_only {
         state.mesh.admit_read(caller, "RegisterSkills")?;
         let own = state.skills.of(caller).await?;
         let new = catalogue::check(&own.skills, &manifests, replaces_dev).map_err(|error| Refusal::from(&error))?;
         let registered = new.into_iter().map(|(name, version)| v1::SkillVersion { name, version }).collect();
-        return Ok(v1::RegisterSkillsResponse { registered, position: 0 });
+        return Ok(v1::RegisterSkillsResponse { registered, position: 0, tools: shown });
     }
     let command = Command::RegisterSkills { manifests, replaces_dev };
     let reply = state.order(caller, address(caller)?, &command, terms).await?;
@@ -181,7 +186,38 @@ async fn register(
             registered.push(v1::SkillVersion { name: manifest.name, version: manifest.version });
         }
     }
-    Ok(v1::RegisterSkillsResponse { registered, position: reply.position.0 })
+    Ok(v1::RegisterSkillsResponse { registered, position: reply.position.0, tools: shown })
+}
+
+/// What the tools of these servers would be as skills. Nobody is asked for a caller who may not register.
+async fn tools_of(
+    state: &GatewayState,
+    caller: &Caller,
+    servers: Vec<v1::McpServer>,
+) -> Result<Vec<Manifest>, Refusal> {
+    if servers.len() > SERVERS_MAX {
+        return Err(refused_field("mcp_servers", format!("at most {SERVERS_MAX} are taken at once")));
+    }
+    if !servers.is_empty() {
+        state.mesh.admit_read(caller, "RegisterSkills")?;
+    }
+    let mut manifests = Vec::new();
+    for (n, server) in servers.into_iter().enumerate() {
+        let at = format!("mcp_servers[{n}]");
+        let declaration = convert::mcp::declaration(server, &at)?;
+        let asked = state.skills.servers().skills_of(caller.tenant(), &declaration).await;
+        manifests.extend(asked.map_err(|failure| unasked(&failure, &at))?);
+    }
+    Ok(manifests)
+}
+
+/// Why a server's tools can be no skills.
+fn unasked(failure: &Failure, at: &str) -> Refusal {
+    let kind = match failure.class {
+        FailureClass::Validation => ErrorKind::FailedPrecondition,
+        _ => ErrorKind::Unavailable,
+    };
+    Refusal::new("SKL-0015", kind, failure.to_string()).at(at, failure.message.clone())
 }
 
 async fn deprecate(

@@ -49,7 +49,7 @@ use super::{
     held::HeldCommands,
     policy::RolePolicy,
     retention::Retention,
-    skills::native_skills,
+    skills::{mcp_servers, native_skills},
 };
 use crate::{
     agents::AgentCatalogue,
@@ -141,7 +141,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     let held = Arc::new(HeldCommands::new(content.clone()));
     let workloads = Arc::new(WorkloadsPort::default());
     let (skills, workshop) = native_skills(config, workloads.clone())?;
-    let skills = Arc::new(Catalogue::new(skills, SkillWorkers::default()));
+    let skills = Arc::new(Catalogue::new(skills, SkillWorkers::default(), mcp_servers(config)));
     let agents = Arc::new(AgentCatalogue::new(skills.clone()));
     let performers: Vec<Arc<dyn Effects>> = vec![
         Arc::new(
@@ -205,6 +205,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
             logs: logs.clone(),
             dead_letters: dead_letters.clone(),
             archive: archive.clone(),
+            servers: skills.servers().clone(),
             keeping: Arc::default(),
         };
         let retention = Retention {

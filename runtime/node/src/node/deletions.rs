@@ -19,7 +19,7 @@ use mesh_kernel::{
     path::Mesh,
     ports::{AppendOutcome, ContentStore, Credential, Reclaim},
 };
-use mesh_skills::{logs::LogStore, product::process};
+use mesh_skills::{hosts::mcp::McpServers, logs::LogStore, product::process};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +45,7 @@ pub(super) struct Deletions {
     pub(super) logs: Arc<LogStore>,
     pub(super) dead_letters: Arc<FolderDeadLetters>,
     pub(super) archive: RunArchive,
+    pub(super) servers: McpServers,
     /// Held by whoever archives or deletes.
     pub(super) keeping: Arc<Mutex<()>>,
 }
@@ -102,6 +103,7 @@ impl Deletions {
         if !end_tenant(&self.mesh, scope, EFFECTS_END_WITHIN).await {
             bail!("some of its effects have not ended yet");
         }
+        self.servers.forget(tenant).await;
         self.remove_files(scope).await?;
         while self.mesh.journal().reclaim(Reclaim::default()).await.context("the journal")?.erasing > 0 {
             tokio::time::sleep(AGAIN_AFTER).await;

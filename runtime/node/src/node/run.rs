@@ -130,7 +130,7 @@ impl RunningNode {
     /// When a file cannot be removed; everything has stopped all the same.
     pub async fn stop(self) -> Result<()> {
         let Self { whole, servers, data, drain_max, stopping, .. } = self;
-        let Whole { mesh, tree, cursors, workshop, .. } = &whole;
+        let Whole { mesh, tree, cursors, workshop, skills, .. } = &whole;
         tracing::info!("stopping: no new callers");
         stopping.cancel();
         servers.close(Duration::from_secs(2)).await;
@@ -138,6 +138,7 @@ impl RunningNode {
         workshop.stop();
         tree.stop_services().await;
         mesh.workers().stop(drain_max.max(Duration::from_secs(1))).await;
+        skills.servers().stop().await;
         let report = mesh.directory().drain(drain_max).await;
         tracing::info!(?report, "entities drained");
         cursors.flush();

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use axum::middleware;
+use axum::{middleware, serve::ListenerExt as _};
 use mesh_kernel::task;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -38,7 +38,7 @@ pub(super) async fn listen(config: &Config, whole: &Whole, stopping: &Cancellati
     let pages = bind(config.server.http_listen).await?;
     let (grpc_at, http_at) = (grpc.local_addr()?, pages.local_addr()?);
 
-    let (routes, health) = gateway::routes(GatewayState {
+    let state = GatewayState {
         mesh: whole.mesh.clone(),
         lists: whole.lists.clone(),
         logs: whole.logs.clone(),
@@ -50,8 +50,9 @@ pub(super) async fn listen(config: &Config, whole: &Whole, stopping: &Cancellati
         clock: whole.clock.clone(),
         secret,
         stopping: stopping.clone(),
-    })
-    .await?;
+    };
+    let tools = gateway::mcp::router(state.clone(), &hosts(config, http_at));
+    let (routes, health) = gateway::routes(state).await?;
     let requests = Requests::new(whole.clock.clone());
     let counted = middleware::from_fn_with_state(requests.clone(), telemetry::count);
     let routes = Routes::from(routes.into_axum_router().layer(counted));
@@ -92,9 +93,13 @@ pub(super) async fn listen(config: &Config, whole: &Whole, stopping: &Cancellati
         whole.backups.clone(),
         hosts(config, http_at),
     );
-    let router = http::router(Arc::clone(&state));
+    let router = http::router(Arc::clone(&state)).merge(tools);
     let stop = stopping.clone();
     let paging = task::spawn("pages", async move {
+        // As with gRPC: a stream of events that waits for acknowledgements comes 40 ms late.
+        let pages = pages.tap_io(|socket| {
+            let _refused = socket.set_nodelay(true);
+        });
         let server = axum::serve(pages, router).with_graceful_shutdown(async move { stop.cancelled().await });
         if let Err(error) = server.await {
             tracing::error!(%error, "the pages ended");

@@ -6,6 +6,7 @@ use anyhow::Result;
 use mesh_platforms::runtime_cloud::WorkloadsPort;
 use mesh_skills::{
     contract::Registry,
+    hosts::mcp::{McpServers, Settings},
     native::{self, Needs, Workshop},
 };
 
@@ -25,4 +26,15 @@ pub fn native_skills(config: &Config, workloads: Arc<WorkloadsPort>) -> Result<(
         workloads,
     });
     Ok((Registry::new(native::with_workshop(&workshop))?, workshop))
+}
+
+/// The MCP servers that tenants may register.
+pub fn mcp_servers(config: &Config) -> McpServers {
+    McpServers::new(Settings {
+        commands: config.mcp.commands.clone(),
+        hosts: config.mcp.hosts.clone(),
+        memory_max: config.mcp.memory_bytes_max,
+        idle: config.mcp.idle_max,
+        variable: |name| std::env::var(name).ok(),
+    })
 }

@@ -219,17 +219,7 @@ fn is_free(port: &u16) -> bool {
 
 fn command(spec: &WorkloadSpec, port: Option<u16>) -> Command {
     let address = port.map_or_else(|| ANY_PORT.to_owned(), |port| format!("127.0.0.1:{port}"));
-    let mut command = match spec.memory_max {
-        Some(bytes) => {
-            let mut shell = Command::new("/bin/sh");
-            shell
-                .args(["-c", "ulimit -c 0 && ulimit -d \"$1\" && shift && exec \"$@\"", "sh"])
-                .arg((bytes / 1024).to_string())
-                .arg(&spec.program);
-            shell
-        }
-        None => Command::new(&spec.program),
-    };
+    let mut command = limited(&spec.program, spec.memory_max);
     command
         .args(spec.args.iter().map(|argument| if argument == ANY_PORT { &address } else { argument }))
         .current_dir(&spec.folder)
@@ -241,6 +231,18 @@ fn command(spec: &WorkloadSpec, port: Option<u16>) -> Command {
         .process_group(0)
         .kill_on_drop(false);
     command
+}
+
+/// The start of a program whose data memory is bounded, and of which no core is dumped; without a bound it is
+/// started as it is. **Units**: bytes.
+pub(crate) fn limited(program: &Path, memory_max: Option<u64>) -> Command {
+    let Some(bytes) = memory_max else { return Command::new(program) };
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .args(["-c", "ulimit -c 0 && ulimit -d \"$1\" && shift && exec \"$@\"", "sh"])
+        .arg((bytes / 1024).to_string())
+        .arg(program);
+    shell
 }
 
 /// Waits for the ready line; `None` when the process ended or the time is over.

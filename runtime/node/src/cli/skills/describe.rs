@@ -62,6 +62,11 @@ fn described(skill: &v1::Skill) -> Vec<String> {
         format!("needs        {}", list(&skill.permissions)),
         format!("host         {}", hosted(skill)),
     ];
+    if let Some(tool) = &skill.mcp {
+        lines.push(format!("tool         {} of the MCP server {}", clean(&tool.tool), clean(&tool.server)));
+        lines.push(format!("pin          {}", clean(&tool.pin)));
+        lines.push(format!("hints        {} (not believed)", clean(or_dash(&tool.hints.join(", ")))));
+    }
     lines.extend(reach(skill));
     lines.extend(standing(skill));
     lines.extend(instructions(skill));
@@ -95,7 +100,8 @@ fn reach(skill: &v1::Skill) -> Vec<String> {
     if skill.accepts() == v1::SkillAccepts::Tainted {
         lines.push("accepts      what came in from outside".to_owned());
     }
-    if skill.returns() == v1::SkillReturns::Tainted {
+    let far = skill.mcp.is_some() || skill.permissions.iter().any(|permission| permission == "network");
+    if skill.returns() == v1::SkillReturns::Tainted || (far && skill.returns() == v1::SkillReturns::Unspecified) {
         lines.push("returns      what may have been written outside".to_owned());
     }
     if !skill.hosts.is_empty() {

@@ -1,22 +1,23 @@
-//! `mesh skills register`: skills from files.
+//! `mesh skills register`: skills and MCP servers from files.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mesh_proto::v1;
 use mesh_skills::{
-    contract::Manifest,
-    manifests::{read, read_instructions},
+    contract::{Manifest, McpDeclaration},
+    manifests::{is_server, read, read_instructions, read_server},
     yaml::Mistake,
 };
 
+use super::effect;
 use crate::{
     cli::{
         Failure, clients,
         context::{Context, fresh_request_id, read_text, to_proto},
         output::clean,
     },
-    manifest::{brief, whole},
+    manifest::{brief, server, whole},
 };
 
 /// The file of a folder of instructions.
@@ -25,7 +26,7 @@ const INSTRUCTIONS: &str = "SKILL.md";
 /// What `mesh skills register` takes.
 #[derive(Debug, Args)]
 pub(crate) struct Register {
-    /// A manifest file in YAML or JSON, a folder with a SKILL.md, or - for standard input
+    /// A manifest or an MCP server in YAML or JSON, a folder with a SKILL.md, or - for standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Check everything and register nothing
@@ -33,11 +34,18 @@ pub(crate) struct Register {
     validate_only: bool,
 }
 
+/// What a file says.
+enum Read {
+    Skill(Box<Manifest>),
+    Server(Box<McpDeclaration>),
+}
+
 pub(super) async fn register(args: Register, context: Context) -> Result<(), Failure> {
-    let (mut manifests, mut mistakes) = (Vec::new(), Vec::new());
+    let (mut manifests, mut servers, mut mistakes) = (Vec::new(), Vec::new(), Vec::new());
     for file in &args.files {
-        match manifest(file, &context)? {
-            Ok(manifest) => manifests.push(manifest),
+        match read_one(file, &context)? {
+            Ok(Read::Skill(manifest)) => manifests.push(*manifest),
+            Ok(Read::Server(declared)) => servers.push(server(&declared)),
             Err(found) => mistakes.extend(found.into_iter().map(to_proto)),
         }
     }
@@ -48,25 +56,49 @@ pub(super) async fn register(args: Register, context: Context) -> Result<(), Fai
         skills: manifests.iter().map(|manifest| whole(brief(manifest), manifest)).collect(),
         request_id: fresh_request_id(),
         validate_only: args.validate_only,
+        mcp_servers: servers,
     };
     let answer = clients::skills(context.link().await?).register_skills(request).await?.into_inner();
     if context.out.is_json() {
         return context.out.json("RegisterSkillsResponse", &answer);
     }
     let how = if args.validate_only { "would be registered" } else { "is registered" };
-    for Manifest { name, version, .. } in &manifests {
+    let own = manifests.iter().map(|Manifest { name, version, .. }| (name, version));
+    for (name, version) in own.chain(answer.tools.iter().map(|tool| (&tool.name, &tool.version))) {
         let is_new = answer.registered.iter().any(|it| (&it.name, &it.version) == (name, version));
         let how = if is_new { how } else { "was registered before with this manifest" };
         context.out.line(format!("{}@{} {how}", clean(name), clean(version)))?;
+        for line in answer.tools.iter().filter(|tool| (&tool.name, &tool.version) == (name, version)).flat_map(tool) {
+            context.out.line(line)?;
+        }
+    }
+    if let Some(pinned) = answer.tools.iter().find_map(|tool| tool.mcp.as_ref()) {
+        context.note(format!("the whole list is {}; `pin` in the file holds it to that", pinned.list_pin))?;
     }
     Ok(())
 }
 
+/// What is approved with a tool: what the server says of it, and what it is held to.
+fn tool(skill: &v1::Skill) -> Vec<String> {
+    let Some(tool) = &skill.mcp else { return Vec::new() };
+    let mut lines: Vec<String> = skill.description.lines().map(|line| format!("    says   {}", clean(line))).collect();
+    if !tool.hints.is_empty() {
+        lines.push(format!("    hints  {} (not believed)", clean(&tool.hints.join(", "))));
+    }
+    lines.push(format!("    effect {}, needs {}", effect(skill), skill.permissions.join(", ")));
+    lines.push(format!("    pin    {} of the tool `{}`", tool.pin, clean(&tool.tool)));
+    lines
+}
+
 /// What a file or a folder says, or its mistakes.
-fn manifest(path: &Path, context: &Context) -> Result<Result<Manifest, Vec<Mistake>>, Failure> {
+fn read_one(path: &Path, context: &Context) -> Result<Result<Read, Vec<Mistake>>, Failure> {
     let is_instructions = path.file_name().is_some_and(|name| name == INSTRUCTIONS);
     if !path.is_dir() && !is_instructions {
-        return Ok(read(&read_text(path)?, &path.display().to_string()));
+        let (text, file) = (read_text(path)?, path.display().to_string());
+        if is_server(&text) {
+            return Ok(read_server(&text, &file).map(|declared| Read::Server(Box::new(declared))));
+        }
+        return Ok(read(&text, &file).map(|manifest| Read::Skill(Box::new(manifest))));
     }
     let file = if is_instructions { path.to_owned() } else { path.join(INSTRUCTIONS) };
     let text = read_text(&file)?;
@@ -81,5 +113,5 @@ fn manifest(path: &Path, context: &Context) -> Result<Result<Manifest, Vec<Mista
         let shown = folder.display();
         context.note(format!("{shown}: only the text of {INSTRUCTIONS} is taken; {others} beside it are not"))?;
     }
-    Ok(read)
+    Ok(read.map(|manifest| Read::Skill(Box::new(manifest))))
 }

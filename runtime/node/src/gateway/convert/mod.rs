@@ -2,6 +2,7 @@
 
 pub(super) mod envelope;
 pub(super) mod json;
+pub(super) mod mcp;
 pub(super) mod mistake;
 pub(super) mod product;
 pub(super) mod run;

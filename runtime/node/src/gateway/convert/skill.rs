@@ -16,7 +16,12 @@ use crate::{gateway::status::refused_field, manifest::brief};
 
 /// A skill that a tenant has registered, as lists show it; so many workers have it.
 pub(in crate::gateway) fn registered(entry: &Entry, workers: usize) -> v1::Skill {
-    let host = if entry.manifest.instructions.is_some() { "instructions" } else { "worker" };
+    let Manifest { instructions, mcp, .. } = entry.manifest.as_ref();
+    let host = match (instructions, mcp) {
+        (Some(_), _) => "instructions",
+        (None, Some(_)) => "mcp",
+        (None, None) => "worker",
+    };
     v1::Skill {
         host: host.to_owned(),
         workers: u32::try_from(workers).unwrap_or(u32::MAX),
@@ -43,14 +48,8 @@ fn instructed(given: v1::SkillInstructions) -> Instructions {
 /// Names the field that says what cannot be.
 pub(in crate::gateway) fn manifest(skill: v1::Skill, at: &str) -> Result<Manifest, Refusal> {
     let wrong = |field: &str, what: String| refused_field(&format!("{at}.{field}"), what);
-    let effect = match skill.effect() {
-        SkillEffect::Pure => Effect::Pure,
-        SkillEffect::Idempotent => Effect::Idempotent,
-        SkillEffect::AtLeastOnce => Effect::AtLeastOnce,
-        SkillEffect::Unspecified => {
-            return Err(wrong("effect", "say what a second call with the same key does".to_owned()));
-        }
-    };
+    let effect = effect(skill.effect())
+        .ok_or_else(|| wrong("effect", "say what a second call with the same key does".to_owned()))?;
     let timeout = skill.timeout.map_or(Ok(Manifest::new("", "").timeout), |timeout| {
         let given = of_message(timeout).filter(|given| !given.is_zero());
         given.ok_or_else(|| wrong("timeout", format!("`{}s` is no time that a call can take", timeout.seconds)))
@@ -63,13 +62,7 @@ pub(in crate::gateway) fn manifest(skill: v1::Skill, at: &str) -> Result<Manifes
     let plain = reach(&skill);
     let failure_codes = codes(&skill.failures, at)?;
     let failures = classes(&skill.failure_classes, &failure_codes, at)?;
-    let permission = |name: &String| {
-        Permission::ALL.into_iter().find(|known| known.as_str() == name).ok_or_else(|| {
-            let known: Vec<_> = Permission::ALL.map(Permission::as_str).into();
-            wrong("permissions", format!("`{name}` is none; one of {} is expected", known.join(", ")))
-        })
-    };
-    let permissions = skill.permissions.iter().map(permission).collect::<Result<_, _>>()?;
+    let permissions = permissions(&skill.permissions, &format!("{at}.permissions"))?;
     let examples = skill.examples.into_iter().enumerate();
     let examples = examples.map(|(n, given)| shown(given, &format!("{at}.examples[{n}]"))).collect::<Result<_, _>>()?;
     let said = Manifest { effect, timeout, input, output, failures, permissions, examples, failure_codes, ..plain };
@@ -87,16 +80,8 @@ fn reach(skill: &v1::Skill) -> Manifest {
         category: says_more.then(|| skill.category.clone()),
         hosts: skill.hosts.clone(),
         files: skill.files.iter().map(|scope| FileScope { path: scope.path.clone(), write: scope.write }).collect(),
-        ceiling: match skill.ceiling() {
-            v1::Classification::Public => Ceiling::Public,
-            v1::Classification::Unspecified | v1::Classification::Internal => Ceiling::Internal,
-            v1::Classification::Confidential => Ceiling::Confidential,
-            v1::Classification::Restricted => Ceiling::Restricted,
-        },
-        accepts: match skill.accepts() {
-            v1::SkillAccepts::Unspecified | v1::SkillAccepts::Trusted => Accepts::Trusted,
-            v1::SkillAccepts::Tainted => Accepts::Tainted,
-        },
+        ceiling: ceiling(skill.ceiling()).unwrap_or_default(),
+        accepts: accepts(skill.accepts()).unwrap_or_default(),
         returns: match skill.returns() {
             v1::SkillReturns::Unspecified => None,
             v1::SkillReturns::Trusted => Some(Returns::Trusted),
@@ -107,6 +92,47 @@ fn reach(skill: &v1::Skill) -> Manifest {
             concurrent_max: Some(resources.concurrent_max).filter(|calls| *calls > 0),
         },
         ..plain
+    }
+}
+
+/// What a skill must be allowed to do; `at` names the field that says it.
+///
+/// # Errors
+/// Names what is no permission.
+pub(super) fn permissions(names: &[String], at: &str) -> Result<Vec<Permission>, Refusal> {
+    let permission = |name: &String| {
+        Permission::ALL.into_iter().find(|known| known.as_str() == name).ok_or_else(|| {
+            let known: Vec<_> = Permission::ALL.map(Permission::as_str).into();
+            refused_field(at, format!("`{name}` is none; one of {} is expected", known.join(", ")))
+        })
+    };
+    names.iter().map(permission).collect()
+}
+
+pub(super) fn ceiling(said: v1::Classification) -> Option<Ceiling> {
+    match said {
+        v1::Classification::Unspecified => None,
+        v1::Classification::Public => Some(Ceiling::Public),
+        v1::Classification::Internal => Some(Ceiling::Internal),
+        v1::Classification::Confidential => Some(Ceiling::Confidential),
+        v1::Classification::Restricted => Some(Ceiling::Restricted),
+    }
+}
+
+pub(super) fn accepts(said: v1::SkillAccepts) -> Option<Accepts> {
+    match said {
+        v1::SkillAccepts::Unspecified => None,
+        v1::SkillAccepts::Trusted => Some(Accepts::Trusted),
+        v1::SkillAccepts::Tainted => Some(Accepts::Tainted),
+    }
+}
+
+pub(super) fn effect(said: SkillEffect) -> Option<Effect> {
+    match said {
+        SkillEffect::Unspecified => None,
+        SkillEffect::Pure => Some(Effect::Pure),
+        SkillEffect::Idempotent => Some(Effect::Idempotent),
+        SkillEffect::AtLeastOnce => Some(Effect::AtLeastOnce),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use mesh_kernel::envelope::hex;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -35,7 +36,7 @@ pub(super) fn key(path: &str, meant: &Value) -> String {
 
 /// The digest of some bytes, in hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(bytes))
 }
 
 /// The path below the endpoint's base: another base is another address, not another question.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_openai::{config::Config as Api, error::OpenAIError, middleware::HttpRequestFactory};
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use mesh_kernel::envelope::hex;
 use parking_lot::Mutex;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -87,7 +88,7 @@ impl Marks {
         digest.update(errand.step_id.as_bytes());
         digest.update([0]);
         digest.update(errand.candidate.to_be_bytes());
-        let key: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = hex::encode(&digest.finalize());
         let idempotency = HeaderValue::from_str(&key).unwrap_or(HeaderValue::from_static("none"));
         Ok(Self { attempt, idempotency, has_key: !place.endpoint.key.is_empty() })
     }

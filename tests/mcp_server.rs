@@ -60,12 +60,13 @@ impl Mcp {
         ];
         let name = params.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         if self.era == Era::Modern {
-            let about = json!({
-                "io.modelcontextprotocol/protocolVersion": version,
-                "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
-                "io.modelcontextprotocol/clientCapabilities": {},
-            });
-            params.as_object_mut().context("no object")?.insert("_meta".to_owned(), about);
+            let params = params.as_object_mut().context("no object")?;
+            let about = params.entry("_meta").or_insert_with(|| json!({})).as_object_mut().context("no object")?;
+            about.extend([
+                ("io.modelcontextprotocol/protocolVersion".to_owned(), json!(version)),
+                ("io.modelcontextprotocol/clientInfo".to_owned(), json!({ "name": "test", "version": "1" })),
+                ("io.modelcontextprotocol/clientCapabilities".to_owned(), json!({})),
+            ]);
             headers.push(("mcp-method", method));
             if !name.is_empty() {
                 headers.push(("mcp-name", &name));
@@ -167,6 +168,15 @@ async fn skills_and_workflows_are_tools_in_both_revisions() -> Result<()> {
         ensure!(said["state"] == "succeeded" && said["outputs"]["said"] == "Hello you", "{came}");
         let again = mcp.calls("run__get", json!({ "runId": said["runId"] })).await?;
         assert_eq!(again["structuredContent"], *said);
+
+        // What goes on longer than anybody waits is told by its run, and the same request again is the same run.
+        let about = json!({ "agent-mesh/waitMs": 100, "agent-mesh/requestId": format!("ask-{}", era as u8) });
+        let params = json!({ "name": "workflow__asks", "arguments": {}, "_meta": about });
+        let asked = mcp.asks("tools/call", params.clone()).await?;
+        let waits = &asked["structuredContent"];
+        ensure!(waits["state"] == "waiting" && waits["runId"].is_string(), "{asked}");
+        let again = mcp.asks("tools/call", params).await?;
+        assert_eq!(again["structuredContent"]["runId"], waits["runId"]);
 
         let wrong = mcp.calls("text_echo", json!({ "text": 5 })).await?;
         ensure!(wrong["isError"] == true && wrong.to_string().contains("/text"), "{wrong}");

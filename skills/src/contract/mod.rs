@@ -1,7 +1,7 @@
 //! The skill contract: what every capability says of itself, how it is called, how it fails.
 //!
-//! A skill is native Rust, or stands with another host (a worker, an MCP server) behind the same trait. Whoever calls one goes through [`crate::perform`], which checks
-//! schemas, times it, catches its panics and keeps its log.
+//! A skill is native Rust, or stands with another host (a worker, an MCP server) behind the same trait. Whoever calls
+//! one goes through [`crate::perform`], which checks schemas, times it, catches its panics and keeps its log.
 //!
 //! Never here: how a run retries or what a step means; that is the workflow's business.
 

@@ -16,7 +16,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::Server;
 
-/// A server that listens. Dropping it ends it, with the connections that are open.
+/// A server that listens. Dropping it, it takes no new connections.
 pub struct Listening {
     /// Where.
     pub at: SocketAddr,

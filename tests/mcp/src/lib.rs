@@ -23,6 +23,9 @@ pub use stdio::{command, serve};
 /// The file that says which tools there are.
 pub const FILE: &str = "tools.json";
 
+/// A server of this name answers what it does not know with nothing, instead of an error.
+pub const ODD: &str = "odd";
+
 /// How long a call that hangs does.
 const FOR_EVER: Duration = Duration::from_secs(600);
 
@@ -88,6 +91,7 @@ impl Server {
             "ping" => Ok(json!({})),
             "tools/list" => Ok(json!({ "tools": at(&self.file(), "/tools") })),
             "tools/call" => self.call(&id, &params, tell)?,
+            _ if at(&self.file(), "/name") == ODD => Ok(json!({})),
             _ => Err((-32601, format!("no method `{method}`"))),
         };
         Some(match result {

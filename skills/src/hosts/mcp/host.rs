@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use mesh_kernel::{envelope::TenantId, task};
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{declare, link::Link, reach::Settings};
@@ -12,6 +12,9 @@ use crate::contract::{Failure, Manifest, McpDeclaration, McpServer};
 
 /// Connections of one tenant.
 const LINKS_MAX: usize = 16;
+
+/// Servers that are asked for their tools at once, by all tenants: each is a process or a connection of its own.
+const ASKED_MAX: usize = 8;
 
 /// The wait after the first failed connection; it doubles with each.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -31,6 +34,7 @@ pub struct McpServers {
 struct Inner {
     settings: Settings,
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
+    asked: Semaphore,
     stopped: CancellationToken,
 }
 
@@ -51,7 +55,14 @@ struct Standing {
 impl McpServers {
     /// Servers under these conditions.
     pub fn new(settings: Settings) -> Self {
-        Self { inner: Arc::new(Inner { settings, slots: Mutex::default(), stopped: CancellationToken::new() }) }
+        Self {
+            inner: Arc::new(Inner {
+                settings,
+                slots: Mutex::default(),
+                asked: Semaphore::new(ASKED_MAX),
+                stopped: CancellationToken::new(),
+            }),
+        }
     }
 
     /// What a server's tools would be as skills, asked of the server now.
@@ -61,6 +72,10 @@ impl McpServers {
     /// skill.
     pub async fn skills_of(&self, tenant: &TenantId, declaration: &McpDeclaration) -> Result<Vec<Manifest>, Failure> {
         declare::check(declaration)?;
+        let _turn = self.inner.asked.try_acquire().map_err(|_| {
+            let message = format!("{ASKED_MAX} MCP servers are being asked for their tools: try again in a moment");
+            Failure::resource("mcp.busy", message).after(Duration::from_secs(1))
+        })?;
         // Made for this question alone, so that what is told is not what somebody remembers.
         let link = Link::open(&self.inner.settings, tenant, &declaration.server).await?;
         let listing = link.listing().await;

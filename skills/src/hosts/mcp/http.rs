@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use rmcp::transport::{
-    StreamableHttpClientTransport, common::client_side_sse::NeverRetry,
+    StreamableHttpClientTransport, common::client_side_sse::SseRetryPolicy,
     streamable_http_client::StreamableHttpClientTransportConfig,
 };
 
@@ -12,6 +12,20 @@ use crate::contract::{Failure, McpServer};
 
 /// Longest message of a server. **Units**: bytes.
 pub(super) const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// A stream of answers that has broken is asked to go on where it was, a few times: that sends no call again. A server
+/// that never does would otherwise be asked for ever.
+#[derive(Debug)]
+struct Resumes;
+
+/// How often a broken stream is resumed.
+const RESUMES_MAX: usize = 3;
+
+impl SseRetryPolicy for Resumes {
+    fn retry(&self, times: usize) -> Option<Duration> {
+        (times < RESUMES_MAX).then(|| Duration::from_millis(250) * (1 << times.min(RESUMES_MAX)))
+    }
+}
 
 /// The way to a server over streamable HTTP.
 ///
@@ -50,7 +64,7 @@ pub(super) fn http(
         .max_json_response_size(MESSAGE_BYTES_MAX)
         // A call that was sent once is not sent again behind our back; the next one connects anew.
         .reinit_on_expired_session(false);
-    config.retry_config = Arc::new(NeverRetry::default());
+    config.retry_config = Arc::new(Resumes);
     Ok(StreamableHttpClientTransport::with_client(client, config))
 }
 

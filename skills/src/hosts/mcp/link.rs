@@ -1,10 +1,10 @@
 //! One connection to a server: how it begins, what it lists, a call, and its end.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -12,36 +12,24 @@ use std::{
 use mesh_kernel::{envelope::TenantId, task};
 use parking_lot::Mutex;
 use rmcp::{
-    ClientHandler, RoleClient,
+    RoleClient,
     model::{
-        CallToolRequest, CallToolRequestParams, ClientCapabilities, ClientConfig, ClientRequest, Implementation,
-        ListToolsRequest, PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ProtocolVersion,
-        RequestMetaObject, ServerResult, SubscriptionFilter,
+        CallToolRequest, CallToolRequestParams, ClientRequest, ListToolsRequest, PaginatedRequestParams, ProgressToken,
+        ProtocolVersion, RequestMetaObject, ServerResult, SubscriptionFilter,
     },
-    service::{
-        ClientInitializeError, ClientLifecycleMode, NotificationContext, Peer, PeerRequestOptions, RequestHandle,
-        RunningService, ServiceError, serve_client_with_lifecycle,
-    },
-    transport::async_rw::AsyncRwTransport,
+    service::{Peer, PeerRequestOptions, RequestHandle, RunningService, ServiceError},
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    http::{MESSAGE_BYTES_MAX, chain, http},
+    greet::{CALLS_MAX, Hears, greet, said},
     listing::Listing,
     output,
     process::Process,
     reach::Settings,
 };
-use crate::{
-    contract::{Call, Failure, McpServer, McpTool, McpTransport},
-    logs::LogWriter,
-};
-
-/// How long a server may take until it has said who it is. **Units**: within it lies the ten seconds' wait for
-/// a server of an older revision that does not answer the newer question.
-const HELLO_WITHIN: Duration = Duration::from_secs(30);
+use crate::contract::{Call, Failure, McpServer, McpTool};
 
 /// How long a server may take to list its tools.
 const LIST_WITHIN: Duration = Duration::from_secs(20);
@@ -55,46 +43,8 @@ const TOOLS_MAX: usize = 100;
 /// Most pages of a list of tools.
 const PAGES_MAX: usize = 20;
 
-/// Calls that one connection has under way.
-const CALLS_MAX: usize = 64;
-
 /// How long the end of a connection may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
-
-/// The revisions that are spoken, the preferred one first; an older server is met with its own handshake.
-const REVISIONS: [ProtocolVersion; 1] = [ProtocolVersion::V_2026_07_28];
-
-/// What a server says without being asked.
-#[derive(Clone, Default)]
-struct Hears {
-    /// Where the calls that are under way tell of their progress.
-    logs: Arc<Mutex<HashMap<ProgressToken, LogWriter>>>,
-    /// Held by whoever sends a call until its log is known.
-    sending: Arc<tokio::sync::RwLock<()>>,
-    /// The list of tools is another than the one that is known.
-    is_stale: Arc<AtomicBool>,
-}
-
-impl ClientHandler for Hears {
-    async fn on_progress(&self, said: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
-        if !self.logs.lock().contains_key(&said.progress_token) {
-            drop(self.sending.write().await);
-        }
-        let Some(log) = self.logs.lock().get(&said.progress_token).cloned() else { return };
-        let of = said.total.map(|total| format!(" of {total}")).unwrap_or_default();
-        log.note(said.message.unwrap_or_else(|| format!("{}{of}", said.progress)));
-    }
-
-    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
-        self.is_stale.store(true, Ordering::Release);
-    }
-
-    fn get_info(&self) -> ClientConfig {
-        let mesh = Implementation::new("agent-mesh", env!("CARGO_PKG_VERSION"));
-        ClientConfig::new(ClientCapabilities::default(), mesh)
-            .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
-    }
-}
 
 /// A connection that stands.
 pub(super) struct Link {
@@ -116,20 +66,7 @@ impl Link {
     pub(super) async fn open(settings: &Settings, tenant: &TenantId, server: &McpServer) -> Result<Self, Failure> {
         settings.allow(server)?;
         let hears = Hears::default();
-        let (running, process) = match &server.transport {
-            McpTransport::Stdio { command, args, env } => {
-                let env = settings.resolved(tenant, env)?;
-                let (process, (read, write)) = Process::start(command, args, env, settings.memory_max)?;
-                let transport = AsyncRwTransport::new_client(read, write).with_max_line_length(MESSAGE_BYTES_MAX);
-                let greeted = hello(serve_client_with_lifecycle(hears.clone(), transport, auto())).await;
-                (greeted.map_err(|why| unreached(server, &why, &process.last_words()))?, Some(process))
-            }
-            McpTransport::Http { url, headers } => {
-                let transport = http(server, url, settings.resolved(tenant, headers)?, CALLS_MAX)?;
-                let greeted = hello(serve_client_with_lifecycle(hears.clone(), transport, auto())).await;
-                (greeted.map_err(|why| unreached(server, &why, ""))?, None)
-            }
-        };
+        let (running, process) = greet(settings, tenant, server, &hears).await?;
         let link = Self {
             server: server.clone(),
             peer: running.peer().clone(),
@@ -311,24 +248,6 @@ fn about(call: &Call) -> RequestMetaObject {
     });
     say("agent-mesh/call", call);
     meta
-}
-
-fn auto() -> ClientLifecycleMode {
-    ClientLifecycleMode::Auto { preferred_versions: REVISIONS.into(), legacy_version: None }
-}
-
-async fn hello<T>(greeting: impl Future<Output = Result<T, ClientInitializeError>>) -> Result<T, String> {
-    let greeted = tokio::time::timeout(HELLO_WITHIN, greeting).await;
-    greeted.map_err(|_| "it has not said who it is in time".to_owned())?.map_err(|error| chain(&error))
-}
-
-fn unreached(server: &McpServer, why: &str, words: &str) -> Failure {
-    let message = format!("the MCP server `{}` cannot be reached: {why}{}", server.name, said(words));
-    Failure::external("mcp.unreachable", message)
-}
-
-fn said(words: &str) -> String {
-    if words.is_empty() { String::new() } else { format!("; its last words: {words}") }
 }
 
 /// A call under way, counted.

@@ -10,6 +10,7 @@
 //! INVARIANT: a program is started, and a host is spoken to, only when the operator has named it ([`Settings`]).
 
 mod declare;
+mod greet;
 mod host;
 mod http;
 mod link;

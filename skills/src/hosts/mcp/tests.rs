@@ -167,6 +167,30 @@ async fn a_server_that_dies_in_a_call_is_told_apart_and_started_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_hears_that_a_call_is_cancelled() {
+    for is_http in [false, true] {
+        let bench = Bench::new(is_http, |settings| settings).await;
+        let skill = McpSkill::new(Arc::new(bench.manifests[0].clone()), bench.servers.clone()).unwrap();
+        let call = testing::call(json!({ "do": "wait" }));
+        let cancelled = call.cancelled.clone();
+        let cancels = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            cancelled.cancel();
+        };
+        let (told, ()) = tokio::join!(skill.call(call), cancels);
+        assert_eq!(told.unwrap_err().code, "skill.cancelled");
+        let heard = bench.folder.path().join("cancelled");
+        for _ in 0..500 {
+            if heard.exists() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(heard.exists(), "over http: {is_http}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_sees_nothing_of_the_nodes_environment() {
     let bench = Bench::new(false, |settings| settings).await;
     let seen = bench.call("acme", "test.one", "environment").await.unwrap().to_string();
@@ -203,4 +227,12 @@ async fn a_server_over_http_gets_its_key_and_leads_nobody_elsewhere() {
     let nobody = declared("test", http(&at), MINUTE);
     let told = McpServers::new(settings(&nobody)).skills_of(&acme(), &nobody).await.unwrap_err();
     assert!(told.code == "mcp.unreachable" && !told.message.contains("hush"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_at_a_loss_at_the_newer_question_is_asked_the_older_one() {
+    let bench = Bench::new(false, |settings| settings).await;
+    mesh_mcp_server::write(bench.folder.path(), mesh_mcp_server::ODD, &[obedient("one", "Does it.")]).unwrap();
+    let tools = bench.servers.skills_of(&acme(), &bench.declaration).await.unwrap();
+    assert_eq!(tools.len(), 1);
 }

@@ -33,6 +33,9 @@ const LOOKS_MAX: u32 = 200;
 /// Where in `_meta` a client makes its call repeatable.
 const REQUEST_ID: &str = "agent-mesh/requestId";
 
+/// Where in `_meta` a client says how long it waits. **Units**: milliseconds; [`WAIT_MAX`] at most.
+const WAIT: &str = "agent-mesh/waitMs";
+
 /// What a call came to.
 enum Came {
     /// What the tool gives.
@@ -154,7 +157,7 @@ impl Calls<'_> {
             Ok::<_, Status>(version)
         };
         let version = tokio::select! {
-            watched = tokio::time::timeout(WAIT_MAX, watching) => match watched {
+            watched = tokio::time::timeout(self.wait(), watching) => match watched {
                 Ok(watched) => watched?,
                 Err(_) => return Ok(None),
             },
@@ -176,6 +179,11 @@ impl Calls<'_> {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(None)
+    }
+
+    fn wait(&self) -> Duration {
+        let said = self.context.meta.get(WAIT).and_then(Value::as_u64).map(Duration::from_millis);
+        said.unwrap_or(WAIT_MAX).min(WAIT_MAX)
     }
 
     /// Tells a client that has asked for it how far the run has come.

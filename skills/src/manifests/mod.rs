@@ -11,6 +11,7 @@ mod shape;
 
 pub use file::{read, schema};
 pub use folder::read_instructions;
+pub use shape::mistakes;
 
 #[cfg(test)]
 mod tests;

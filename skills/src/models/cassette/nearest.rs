@@ -12,9 +12,7 @@ pub(super) fn nearest<'a>(
     asked: &Value,
     candidates: impl Iterator<Item = (usize, &'a Value)>,
 ) -> Option<(usize, Vec<String>)> {
-    let counted = candidates.map(|(place, candidate)| {
-        (place, differences(candidate, asked))
-    });
+    let counted = candidates.map(|(place, candidate)| (place, differences(candidate, asked)));
     let (place, found) = counted.min_by_key(|(_, found)| found.len())?;
     let was = |Difference { at, first, second }: &Difference| format!("`{at}` was {first} and is {second}");
     let mut told: Vec<String> = found.iter().take(SHOWN_MAX).map(was).collect();

@@ -141,7 +141,7 @@ async fn judged<'c>(
             let problems = grade::problems(case, &seen);
             Ok::<_, Failure>((at, is_before, Trial { seen, problems }))
         })
-        .buffered(jobs);
+        .buffer_unordered(jobs);
     let mut verdicts: Vec<Verdict<'_>> = cases
         .iter()
         .map(|&case| Verdict { case, now: Trials::default(), before: before.map(|_| Trials::default()) })

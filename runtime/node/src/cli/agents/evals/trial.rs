@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use mesh_agents::definition::tool_name;
 use mesh_proto::v1::{self, TaskState};
+use mesh_skills::yaml::show_duration;
 use mesh_workflows::form::{struct_to_json, to_value, value_to_json};
 use prost_types::value::Kind;
 use serde_json::Value;
@@ -56,36 +57,39 @@ pub(super) async fn tried(link: &Link, agent: &Tried, case: &Case) -> Result<See
     let began = Instant::now();
     let mut seen = Seen::default();
     let mut last = None;
-    match tokio::time::timeout(case.time_limit, followed(link, agent, case, &mut seen, &mut last)).await {
-        Ok(ended) => ended?,
+    let followed = followed(link, agent, case, &mut seen, &mut last);
+    let goes_on = match tokio::time::timeout(case.time_limit, followed).await {
+        Ok(goes_on) => goes_on?,
         Err(_) => {
             seen.outcome = "timed-out".to_owned();
-            seen.why = format!("no end within {}", mesh_skills::yaml::show_duration(case.time_limit));
+            seen.why = format!("no end within {}", show_duration(case.time_limit));
+            !seen.run_id.is_empty()
         }
-    }
+    };
     if let Some(task) = last {
         told(&mut seen, task, agent);
     }
-    if matches!(seen.outcome.as_str(), "escalated" | "timed-out") && !seen.run_id.is_empty() {
+    if goes_on {
         cancel(link, &seen.run_id).await;
     }
     seen.took = began.elapsed();
     Ok(seen)
 }
 
+/// Follows a task to its end or to a person; whether it goes on.
 async fn followed(
     link: &Link,
     agent: &Tried,
     case: &Case,
     seen: &mut Seen,
     last: &mut Option<v1::Task>,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let run = match given(link, agent, case).await {
         Ok(run) => run,
         Err(Failure::Refused(status)) if status.code() == Code::InvalidArgument => {
             seen.outcome = "refused".to_owned();
             seen.why = Failure::Refused(status).to_string();
-            return Ok(());
+            return Ok(false);
         }
         Err(failure) => return Err(failure),
     };
@@ -105,7 +109,7 @@ async fn followed(
         let waits = last.as_ref().is_some_and(|task| matches!(task.state(), TaskState::Escalated | TaskState::Paused));
         if is_final(run.state()) || waits {
             ended(seen, &run, last.as_ref());
-            return Ok(());
+            return Ok(!is_final(run.state()));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LOOK_EVERY.1);

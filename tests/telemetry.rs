@@ -16,6 +16,7 @@ use mesh_proto::otlp::{
     common::v1::any_value::Value,
     trace::v1::Span,
 };
+use mesh_proto::v1;
 use mesh_tests::{Node, NodeOptions, get};
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -183,6 +184,94 @@ async fn a_sampled_trace_has_the_eight_steps_of_the_path_below_its_run() -> Resu
         ensure!(text(&resource, "service.name") == "factory");
         ensure!(text(&resource, "deployment.environment") == "test");
     }
+    Ok(())
+}
+
+fn number(span: &Span, key: &str) -> i64 {
+    let found = span.attributes.iter().find(|pair| pair.key == key);
+    match found.and_then(|pair| pair.value.as_ref()?.value.as_ref()) {
+        Some(Value::IntValue(number)) => *number,
+        _ => -1,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_agent_did_is_in_its_runs_trace_and_in_the_figures_and_what_was_said_is_in_neither() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let collector = Collector::default();
+    let (at, _serving) = collector.serve("127.0.0.1:0".parse()?).await?;
+    let mut options = options(data.path(), at);
+    let cassette = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/agents/cassettes/triage");
+    options.settings.push(("MESH_MODELS_CASSETTE".to_owned(), cassette.display().to_string()));
+    options.settings.push(("OPENAI_MODEL".to_owned(), "gpt-4o".to_owned()));
+    let node = Node::start(&options)?;
+    let mut client = node.client().await?;
+    let source = include_str!("../config/agents/triage.yaml").to_owned();
+    client.agents.publish_agent(v1::PublishAgentRequest { source, ..Default::default() }).await?;
+    let mut give = async |letter: &str| -> Result<v1::Run> {
+        let request = v1::RunAgentRequest {
+            name: "triage".to_owned(),
+            goal: "Where does this letter go?".to_owned(),
+            input: Some(mesh_tests::object(&serde_json::json!({ "letter": letter }))),
+            ..Default::default()
+        };
+        let run = client.agents.run_agent(request).await?.into_inner().run.context("no run")?;
+        client.wait_for_end(&run.run_id, WATCHDOG).await
+    };
+    let run = give("My invoice of May is wrong.").await?;
+    let task = &run.steps.first().context("no step")?.task_id;
+    let spans = loop {
+        let spans = collector.run(&run.run_id).await?;
+        if spans.iter().any(|span| span.name == "invoke_agent triage") {
+            break spans;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let [agent, tool] = ["invoke_agent triage", "execute_tool text_echo"].map(|name| named(&spans, name));
+    let (agent, tool) = (agent?, tool?);
+    let asked = spans.iter().find(|span| span.span_id == agent.parent_span_id).context("the agent hangs nowhere")?;
+    assert_eq!((text(asked, "mesh.task"), text(agent, "gen_ai.conversation.id")), (task.clone(), task.clone()));
+    assert_eq!((text(agent, "gen_ai.agent.version"), text(tool, "mesh.skill")), ("1".into(), "text.echo".into()));
+    let workflow = spans.iter().find(|span| text(span, "mesh.run") == run.run_id).context("no root")?;
+    assert_eq!(text(workflow, "gen_ai.operation.name"), "invoke_workflow");
+    let chats: Vec<&Span> = spans.iter().filter(|span| span.name == "chat gpt-4o").collect();
+    assert_eq!(chats.len(), 2);
+    for below in chats.iter().copied().chain([tool]) {
+        assert_eq!(below.parent_span_id, agent.span_id, "{}", below.name);
+    }
+    let first = *chats.first().context("no chat")?;
+    assert_eq!((first.kind, text(first, "gen_ai.provider.name").as_str()), (3, "openai"), "a client's span");
+    assert_eq!((number(first, "gen_ai.usage.input_tokens"), number(first, "gen_ai.usage.output_tokens")), (142, 5));
+
+    let failed = give("My invoice of May is right.").await?;
+    let spans = loop {
+        let spans = collector.run(&failed.run_id).await?;
+        if spans.iter().any(|span| span.name == "invoke_agent triage") {
+            break spans;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(text(named(&spans, "chat")?, "error.type"), "no-cassette-entry");
+    let genai = collector.spans().into_iter().filter(|span| !text(span, "gen_ai.operation.name").is_empty());
+    let told = format!("{:?}", genai.filter(|span| text(span, "mesh.run").is_empty()).collect::<Vec<_>>());
+    for said in ["invoice", "billing", "mock-text", "You sort letters"] {
+        ensure!(!told.contains(said), "`{said}` is told: {told}");
+    }
+
+    let (status, figures) = get(&format!("{}/metrics", node.http), Some(&node.key()?), WATCHDOG).await?;
+    assert_eq!(status, 200, "{figures}");
+    let samples = samples(&figures);
+    let of = "gen_ai_operation_name=\"chat\",gen_ai_provider_name=\"openai\",gen_ai_request_model=\"gpt-4o\",\
+              mesh_endpoint=\"default\"";
+    let is = |name: &str, more: &str| *samples.get(format!("{name}{{{of}{more}}}").as_str()).unwrap_or(&-1.0);
+    let usage = "gen_ai_client_token_usage";
+    assert_eq!(is(&format!("{usage}_sum"), ",gen_ai_token_type=\"input\""), 289.0, "{figures}");
+    assert_eq!(is(&format!("{usage}_sum"), ",gen_ai_token_type=\"output\""), 21.0, "{figures}");
+    assert_eq!(is(&format!("{usage}_bucket"), ",gen_ai_token_type=\"output\",le=\"16\""), 2.0, "{figures}");
+    let took = "gen_ai_client_operation_duration_seconds";
+    assert_eq!(is(&format!("{took}_count"), ""), 2.0, "{figures}");
+    assert_eq!(is(&format!("{took}_bucket"), ",le=\"81.92\""), 2.0, "{figures}");
+    assert_eq!(is(&format!("{took}_count"), ",error_type=\"no-cassette-entry\""), 1.0, "{figures}");
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 pub mod blueprint;
 pub mod catalogue;
 pub mod contract;
+pub mod differ;
 pub mod hosts;
 pub mod logs;
 pub mod manifests;

@@ -21,7 +21,8 @@ pids+=($!)
 
 export MESH_DATA=$folder/data
 OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:$grpc OTEL_SERVICE_NAME=factory OTEL_BSP_SCHEDULE_DELAY=200 \
-    MESH_TELEMETRY_PATH_SAMPLE_ONE_IN=1 "$mesh" up --listen 127.0.0.1:0 --output json >"$folder/ready" 2>"$folder/node.log" &
+    MESH_TELEMETRY_PATH_SAMPLE_ONE_IN=1 MESH_MODELS_CASSETTE=config/agents/cassettes/triage OPENAI_MODEL=gpt-4o \
+    "$mesh" up --listen 127.0.0.1:0 --output json >"$folder/ready" 2>"$folder/node.log" &
 pids+=($!)
 for _ in $(seq 300); do [ -s "$folder/ready" ] && break; sleep 0.1; done
 
@@ -35,9 +36,14 @@ YAML
 run=$("$mesh" runs submit traced --output json | sed -n 's/.*"runId":"\([^"]*\)".*/\1/p')
 [ -n "$run" ] || { echo "no run was submitted" >&2; exit 1; }
 
+# An agent that answers from recorded traffic: its spans have the names of the conventions.
+"$mesh" agents publish config/agents/triage.yaml >/dev/null
+"$mesh" agents run triage -g "Where does this letter go?" -i letter="My invoice of May is wrong." >/dev/null 2>&1
+
 has() { grep -q -- "$1" "$folder/rotel.log"; }
 wanted=("run traced" "step say" "step fall" "fall #1" "it fell" "$run" factory
-    accept admit route deliver decide record apply announce)
+    accept admit route deliver decide record apply announce
+    "invoke_agent triage" "chat gpt-4o" "execute_tool text_echo" gen_ai.usage.input_tokens)
 for _ in $(seq 200); do
     missing=()
     for word in "${wanted[@]}"; do has "$word" || missing+=("$word"); done
@@ -49,4 +55,4 @@ if [ ${#missing[@]} != 0 ]; then
     tail -n 60 "$folder/rotel.log" "$folder/node.log" >&2
     exit 1
 fi
-echo "otlp: the collector has the run, its steps, its attempts and the eight steps of the path"
+echo "otlp: the collector has the run, its steps, its attempts, what an agent did, and the eight steps of the path"

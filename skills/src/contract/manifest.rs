@@ -84,7 +84,7 @@ impl Gives {
 }
 
 /// Whether `whole` has at least what `part` has.
-fn holds(whole: &Value, part: &Value) -> bool {
+pub fn holds(whole: &Value, part: &Value) -> bool {
     match (whole, part) {
         (Value::Object(whole), Value::Object(part)) => {
             part.iter().all(|(key, value)| whole.get(key).is_some_and(|found| holds(found, value)))

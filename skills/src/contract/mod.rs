@@ -21,7 +21,7 @@ mod workloads;
 pub use exchange::{HANDLER, OUTCOME_COMMAND, SkillCall, SkillOutcome, SkillResult};
 pub use failure::{DETAILS_BYTES_MAX, Failure, FailureClass, MESSAGE_BYTES_MAX, NoFailureClass};
 pub use instructions::Instructions;
-pub use manifest::{Effect, Example, Gives, Manifest, Permission};
+pub use manifest::{Effect, Example, Gives, Manifest, Permission, holds};
 pub use mcp::{McpDeclaration, McpServer, McpTerms, McpTool, McpTransport};
 pub use reach::{Accepts, Ceiling, FailureCode, FileScope, Resources, Returns};
 pub use registry::{Registered, Registry, RegistryError, check_manifest, mistakes, unknown};

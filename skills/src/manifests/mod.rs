@@ -14,6 +14,7 @@ mod shape;
 pub use file::read;
 pub use folder::read_instructions;
 pub use server::{is_server, read_server};
+pub use shape::mistakes;
 
 use serde_json::{Value, json};
 

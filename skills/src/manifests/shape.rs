@@ -9,7 +9,7 @@ use crate::yaml::{Mistake, Node, suggest};
 const MISTAKES_MAX: usize = 50;
 
 /// Every mistake of `node` against `schema`, in the order of the text.
-pub(super) fn mistakes(node: &Node, schema: &Value) -> Vec<Mistake> {
+pub fn mistakes(node: &Node, schema: &Value) -> Vec<Mistake> {
     let validator = match jsonschema::validator_for(schema) {
         Ok(validator) => validator,
         Err(error) => return vec![Mistake::new(node.span, format!("the schema of this file cannot be read: {error}"))],

@@ -15,6 +15,7 @@ mod embed;
 mod exchange;
 mod fault;
 mod limits;
+pub mod meter;
 mod perform;
 mod price;
 mod reply;

@@ -18,6 +18,7 @@ use mesh_kernel::{
     },
 };
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{
     By, Config, EmbedCall, Embedded, Fault, HANDLER, MicroUnits, ModelCall, ModelOutcome, ModelResult, NoVectors,
@@ -25,6 +26,7 @@ use super::{
     chat::Usage,
     client::{Client, Done, Place, input_estimate},
     limits::{Gate, Permit},
+    meter::{Asked, Meter, Operation},
     trouble::Trouble,
 };
 
@@ -48,6 +50,7 @@ pub struct ModelEffects {
     client: Client,
     gates: BTreeMap<String, Arc<Gate>>,
     watch: Arc<dyn Watch>,
+    meter: Arc<Meter>,
 }
 
 impl ModelEffects {
@@ -73,7 +76,17 @@ impl ModelEffects {
         cassette: Option<Cassette>,
     ) -> Self {
         let gates = config.endpoints.iter().map(|(name, endpoint)| (name.clone(), Gate::new(endpoint)));
-        Self { gates: gates.collect(), client: Client::new(config, env, clock, cassette), watch: Arc::new(Silent) }
+        Self {
+            gates: gates.collect(),
+            client: Client::new(config, env, clock, cassette),
+            watch: Arc::new(Silent),
+            meter: Arc::default(),
+        }
+    }
+
+    /// What asking took, for whoever tells it.
+    pub fn meter(&self) -> Arc<Meter> {
+        self.meter.clone()
     }
 
     /// The same, with somebody who sees the text of answers while they come.
@@ -94,7 +107,11 @@ impl ModelEffects {
         let place = self.client.place(&call.class, call.candidate).map_err(|trouble| no("", &trouble))?;
         let embedded = async {
             let permit = self.enter(&place, tenant, call.estimate()).await?;
-            let embedded = self.client.embed(&place, call).await?;
+            let began = Instant::now();
+            let embedded = self.client.embed(&place, call).await;
+            let came = embedded.as_ref().map(|(_, usage)| usage).map_err(|trouble| trouble.fault);
+            self.meter.count(asked(Operation::Embeddings, &place), began.elapsed(), came);
+            let embedded = embedded?;
             permit.used(embedded.1.input_tokens);
             Ok(embedded)
         };
@@ -147,7 +164,10 @@ impl ModelEffects {
         let tokens = input_estimate(&call.request) + u64::from(call.request.max_tokens);
         let permit = self.enter(place, effect.scope.tenant(), tokens).await?;
         let mut on_text = |text: &str| self.watch.chunk(effect, call, text);
+        let began = Instant::now();
         let done = self.client.ask(place, call, &mut on_text).await;
+        let came = done.as_ref().map(|done| &done.answer.usage).map_err(|trouble| trouble.fault);
+        self.meter.count(asked(Operation::Chat, place), began.elapsed(), came);
         let used = match &done {
             Ok(done) => Some(done.answer.usage),
             Err(trouble) => trouble.lost,
@@ -219,6 +239,10 @@ fn unreadable(error: &serde_json::Error) -> ModelResult {
 
 fn without_candidates(trouble: &Trouble) -> ModelResult {
     ModelResult::Failed { failure: trouble.failure(""), fault: trouble.fault, candidates: 0, lost: None }
+}
+
+fn asked(operation: Operation, place: &Place<'_>) -> Asked {
+    Asked { operation, endpoint: place.name.to_owned(), model: place.model.to_owned() }
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -7,7 +7,7 @@
 
 mod read;
 
-pub use read::{mistakes, parse, schema};
+pub use read::{mistakes, no_schema, parse, schema};
 
 use std::time::Duration;
 

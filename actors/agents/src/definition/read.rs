@@ -100,6 +100,11 @@ pub fn mistakes(schema: &Value, value: &Value) -> Option<String> {
     contract::mistakes(&validator, value)
 }
 
+/// Why a value is no JSON Schema; none when it is one.
+pub fn no_schema(schema: &Value) -> Option<String> {
+    jsonschema::validator_for(schema).err().map(|error| error.to_string())
+}
+
 /// What a schema cannot say.
 fn meant(tree: &Node, agent: &Agent) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
@@ -107,7 +112,7 @@ fn meant(tree: &Node, agent: &Agent) -> Vec<Mistake> {
         mistakes.push(Mistake::new(tree.nearest(pointer).span, message).with_help(help));
     };
     for (part, schema) in [("input", &agent.input), ("output", &agent.output)] {
-        if let Some(Err(error)) = schema.as_ref().map(jsonschema::validator_for) {
+        if let Some(error) = schema.as_ref().and_then(no_schema) {
             wrong(&format!("/{part}"), format!("`{part}` is no JSON Schema: {error}"), "mend it, or leave it out");
         }
     }

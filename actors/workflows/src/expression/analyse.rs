@@ -94,8 +94,22 @@ pub(super) fn reads(expr: &IdedExpr) -> Result<Reads, Vec<ExpressionError>> {
     if walk.errors.is_empty() { Ok(walk.reads) } else { Err(walk.errors) }
 }
 
+/// Finds which of `variables`, and no others, `expr` reads.
+///
+/// # Errors
+/// Everything that it reads and that is not there.
+pub(super) fn reads_of(expr: &IdedExpr, variables: &[&str]) -> Result<BTreeSet<String>, Vec<ExpressionError>> {
+    let mut walk = Walk { variables: Some(variables), ..Walk::default() };
+    walk.expr(expr);
+    if walk.errors.is_empty() { Ok(walk.named) } else { Err(walk.errors) }
+}
+
 #[derive(Default)]
 struct Walk<'e> {
+    /// What there is to read, when it is not what a run has.
+    variables: Option<&'e [&'e str]>,
+    /// Which of them are read.
+    named: BTreeSet<String>,
     reads: Reads,
     bound: Vec<&'e str>,
     nested: usize,
@@ -144,13 +158,21 @@ impl<'e> Walk<'e> {
         if name.starts_with('@') || self.bound.contains(&name) || TYPES.contains(&name) {
             return;
         }
+        if let Some(variables) = self.variables {
+            if variables.contains(&name) {
+                self.named.insert(name.to_owned());
+            } else {
+                self.unknown(name, variables, "");
+            }
+            return;
+        }
         match name {
             "input" => self.reads.input = true,
             "item" | "index" => self.reads.item = true,
             "output" => self.reads.output = true,
             "run" => self.reads.run = true,
             "steps" => self.whole_steps(),
-            _ => self.unknown(name),
+            _ => self.unknown(name, &VARIABLES, "; an id with `-` is read as `steps[\"my-step\"]`"),
         }
     }
 
@@ -161,20 +183,17 @@ impl<'e> Walk<'e> {
         });
     }
 
-    fn unknown(&mut self, name: &str) {
-        let near = suggest(name, VARIABLES).map(|near| format!("did you mean `{near}`? "));
+    fn unknown(&mut self, name: &str, variables: &[&str], more: &str) {
+        let near = suggest(name, variables).map(|near| format!("did you mean `{near}`? "));
         self.errors.push(ExpressionError::Reads {
             message: format!("`{name}` is not known here"),
-            help: Some(format!(
-                "{}an expression knows {}; an id with `-` is read as `steps[\"my-step\"]`",
-                near.unwrap_or_default(),
-                VARIABLES.map(|known| format!("`{known}`")).join(", ")
-            )),
+            help: Some(format!("{}an expression knows `{}`{more}", near.unwrap_or_default(), variables.join("`, `"))),
         });
     }
 
     fn is_steps(&self, expr: &IdedExpr) -> bool {
-        matches!(&expr.expr, Expr::Ident(name) if name == "steps") && !self.bound.contains(&"steps")
+        let of_a_run = self.variables.is_none() && !self.bound.contains(&"steps");
+        of_a_run && matches!(&expr.expr, Expr::Ident(name) if name == "steps")
     }
 
     /// The step that `expr` names, when it is `steps.ID` or `steps["ID"]`.

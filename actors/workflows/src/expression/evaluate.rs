@@ -188,7 +188,7 @@ impl Expression {
         if !self.reads.steps.is_empty() {
             put("steps", convert::to_cel(&self.steps(scope)));
         }
-        let value = self.program.execute(&context).map_err(|error| self.failed(&error))?;
+        let value = self.program.execute(&context).map_err(|error| self.error(reason(&error)))?;
         convert::to_json(&value).ok_or_else(|| self.error("its value has no JSON form"))
     }
 
@@ -203,16 +203,14 @@ impl Expression {
             .collect::<serde_json::Map<_, _>>()
             .into()
     }
+}
 
-    fn failed(&self, error: &ExecutionError) -> EvaluateError {
-        self.error(match error {
-            ExecutionError::NoSuchKey(name) => format!("there is no `{name}`; `has(…)` asks for it"),
-            ExecutionError::UndeclaredReference(name) => format!("`{name}` is not known"),
-            other => {
-                let text = other.to_string();
-                text.chars().take(200).collect()
-            }
-        })
+/// Why it has no value, in words.
+pub(super) fn reason(error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::NoSuchKey(name) => format!("there is no `{name}`; `has(…)` asks for it"),
+        ExecutionError::UndeclaredReference(name) => format!("`{name}` is not known"),
+        other => other.to_string().chars().take(200).collect(),
     }
 }
 

@@ -6,11 +6,13 @@
 //! Never here: I/O, time, or anything that changes a run.
 
 mod analyse;
+mod condition;
 mod convert;
 mod evaluate;
 mod template;
 
 pub use analyse::Reads;
+pub use condition::Condition;
 pub(crate) use evaluate::is_reference;
 pub use evaluate::{EvaluateError, RunFacts, Scope, StepFacts};
 pub use template::{Template, TemplateError};
@@ -85,17 +87,7 @@ impl Expression {
     /// All mistakes that were found, at least one.
     pub fn compile(source: &str) -> Result<Self, Vec<ExpressionError>> {
         let source = source.trim();
-        if source.len() > EXPRESSION_LEN_MAX {
-            return Err(vec![ExpressionError::TooLong { len: source.len() }]);
-        }
-        if source.is_empty() {
-            return Err(vec![ExpressionError::Reads {
-                message: "an empty expression".to_owned(),
-                help: Some("write what it should be, such as `input.name`".to_owned()),
-            }]);
-        }
-        shallow(source)?;
-        let program = environment().compile(source).map_err(|errors| syntax(source, &errors))?;
+        let program = program(source)?;
         let reads = analyse::reads(program.expression())?;
         let path = evaluate::path(program.expression());
         Ok(Self { source: Arc::from(source), program, reads, path })
@@ -110,6 +102,21 @@ impl Expression {
     pub fn reads(&self) -> &Reads {
         &self.reads
     }
+}
+
+/// A program of a text that is short and shallow enough.
+fn program(source: &str) -> Result<Program, Vec<ExpressionError>> {
+    if source.len() > EXPRESSION_LEN_MAX {
+        return Err(vec![ExpressionError::TooLong { len: source.len() }]);
+    }
+    if source.is_empty() {
+        return Err(vec![ExpressionError::Reads {
+            message: "an empty expression".to_owned(),
+            help: Some("write what it should be, such as `input.name`".to_owned()),
+        }]);
+    }
+    shallow(source)?;
+    environment().compile(source).map_err(|errors| syntax(source, &errors))
 }
 
 /// The functions that expressions may call: CEL's own, and its string, list and math libraries.

@@ -138,7 +138,7 @@ fn every_noun_has_its_verbs() {
     approvals list get decide
     definitions validate publish get list schema test
     skills list describe invoke new register schema deprecate withdraw test
-    agents list describe validate publish activate run task pause resume redirect take-over cancel schema
+    agents list describe validate publish activate run evals task pause resume redirect take-over cancel schema
     blueprints validate plan apply get list
     tenants create list get disable enable delete
     keys create list revoke
@@ -174,6 +174,9 @@ fn what_the_documentation_shows_is_taken() {
         "mesh skills new acme.hello --lang python hello",
         "mesh skills register shop.yaml ./pdf-forms --validate-only",
         "mesh agents run triage@2 -g sort -i letter=hello --timeout 5m",
+        "mesh agents evals config/evals/triage.yaml --against previous --jobs 8 --report evals.xml",
+        "mesh agents evals cases.yaml --agent triage@2 --against 1 --case invoice --output json",
+        "mesh agents schema --evals",
         "mesh agents resume task-1 --tokens 1000",
         "mesh agents take-over task-1 {\"n\":1}",
         "mesh completions bash",
@@ -196,6 +199,8 @@ fn what_makes_no_sense_is_refused() {
         "mesh tail --signals --beginning",
         "mesh skills register",
         "mesh skills new acme.hello --lang cobol",
+        "mesh agents evals cases.yaml --against 0",
+        "mesh agents evals cases.yaml --jobs 0",
     ] {
         let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{line}");

@@ -29,6 +29,7 @@ use mesh_skills::{
     models::{
         self, ModelEffects,
         cassette::{Cassette, Mode},
+        meter::Meter,
     },
     native::Workshop,
     perform::SkillEffects,
@@ -96,6 +97,8 @@ pub struct Whole {
     pub journal: Arc<EmbeddedJournal>,
     /// The way to the collector of traces, when there is one.
     pub sink: Option<Sink>,
+    /// What asking models took.
+    pub meter: Arc<Meter>,
     /// Copies of the data folder.
     pub backups: Arc<BackUps>,
     /// Restored from a backup: it shows what there is, and does nothing.
@@ -143,13 +146,15 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     let (skills, workshop) = native_skills(config, workloads.clone())?;
     let skills = Arc::new(Catalogue::new(skills, SkillWorkers::default(), mcp_servers(config)));
     let agents = Arc::new(AgentCatalogue::new(skills.clone()));
+    let models = models(config, clock.clone())?;
+    let meter = models.meter();
     let performers: Vec<Arc<dyn Effects>> = vec![
         Arc::new(
             SkillEffects::new(skills.native(), content.clone(), logs.clone())
                 .with_registered(skills.clone())
                 .bounded(config.effects.concurrent_max, config.effects.tenant_concurrent_max),
         ),
-        Arc::new(models(config, clock.clone())?),
+        Arc::new(models),
         Arc::new(ContextEffects::new(agents.clone())),
         Arc::new(ProcessEffects::new(OnShutdown::Stop)),
         held.clone(),
@@ -238,6 +243,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
         logins,
         journal: engine,
         sink,
+        meter,
         backups,
         paused,
         clock,

@@ -80,6 +80,7 @@ pub(super) async fn listen(config: &Config, whole: &Whole, stopping: &Cancellati
         backups: whole.backups.clone(),
         archive: config.data.join("archive.sqlite"),
         sink: whole.sink.clone(),
+        models: whole.meter.clone(),
         clock: whole.clock.clone(),
         started: whole.clock.now(),
         tenants_max: config.telemetry.tenants_max,

@@ -1,15 +1,16 @@
 //! The figures, part by part: name, meaning, labels, where each comes from.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use mesh_journal::EmbeddedJournal;
 use mesh_kernel::{
     path::Mesh,
     telemetry::{ActorKind, KindSums, Timed},
 };
+use mesh_skills::models::meter::{Asked, Meter, Operation};
 
 use super::{
-    Followers, Requests,
+    Followers, Requests, genai,
     otlp::Sink,
     tenants::Named,
     text::{Form, Labels, Text},
@@ -175,6 +176,45 @@ pub(super) fn requests(text: &mut Text, requests: &Requests) {
     let mut took = text.histograms("mesh_grpc_request_seconds", help);
     for method in counted.iter().filter(|method| method.took.count() > 0) {
         took.tell(&[("method", method.method)], &method.took);
+    }
+}
+
+/// Models: what asking them took, by the names of [`genai`].
+pub(super) fn models(text: &mut Text, meter: &Meter) {
+    let counted = meter.counted();
+    let of = |asked: &Asked, more: &[(&str, &str)]| {
+        let operation = match asked.operation {
+            Operation::Chat => genai::CHAT,
+            Operation::Embeddings => genai::EMBEDDINGS,
+        };
+        let mut labels = vec![
+            (genai::label(genai::OPERATION_NAME), operation.to_owned()),
+            (genai::label(genai::PROVIDER_NAME), genai::OPENAI.to_owned()),
+            (genai::label(genai::REQUEST_MODEL), asked.model.clone()),
+            ("mesh_endpoint".to_owned(), asked.endpoint.clone()),
+        ];
+        labels.extend(more.iter().map(|(name, value)| (genai::label(name), (*value).to_owned())));
+        labels
+    };
+    let help = "Tokens of one attempt that was answered, as the provider counts them.";
+    let mut usage = text.histograms(genai::TOKEN_USAGE_FAMILY, help);
+    for (asked, took) in &counted {
+        for (kind, tokens) in [(genai::INPUT, &took.input_tokens), (genai::OUTPUT, &took.output_tokens)] {
+            let ends = tokens.tokens().into_iter().map(|(end, within)| (end.to_string(), within));
+            if tokens.count > 0 {
+                usage.tell_buckets(&of(asked, &[(genai::TOKEN_TYPE, kind)]), ends, (tokens.sum as f64, tokens.count));
+            }
+        }
+    }
+    let help = "How long one attempt to ask a model took, to the end of its answer or its fault.";
+    let mut durations = text.histograms(genai::OPERATION_DURATION_FAMILY, help);
+    for (asked, took) in &counted {
+        for (fault, micros) in &took.micros {
+            let seconds = |micros: u64| Duration::from_micros(micros).as_secs_f64();
+            let ends = micros.micros().into_iter().map(|(end, within)| (seconds(end).to_string(), within));
+            let fault: Vec<(&str, &str)> = fault.iter().map(|fault| (genai::ERROR_TYPE, *fault)).collect();
+            durations.tell_buckets(&of(asked, &fault), ends, (seconds(micros.sum), micros.count));
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use mesh_kernel::{
     path::Mesh,
     ports::{Clock, Position},
 };
+use mesh_skills::models::meter::Meter;
 use parking_lot::Mutex;
 
 use super::{
@@ -49,6 +50,8 @@ pub struct Sources {
     pub archive: PathBuf,
     /// The way to the collector of traces, when there is one.
     pub sink: Option<Sink>,
+    /// What asking models took.
+    pub models: Arc<Meter>,
     /// The clock of the node.
     pub clock: Arc<dyn Clock>,
     /// When the node started.
@@ -85,6 +88,7 @@ impl Metrics {
         gather::journal(&mut text, &sources.mesh, &sources.journal);
         gather::followers(&mut text, &sources.journal, sources.followers.as_ref(), sources.lists.as_ref());
         gather::requests(&mut text, &sources.requests);
+        gather::models(&mut text, &sources.models);
         gather::kept(&mut text, &sources.archive, &sources.backups);
         if let Some(sink) = &sources.sink {
             gather::traces(&mut text, sink);

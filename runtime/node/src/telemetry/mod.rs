@@ -6,6 +6,7 @@
 
 mod finding;
 mod gather;
+mod genai;
 mod inside;
 mod metrics;
 pub mod otlp;

@@ -107,6 +107,25 @@ impl Histograms<'_> {
     }
 }
 
+impl Histograms<'_> {
+    /// One histogram of ready buckets: their ends, and how many were at most this; the sum, and how many in all.
+    pub(super) fn tell_buckets(
+        &mut self,
+        labels: &[(String, String)],
+        buckets: impl Iterator<Item = (String, u64)>,
+        (sum, count): (f64, u64),
+    ) {
+        let labels: Vec<(&str, &str)> = labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let bucket = format!("{}_bucket", self.name);
+        for (end, within) in buckets.chain([("+Inf".to_owned(), count)]) {
+            let labels: Vec<(&str, &str)> = labels.iter().copied().chain([("le", end.as_str())]).collect();
+            self.text.sample(&bucket, &labels, within);
+        }
+        self.text.sample(&format!("{}_sum", self.name), &labels, sum);
+        self.text.sample(&format!("{}_count", self.name), &labels, count);
+    }
+}
+
 fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

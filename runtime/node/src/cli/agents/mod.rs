@@ -1,5 +1,6 @@
 //! `mesh agents`: agents, checked, published, given tasks; and their tasks.
 
+mod evals;
 mod run;
 mod task;
 
@@ -35,6 +36,8 @@ pub(crate) enum Agents {
     Activate(Named),
     /// Give an agent one task, wait for its end, and print what it gives
     Run(run::RunAgent),
+    /// Try an agent's cases on the node that runs, and say which failed, or got worse than with another version
+    Evals(evals::Evals),
     /// Show a task: where it stands, what was said, what it has spent
     Task(task::Show),
     /// Let a task begin nothing new
@@ -48,7 +51,15 @@ pub(crate) enum Agents {
     /// Stop a task
     Cancel(task::Because),
     /// Print the JSON Schema of definitions, for editors and checks
-    Schema,
+    Schema(Form),
+}
+
+/// Of what form a schema is.
+#[derive(Debug, Args)]
+pub(crate) struct Form {
+    /// Of files of cases instead
+    #[arg(long)]
+    evals: bool,
 }
 
 /// An agent, and perhaps a version of it.
@@ -75,13 +86,17 @@ pub(super) async fn dispatch(command: Agents, context: Context) -> Result<(), Fa
         Agents::Publish(args) => publish(args, context).await,
         Agents::Activate(args) => activate(args, context).await,
         Agents::Run(args) => run::run(args, context).await,
+        Agents::Evals(args) => evals::evals(args, context).await,
         Agents::Task(args) => task::show(args, context).await,
         Agents::Pause(args) => task::pause(args, context).await,
         Agents::Resume(args) => task::resume(args, context).await,
         Agents::Redirect(args) => task::redirect(args, context).await,
         Agents::TakeOver(args) => task::take_over(args, context).await,
         Agents::Cancel(args) => task::cancel(args, context).await,
-        Agents::Schema => Ok(context.out.line(pretty(&definition::schema()))?),
+        Agents::Schema(form) => {
+            let schema = if form.evals { evals::schema() } else { definition::schema() };
+            Ok(context.out.line(pretty(&schema))?)
+        }
     }
 }
 

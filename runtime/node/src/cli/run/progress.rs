@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use mesh_proto::v1::{self, LogLineKind, RunState, StepState};
+use mesh_proto::v1::{self, LogLineKind, StepState};
+
+use crate::cli::runs::is_final;
 
 /// Lines of a step's log that are kept, to be shown when it fails.
 const TAIL_LINES: usize = 30;
@@ -125,13 +127,10 @@ fn steps(count: u32) -> String {
     format!("{count} step{}", if count == 1 { "" } else { "s" })
 }
 
-/// Whether a run in this state has ended.
-pub(super) fn is_final(state: RunState) -> bool {
-    matches!(state, RunState::Succeeded | RunState::Failed | RunState::Cancelled)
-}
-
 #[cfg(test)]
 pub(super) mod tests {
+    use mesh_proto::v1::RunState;
+
     use super::*;
 
     pub(crate) fn step(id: &str, state: StepState, attempts: u32) -> v1::RunStep {

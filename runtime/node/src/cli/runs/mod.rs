@@ -11,7 +11,7 @@ mod watch;
 use clap::Subcommand;
 
 pub(crate) use submit::{InputArgs, Marks, labels, name_and_version};
-pub(crate) use watch::{end_of, ended, until_end};
+pub(crate) use watch::{end_of, ended, is_final, until_end};
 
 use super::{Failure, context::Context};
 

@@ -115,6 +115,11 @@ fn told(message: &WatchRunsResponse, event: &v1::RunEvent, many: bool, context: 
     Ok(context.out.line(format!("{run}{}", line(event)))?)
 }
 
+/// Whether a run in this state has ended.
+pub(crate) fn is_final(state: v1::RunState) -> bool {
+    matches!(state, v1::RunState::Succeeded | v1::RunState::Failed | v1::RunState::Cancelled)
+}
+
 /// Succeeded, or the failure that the exit code tells.
 pub(crate) fn ended(run: &v1::Run) -> Result<(), Failure> {
     match run.state() {

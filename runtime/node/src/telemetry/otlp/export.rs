@@ -22,6 +22,7 @@ use tonic::{
 };
 
 use super::{Otlp, span};
+use crate::telemetry::genai;
 
 /// The longest pause before a batch is tried again.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -149,7 +150,8 @@ impl Sink {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..InstrumentationScope::default()
         };
-        let spans = ScopeSpans { scope: Some(scope), spans: batch.to_vec(), ..ScopeSpans::default() };
+        let schema_url = genai::SCHEMA_URL.to_owned();
+        let spans = ScopeSpans { scope: Some(scope), spans: batch.to_vec(), schema_url };
         let all = ResourceSpans {
             resource: Some(self.0.resource.clone()),
             scope_spans: vec![spans],

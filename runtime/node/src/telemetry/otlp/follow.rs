@@ -13,9 +13,10 @@ use mesh_proto::otlp::trace::v1::Span;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Otlp, PathSpans, Sink,
-    runs::{ENDS, spans},
+    Otlp, PathSpans, Sink, ids,
+    runs::{self, ENDS},
     sampler::Sampler,
+    tasks,
 };
 
 /// The name of the cursor.
@@ -64,14 +65,27 @@ async fn tell_all(
         };
         for record in followed.records.iter().filter(|record| is_end(record)) {
             let history = history(journal.as_ref(), &record.address, record.version).await?;
-            let spans = spans(history.iter().map(Arc::as_ref), sampler);
+            let spans = runs::spans(history.iter().map(Arc::as_ref), sampler);
             if !spans.is_empty() {
                 sink.send(spans).await;
+                tell_tasks(journal.as_ref(), &history, sink).await?;
             }
         }
         cursors.store(NAME, &followed.cursor);
         cursors.reached(NAME, followed.position);
     }
+}
+
+/// Tells what agents did in a run, one task after the other, so that one is in memory at a time.
+async fn tell_tasks(journal: &dyn Journal, history: &[Arc<Envelope>], sink: &Sink) -> Result<(), JournalError> {
+    let (Some(first), Some(last)) = (history.first(), history.last()) else { return Ok(()) };
+    for task in runs::tasks(history.iter().map(Arc::as_ref)) {
+        let Ok(address) = Address::new(&first.tenant_id, mesh_agents::task::KIND, &task) else { continue };
+        let events = self::history(journal, &address, u64::MAX).await?;
+        let trace = ids::trace(&first.trace_id);
+        sink.send(tasks::spans(events.iter().map(Arc::as_ref), trace, last.occurred_at)).await;
+    }
+    Ok(())
 }
 
 fn begin(journal: &dyn Journal, from: Option<Cursor>, now: Option<Cursor>) -> Result<Box<dyn Feed>, JournalError> {

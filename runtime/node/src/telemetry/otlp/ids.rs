@@ -29,9 +29,29 @@ pub(super) fn attempt(run: &Address, round: u32, what: &str, attempt: u32) -> Sp
     span(&["attempt", run.as_str(), &round.to_string(), what, &attempt.to_string()])
 }
 
-/// The attempt that asked for a child: the child knows it by its own id.
+/// The attempt that asked for a child or a task, which knows it by its own id.
 pub(super) fn asked_for(tenant: &str, child: &str) -> SpanId {
     span(&["child", tenant, child])
+}
+
+/// An agent's task.
+pub(super) fn task(task: &Address) -> SpanId {
+    span(&["task", task.as_str()])
+}
+
+/// A task's call of a model for one turn.
+pub(super) fn chat(task: &Address, turn: u32) -> SpanId {
+    span(&["chat", task.as_str(), &turn.to_string()])
+}
+
+/// A task's call of a tool.
+pub(super) fn tool(task: &Address, turn: u32, call: u32) -> SpanId {
+    span(&["tool", task.as_str(), &turn.to_string(), &call.to_string()])
+}
+
+/// A check of what a task gives.
+pub(super) fn check(task: &Address, number: u32) -> SpanId {
+    span(&["check", task.as_str(), &number.to_string()])
 }
 
 /// A step of the path of one envelope; told apart by when it began.

@@ -14,6 +14,7 @@ use mesh_skills::contract::Failure;
 use mesh_workflows::run::{Event, SubmitRun};
 
 use super::{ids, sampler::Sampler, span};
+use crate::telemetry::genai;
 
 /// Most spans of one round: a collector refuses requests that are too large.
 const SPANS_MAX: usize = 5_000;
@@ -39,6 +40,19 @@ pub(super) fn spans<'e>(history: impl IntoIterator<Item = &'e Envelope>, sampler
         }
     }
     round.map(Round::told).unwrap_or_default()
+}
+
+/// The tasks that a run's last round gave.
+pub(super) fn tasks<'e>(history: impl IntoIterator<Item = &'e Envelope>) -> Vec<String> {
+    let mut tasks = Vec::new();
+    for envelope in history {
+        match decode_tagged::<Event>(&envelope.event_type, &envelope.payload) {
+            Ok(Event::RunRetried { .. }) => tasks.clear(),
+            Ok(Event::TaskRequested { task, .. }) => tasks.push(task),
+            _ => {}
+        }
+    }
+    tasks
 }
 
 /// A run from its submission or a retry to its next end.
@@ -159,13 +173,12 @@ impl Round {
             }
             Event::ChildRequested { step, item, attempt, child, .. } => {
                 self.attempt(at, step, *item, *attempt, &[("mesh.child", child)]);
-                let id = ids::asked_for(self.run.tenant().as_str(), child);
-                if let Some(attempt) = self.attempts.get_mut(&name_of(step, *item)) {
-                    attempt.span_id = id.to_vec();
-                }
+                self.asked_for(&name_of(step, *item), child);
             }
             Event::TaskRequested { step, attempt, task, .. } => {
                 self.attempt(at, step, None, *attempt, &[("mesh.task", task)]);
+                self.asked_for(step, task);
+                self.has_agents();
             }
             Event::ItemsListed { step, items, .. } => {
                 let count = items.len() as u64;
@@ -232,6 +245,23 @@ impl Round {
         }
         says.iter().for_each(|(key, value)| span::text(&mut begun, key, value));
         self.attempts.insert(name, begun);
+    }
+
+    /// Names an attempt so that what it asked for finds it.
+    fn asked_for(&mut self, name: &str, asked: &str) {
+        let id = ids::asked_for(self.run.tenant().as_str(), asked);
+        if let Some(attempt) = self.attempts.get_mut(name) {
+            attempt.span_id = id.to_vec();
+        }
+    }
+
+    /// A run in which agents work is a workflow by its conventional name too.
+    fn has_agents(&mut self) {
+        if !self.root.attributes.iter().any(|known| known.key == genai::OPERATION_NAME) {
+            let name = self.root.name.strip_prefix("run ").unwrap_or_default().to_owned();
+            span::text(&mut self.root, genai::OPERATION_NAME, genai::INVOKE_WORKFLOW);
+            span::text(&mut self.root, genai::WORKFLOW_NAME, &name);
+        }
     }
 
     fn attempt_ended(&mut self, at: Timestamp, name: &str, failure: Option<&Failure>) {

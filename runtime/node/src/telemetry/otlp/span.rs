@@ -2,7 +2,7 @@
 
 use mesh_kernel::envelope::Timestamp;
 use mesh_proto::otlp::{
-    common::v1::{AnyValue, KeyValue, any_value::Value},
+    common::v1::{AnyValue, ArrayValue, KeyValue, any_value::Value},
     trace::v1::{Span, Status, span, status::StatusCode},
 };
 
@@ -54,12 +54,23 @@ pub(super) fn text(span: &mut Span, key: &str, value: &str) {
 
 /// Adds a number.
 pub(super) fn number(span: &mut Span, key: &str, value: u64) {
-    let value = Value::IntValue(i64::try_from(value).unwrap_or(i64::MAX));
-    span.attributes.push(KeyValue {
-        key: key.to_owned(),
-        value: Some(AnyValue { value: Some(value) }),
-        ..KeyValue::default()
-    });
+    put(span, key, Value::IntValue(i64::try_from(value).unwrap_or(i64::MAX)));
+}
+
+/// Adds a number with a fraction.
+pub(super) fn decimal(span: &mut Span, key: &str, value: f64) {
+    put(span, key, Value::DoubleValue(value));
+}
+
+/// Adds a list of texts.
+pub(super) fn texts(span: &mut Span, key: &str, values: &[&str]) {
+    let one = |value: &&str| AnyValue { value: Some(Value::StringValue(cut(value))) };
+    put(span, key, Value::ArrayValue(ArrayValue { values: values.iter().map(one).collect() }));
+}
+
+fn put(span: &mut Span, key: &str, value: Value) {
+    let value = Some(AnyValue { value: Some(value) });
+    span.attributes.push(KeyValue { key: key.to_owned(), value, ..KeyValue::default() });
 }
 
 /// A key and its text.

@@ -11,4 +11,5 @@ pub mod native;
 pub mod perform;
 pub mod product;
 pub mod render;
+pub mod rule;
 pub mod yaml;

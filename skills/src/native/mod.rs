@@ -17,6 +17,10 @@ mod product_start;
 mod product_stop;
 mod product_test;
 mod repository_commit;
+mod rule_check;
+mod rule_place;
+mod rule_test;
+mod sentences;
 mod template_render;
 mod text_echo;
 mod time_sleep;
@@ -59,6 +63,9 @@ fn of_products(workshop: &Arc<Workshop>) -> Vec<Arc<dyn Skill>> {
     vec![
         Arc::new(blueprint_validate::BlueprintValidate::new(shop())),
         Arc::new(template_render::TemplateRender::new(shop())),
+        Arc::new(rule_check::RuleCheck::new(shop())),
+        Arc::new(rule_test::RuleTest::new(shop())),
+        Arc::new(rule_place::RulePlace::new(shop())),
         Arc::new(repository_commit::RepositoryCommit::new(shop())),
         Arc::new(product_build::ProductBuild::new(shop())),
         Arc::new(product_test::ProductTest::new(shop())),

@@ -103,3 +103,40 @@ async fn a_sentence_that_nobody_answers_is_told_in_one_line_with_both_variables(
     assert_ne!(commit.state(), v1::StepState::Succeeded, "nothing is committed without the rule");
     Ok(())
 }
+
+/// `mesh run --intent`, with nobody at a terminal.
+fn intend(data: &Path, words: &str) -> Result<std::process::Output> {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mesh"));
+    command.args(["run", "--exit", "--intent", words, "--data"]).arg(data.join("mesh"));
+    std::fs::write(data.join("no-folder"), "a file")?;
+    command.env("XDG_CACHE_HOME", data.join("no-folder"));
+    for variable in ["OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL", "MESH_API_KEY"] {
+        command.env_remove(variable);
+    }
+    Ok(command.stdin(std::process::Stdio::null()).output()?)
+}
+
+#[test]
+fn an_intent_is_drafted_corrected_and_kept_for_who_approves_it() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let done = intend(data.path(), "a helpdesk for dentists")?;
+    let said = String::from_utf8(done.stdout)?;
+    ensure!(done.status.success(), "{AGAIN}: {said}{}", String::from_utf8_lossy(&done.stderr));
+    let draft = data.path().join("mesh/drafts/dental-helpdesk.yaml");
+    let text = std::fs::read_to_string(&draft).context("the draft")?;
+    assert_eq!(text, include_str!("../config/agents/cassettes/by-hand/intent/2.blueprint"), "the corrected one");
+    assert!(said.contains(&format!("mesh run {}", draft.display())), "{said}");
+    Ok(())
+}
+
+#[test]
+fn an_intent_that_nobody_answers_is_told_in_one_line_with_both_variables() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let done = intend(data.path(), "a shop for boats")?;
+    let said = String::from_utf8(done.stderr)?;
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    let told = said.lines().filter(|line| line.contains("OPENAI_BASE_URL") && line.contains("OPENAI_API_KEY"));
+    assert_eq!(told.count(), 1, "{said}");
+    assert!(!data.path().join("mesh/drafts").exists(), "nothing is kept of what was not drafted");
+    Ok(())
+}

@@ -28,7 +28,8 @@ use crate::catalogue::Catalogue;
 const KEPT_MAX: usize = 256;
 
 /// The agents that every tenant has, unless it publishes one of the same name.
-const SHIPPED: &[&str] = &[include_str!("../../../config/agents/rule-author.yaml")];
+const SHIPPED: &[&str] =
+    &[include_str!("../../../config/agents/planner.yaml"), include_str!("../../../config/agents/rule-author.yaml")];
 
 /// What the policy is asked.
 const ACTION: &str = "GetAgent";
@@ -186,6 +187,6 @@ mod tests {
     #[test]
     fn every_shipped_agent_can_be_read() {
         assert_eq!(shipped().len(), SHIPPED.len());
-        assert!(shipped().contains_key("rule-author"));
+        assert!(["planner", "rule-author"].iter().all(|name| shipped().contains_key(*name)));
     }
 }

@@ -21,6 +21,15 @@ fn the_shipped_blueprints_have_no_mistake() {
     }
 }
 
+/// What the shipped cassette drafts is worth the commands that are shown with it.
+#[test]
+fn the_draft_that_is_shipped_has_no_mistake_and_its_first_attempt_has_three() {
+    let mistakes = parse(include_str!("../../../config/agents/cassettes/by-hand/intent/1.blueprint"), "1").unwrap_err();
+    assert_eq!(mistakes.len(), 3, "{mistakes:#?}");
+    let draft = parse(include_str!("../../../config/agents/cassettes/by-hand/intent/2.blueprint"), "2");
+    assert_eq!(draft.unwrap_or_else(|mistakes| panic!("{mistakes:#?}")).name, "dental-helpdesk");
+}
+
 /// Replaces a part of the help desk and returns what is told about it.
 fn told(from: &str, to: &str) -> Vec<String> {
     assert!(HELPDESK.contains(from), "the help desk has no `{from}`");

@@ -5,6 +5,7 @@
 //! Never here: how git, cargo or a process is driven ([`crate::product`]), or what a blueprint means
 //! ([`crate::blueprint`]).
 
+mod blueprint_check;
 mod blueprint_validate;
 mod checkout;
 mod flow_fail;
@@ -48,6 +49,7 @@ pub fn with_workshop(workshop: &Arc<Workshop>) -> Vec<Arc<dyn Skill>> {
 /// The skills that need nothing around them.
 pub fn general() -> Vec<Arc<dyn Skill>> {
     vec![
+        Arc::new(blueprint_check::BlueprintCheck::default()),
         Arc::new(flow_fail::FlowFail::default()),
         Arc::new(http_post::HttpPost::default()),
         Arc::new(product_probe::ProductProbe::default()),

@@ -1,13 +1,13 @@
 //! `make_cassette MESH`: records the shipped cassette anew.
 //!
 //! The answers in `config/agents/cassettes/by-hand` were written by hand. They are served by the scripted model
-//! server to the given binary, which makes a product of `config/blueprints/library.yaml` and records what it asks
-//! and is answered. Run it from the repository's root when a test says that the cassette no longer fits.
+//! server to the given binary, which makes a product of `config/blueprints/library.yaml`, drafts a blueprint from an
+//! intent, and records what it asks and is answered. Run it from the repository's root when a test says that the cassette no longer fits.
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use mesh_model_server::{Answer, Script, Server};
@@ -17,6 +17,9 @@ use serde_json::json;
 const BY_HAND: &str = "config/agents/cassettes/by-hand";
 /// The cassette.
 const CASSETTE: &str = "config/agents/cassettes/product";
+/// What is asked of the model.
+const LIBRARY: &[&str] = &["run", "config/blueprints/library.yaml"];
+const INTENT: &[&str] = &["run", "--intent", "a helpdesk for dentists"];
 /// The model that the shipped configuration asks.
 const MODEL: &str = "written-by-hand";
 
@@ -33,14 +36,18 @@ async fn main() -> Result<(), Failed> {
     }
     let data = std::env::temp_dir().join(format!("mesh-cassette-{}", std::process::id()));
     let new = data.join("cassette");
-    let status = Command::new(mesh)
-        .args(["run", "config/blueprints/library.yaml", "--exit", "--data"])
-        .arg(&data)
-        .envs([("OPENAI_BASE_URL", server.url().as_str()), ("OPENAI_MODEL", MODEL)])
-        .envs([("MESH_MODELS_CASSETTE_MODE", "record"), ("MESH_MODELS_CASSETTE", &*new.to_string_lossy())])
-        .status()?;
-    if !status.success() {
-        return Err(format!("the product was not made: {status}; its data is in {}", data.display()).into());
+    for (mode, args) in [("record", LIBRARY), ("record-missing", INTENT)] {
+        let status = Command::new(&mesh)
+            .args(args)
+            .args(["--exit", "--data"])
+            .arg(&data)
+            .stdin(Stdio::null())
+            .envs([("OPENAI_BASE_URL", server.url().as_str()), ("OPENAI_MODEL", MODEL)])
+            .envs([("MESH_MODELS_CASSETTE_MODE", mode), ("MESH_MODELS_CASSETTE", &*new.to_string_lossy())])
+            .status()?;
+        if !status.success() {
+            return Err(format!("`{}` failed: {status}; its data is in {}", args.join(" "), data.display()).into());
+        }
     }
     replace(&new, Path::new(CASSETTE))?;
     fs::remove_dir_all(&data)?;
@@ -48,17 +55,18 @@ async fn main() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The answers of one conversation: `1.function` and `1.test`, `2.…`, or `1.json`.
+/// The answers of one conversation: `1.function` and `1.test`, or `1.blueprint`; `2.…`.
 fn script(folder: &Path) -> Result<Script, Failed> {
     let when = fs::read_to_string(folder.join("when"))?.trim().to_owned();
     let mut answers = Vec::new();
     for number in 1.. {
         let part = |name: &str| fs::read_to_string(folder.join(format!("{number}.{name}")));
-        let text = match (part("function"), part("json")) {
-            (Ok(function), _) => json!({"function": function, "test": part("test")?}).to_string(),
-            (_, Ok(whole)) => whole,
+        let given = match (part("function"), part("blueprint")) {
+            (Ok(function), _) => json!({"function": function, "test": part("test")?}),
+            (_, Ok(blueprint)) => json!({"blueprint": blueprint}),
             _ => break,
         };
+        let text = given.to_string();
         answers.push(Answer { text, pieces: 4, ..Answer::default() });
     }
     Ok(Script { when, answers, ..Script::default() })

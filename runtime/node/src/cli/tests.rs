@@ -158,7 +158,7 @@ fn what_the_documentation_shows_is_taken() {
     for line in [
         "mesh up --data x --output json --listen 127.0.0.1:0",
         "mesh run config/blueprints/helpdesk.yaml",
-        "mesh run --intent 'a helpdesk for dentists'",
+        "mesh run --intent helpdesk --exit",
         "mesh run shop.yaml --exit --output json --set builds.time_max=5m",
         "mesh tail --type RunSubmitted --no-follow",
         "mesh tree --by tenant",

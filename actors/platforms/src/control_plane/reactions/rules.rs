@@ -25,6 +25,7 @@ pub(super) fn written_in(product: &Value, sentences: &[String]) -> Value {
         commit.insert("needs".to_owned(), json!(["rules"]));
         if let Some(with) = commit.get_mut("with").and_then(Value::as_object_mut) {
             with.insert("rendered".to_owned(), json!("${steps.rules.output.digest}"));
+            with.insert("written".to_owned(), json!("${steps.rules.output.rules}"));
         }
     }
     let numbered = || sentences.iter().enumerate();

@@ -54,7 +54,6 @@ const DOORS: &[(&str, &[&str])] = &[
     ("axum", &["runtime/node/src", "config/templates"]),
     ("async_openai", &["skills/src/models/client"]),
     ("reqwest", &["skills/src/models"]),
-    ("syn", &["skills/src/rule"]),
     ("proc_macro2", &["skills/src/rule"]),
     ("anyhow", &["runtime/node", "tests", "benches", "config/templates"]),
 ];

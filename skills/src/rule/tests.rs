@@ -70,6 +70,8 @@ fn what_must_not_stand_in_a_function_is_told() {
         (body("#[cfg(test)] return true; false"), "the attribute `#[cfg (test)]` is not taken"),
         ("#![allow(warnings)] fn x() {}".to_owned(), "attribute of the whole file"),
         ("mod x { pub fn y() {} }".to_owned(), "more than functions and constants"),
+        (body(&format!("{}true{}", "(".repeat(50), ")".repeat(50))), "deeper than 48 levels"),
+        ("struct X;".to_owned(), "more than functions and constants"),
         ("fn other() {}".to_owned(), "has no function `holds`"),
         ("fn holds(book: &Book) -> bool { true }".to_owned(), "the head of `holds` is another one"),
         (body(&"x".repeat(9_000)), "8192 are taken"),
@@ -78,6 +80,13 @@ fn what_must_not_stand_in_a_function_is_told() {
         let told = check(&source(&function, TEST), SIGNATURE).unwrap_err();
         assert!(told.iter().any(|one| one.contains(part)), "{function}: {told:#?}");
     }
+}
+
+/// Whoever reads such a text as a tree calls itself for each sign.
+#[test]
+fn a_text_that_is_deep_without_brackets_ends_nothing() {
+    let body = format!("pub(super) fn holds(book: &Book, now: &str) -> bool {{ {}true }}", "!".repeat(8_000));
+    assert!(check(&source(&body, TEST), SIGNATURE).is_ok(), "the compiler says what it thinks of it");
 }
 
 #[test]

@@ -190,7 +190,7 @@ impl Skill for RuleTest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::product::cargo::{Ran, Tests};
+    use crate::product::cargo::{Broken, Ran, Tests};
 
     fn ended(names: &[&str], failed: u64) -> Ended {
         let mut tests = Tests::default();
@@ -214,5 +214,36 @@ mod tests {
         assert!(passed(&ended(&["book::rules::x::tests::a"], 0), own, &checked).is_ok());
         assert_eq!(passed(&ended(&[], 0), own, &checked).unwrap_err().code, "rule.tests-missing");
         assert_eq!(passed(&ended(&[], 1), own, &checked).unwrap_err().code, "rule.tests-failed");
+    }
+
+    /// The second answers are found by what the first ones were told: other words here, and they are not found.
+    #[test]
+    fn the_shipped_cassette_goes_on_from_what_is_told_here() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/agents/cassettes/product");
+        let requests = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let requests = requests.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
+        let asked: String = requests.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+
+        let source =
+            Source { function: "fn holds() -> bool { true }".to_owned(), test: "#[test] fn a() {}".to_owned() };
+        let checked = crate::rule::check(&source, "fn holds() -> bool").unwrap();
+        let deaf = noticed(&ended(&["book::rules::mesh_allows::tests::a"], 1), "book", &checked).unwrap_err();
+        let mut tests = Tests::default();
+        let broken = |name: &str, said: &str| Broken {
+            name: format!("book::rules::x::tests::{name}"),
+            said: format!("\nthread '{name}' (1) panicked at app/src/x.rs:1:1:\n{said}\n"),
+        };
+        tests.broken = vec![
+            broken("a_wrong_check_digit_is_refused", "the check digit of 9783161448100 is wrong"),
+            broken(
+                "a_right_check_digit_is_taken_with_and_without_dashes",
+                "the check digit of 978-3-16-148410-0 is right",
+            ),
+        ];
+        for told in [deaf.message, failed_tests(&tests)] {
+            let told = Value::from(format!("`rule.test` looked at your answer and says: {told}")).to_string();
+            let told = told.trim_matches('"');
+            assert!(asked.contains(told), "make the cassette again (config/agents/cassettes/README.md): {told}");
+        }
     }
 }

@@ -1,12 +1,17 @@
-//! Embeds the product's template: every file of `config/templates/saas`, by its path.
+//! Embeds the product's template, every file of `config/templates/saas` by its path, and the shipped cassette.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
+    embed("../config/templates/saas", "template.rs")?;
+    embed("../config/agents/cassettes/product", "cassette.rs")
+}
+
+fn embed(folder: &str, into: &str) -> io::Result<()> {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
-    let root = here.join("../config/templates/saas").canonicalize()?;
+    let root = here.join(folder).canonicalize()?;
     let mut files = Vec::new();
     gather(&root, &root, &mut files)?;
     files.sort();
@@ -18,7 +23,7 @@ fn main() -> io::Result<()> {
     }
     code.push_str("]\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    fs::write(out.join("template.rs"), code)
+    fs::write(out.join(into), code)
 }
 
 /// All files below a folder; folders are watched too, so that a new file is noticed.

@@ -55,6 +55,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("async_openai", &["skills/src/models/client"]),
     ("reqwest", &["skills/src/models", "skills/src/hosts/mcp"]),
     ("rmcp", &["skills/src/hosts/mcp", "runtime/node/src/gateway/mcp"]),
+    ("proc_macro2", &["skills/src/rule"]),
     ("anyhow", &["runtime/node", "tests", "benches", "config/templates"]),
 ];
 

@@ -12,4 +12,5 @@ pub mod native;
 pub mod perform;
 pub mod product;
 pub mod render;
+pub mod rule;
 pub mod yaml;

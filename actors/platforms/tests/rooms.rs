@@ -52,6 +52,7 @@ fn apply_command(house: &House, blueprint: &str) -> BlueprintCommand {
         digest: blueprint::digest(&parsed).parse().unwrap(),
         source: Source::Inline(text.into()),
         base: house.view(blueprint)["released"]["digest"].as_str().map(|d| d.parse().unwrap()),
+        sentences: Vec::new(),
     }
 }
 

@@ -1,14 +1,14 @@
 //! Every agent that a tenant has published, read where they stand and kept ready.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, OnceLock},
 };
 
 use mesh_agents::{
     catalogue::{self, Agents},
     context::{Context, ContextRequest, Sources, Tool},
-    definition::{Agent, Binding},
+    definition::{self, Agent, Binding},
 };
 use mesh_kernel::{
     BoxFuture,
@@ -27,12 +27,18 @@ use crate::catalogue::Catalogue;
 /// Tenants whose agents are kept ready; all are forgotten when there are more.
 const KEPT_MAX: usize = 256;
 
+/// The agents that every tenant has, unless it publishes one of the same name.
+const SHIPPED: &[&str] =
+    &[include_str!("../../../config/agents/planner.yaml"), include_str!("../../../config/agents/rule-author.yaml")];
+
 /// What the policy is asked.
 const ACTION: &str = "GetAgent";
 
 /// Every agent of every tenant.
 pub struct AgentCatalogue {
     skills: Arc<Catalogue>,
+    /// By name.
+    shipped: BTreeMap<String, Arc<Agent>>,
     mesh: OnceLock<Mesh>,
     /// By tenant: the version of its entity, and what was read there.
     kept: Mutex<HashMap<TenantId, (u64, Arc<Agents>)>>,
@@ -41,7 +47,7 @@ pub struct AgentCatalogue {
 impl AgentCatalogue {
     /// A catalogue of agents that call these skills.
     pub fn new(skills: Arc<Catalogue>) -> Self {
-        Self { skills, mesh: OnceLock::new(), kept: Mutex::default() }
+        Self { skills, shipped: shipped(), mesh: OnceLock::new(), kept: Mutex::default() }
     }
 
     /// Says where tenants' agents are read. Once, when the kernel stands.
@@ -83,15 +89,18 @@ impl AgentCatalogue {
         Ok(agents)
     }
 
-    /// A version of an agent, the active one for 0, with its number.
+    /// A version of an agent, the active one for 0, with its number. A shipped agent's is 0.
     ///
     /// # Errors
     /// As [`AgentCatalogue::of`]; `NotFound` with the nearest name when there is no such agent.
     pub async fn find(&self, caller: &Caller, name: &str, version: u32) -> Result<(u32, Arc<Agent>), Refusal> {
         let agents = self.of(caller).await?;
         let no = |message: String| Refusal::new("AGT-0012", ErrorKind::NotFound, message);
+        if let Some(shipped) = self.shipped.get(name).filter(|_| version == 0 && !agents.agents.contains_key(name)) {
+            return Ok((0, shipped.clone()));
+        }
         let versions = agents.agents.get(name).ok_or_else(|| {
-            let help = suggest(name, agents.agents.keys()).map_or_else(
+            let help = suggest(name, agents.agents.keys().chain(self.shipped.keys())).map_or_else(
                 || "`mesh agents list` shows the published ones".to_owned(),
                 |near| format!("did you mean `{near}`?"),
             );
@@ -130,6 +139,17 @@ impl AgentCatalogue {
     }
 }
 
+fn shipped() -> BTreeMap<String, Arc<Agent>> {
+    let read = SHIPPED.iter().filter_map(|source| match definition::parse(source, None) {
+        Ok(agent) => Some((agent.name.clone(), Arc::new(agent))),
+        Err(mistakes) => {
+            tracing::error!(?mistakes, "a shipped agent cannot be read");
+            None
+        }
+    });
+    read.collect()
+}
+
 impl Sources for AgentCatalogue {
     fn load<'a>(
         &'a self,
@@ -148,5 +168,16 @@ impl Sources for AgentCatalogue {
                 _ => Failure::internal("agent.catalogue", refusal.to_string()),
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_agent_can_be_read() {
+        assert_eq!(shipped().len(), SHIPPED.len());
+        assert!(["planner", "rule-author"].iter().all(|name| shipped().contains_key(*name)));
     }
 }

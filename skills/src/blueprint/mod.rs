@@ -15,8 +15,8 @@ mod smoke;
 pub use compare::{Change, Refusal, compare};
 pub use digest::digest;
 pub use model::{
-    Blueprint, Choice, Condition, Edition, Entity, Field, FieldKind, Given, Moment, Op, Operand, Permissions, Role,
-    Row, Rule, Sample, SampleRows, SampleTenant, States, Tenancy, Transition,
+    Author, Blueprint, Choice, Condition, Edition, Entity, Field, FieldKind, Given, Moment, Op, Operand, Permissions,
+    Role, Row, Rule, Sample, SampleRows, SampleTenant, States, Tenancy, Transition,
 };
 pub use smoke::{SmokeRequest, smoke_requests};
 
@@ -26,6 +26,9 @@ use crate::yaml::{self, Mistake};
 pub const API_VERSION: &str = "mesh/v1";
 /// The `kind` of blueprints.
 pub const KIND: &str = "Blueprint";
+
+/// Most rules of a blueprint that an agent writes: each is a step of the product's run.
+pub const WRITTEN_MAX: usize = 20;
 
 /// Reads a blueprint (YAML or JSON).
 ///

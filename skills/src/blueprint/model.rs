@@ -190,9 +190,12 @@ pub struct Rule {
     pub field: Option<String>,
     /// When it is asked.
     pub on: Vec<Moment>,
+    /// Who turns it into code.
+    #[serde(default, skip_serializing_if = "Author::is_template")]
+    pub by: Author,
     /// When it applies; always, when absent.
     pub when: Option<Condition>,
-    /// What must then be true.
+    /// What must then be true; always, when an agent writes it.
     pub require: Condition,
     /// Records that the examples need.
     pub given: Vec<Given>,
@@ -200,6 +203,23 @@ pub struct Rule {
     pub refused: Row,
     /// An example that does not.
     pub accepted: Row,
+}
+
+/// Who turns a rule into code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Author {
+    /// The template, from its condition.
+    #[default]
+    Template,
+    /// An agent, from its sentence.
+    Agent,
+}
+
+impl Author {
+    fn is_template(&self) -> bool {
+        *self == Self::Template
+    }
 }
 
 /// When a rule is asked.
@@ -368,6 +388,11 @@ impl Blueprint {
     pub fn rows(&self, entity: &str) -> &[Row] {
         let found = self.sample.rows.iter().find(|rows| rows.entity == entity);
         found.map_or(&[], |rows| &rows.rows)
+    }
+
+    /// The rules that an agent writes.
+    pub fn written(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(|rule| rule.by == Author::Agent)
     }
 
     /// The entities so ordered that each comes after those that it names.

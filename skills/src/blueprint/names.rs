@@ -175,7 +175,7 @@ pub(super) fn wrong(name: &str, usage: Use) -> Option<(String, String)> {
         Use::Transition => {
             &[(RUST, "Rust"), (TRANSITIONS, "the product's own pages"), (&["delete"], "the product's own pages")]
         }
-        Use::Word => &[(&["self", "super", "crate"], "Rust")],
+        Use::Word => &[(&["self", "super", "crate"], "Rust"), (&["now", "today"], "dates in samples")],
     };
     let (_, whose) = lists.iter().find(|(words, _)| words.contains(&name))?;
     Some((
@@ -230,6 +230,7 @@ mod tests {
             ("1st", Use::Field),
             ("my_product", Use::Product),
             ("", Use::Word),
+            ("today", Use::Word),
         ] {
             assert!(wrong(name, usage).is_some(), "{name}");
         }

@@ -4,10 +4,13 @@ use super::{Change, compare, digest, parse, smoke_requests};
 
 const HELPDESK: &str = include_str!("../../../config/blueprints/helpdesk.yaml");
 const BOOKING: &str = include_str!("../../../config/blueprints/booking.yaml");
+const LIBRARY: &str = include_str!("../../../config/blueprints/library.yaml");
 
 #[test]
 fn the_shipped_blueprints_have_no_mistake() {
-    for (source, name, rules) in [(HELPDESK, "helpdesk.yaml", 7), (BOOKING, "booking.yaml", 7)] {
+    for (source, name, rules) in
+        [(HELPDESK, "helpdesk.yaml", 7), (BOOKING, "booking.yaml", 7), (LIBRARY, "library.yaml", 4)]
+    {
         match parse(source, name) {
             Ok(blueprint) => assert_eq!(blueprint.rules.len(), rules),
             Err(mistakes) => {
@@ -16,6 +19,15 @@ fn the_shipped_blueprints_have_no_mistake() {
             }
         }
     }
+}
+
+/// What the shipped cassette drafts is worth the commands that are shown with it.
+#[test]
+fn the_draft_that_is_shipped_has_no_mistake_and_its_first_attempt_has_three() {
+    let mistakes = parse(include_str!("../../../config/agents/cassettes/by-hand/intent/1.blueprint"), "1").unwrap_err();
+    assert_eq!(mistakes.len(), 3, "{mistakes:#?}");
+    let draft = parse(include_str!("../../../config/agents/cassettes/by-hand/intent/2.blueprint"), "2");
+    assert_eq!(draft.unwrap_or_else(|mistakes| panic!("{mistakes:#?}")).name, "dental-helpdesk");
 }
 
 /// Replaces a part of the help desk and returns what is told about it.
@@ -58,6 +70,43 @@ fn each_mistake_is_told_with_place_and_remedy() {
         assert!(told.iter().any(|one| one.contains(part)), "{to}: {told:#?}");
         assert!(told.iter().all(|one| one.starts_with("b.yaml:")), "{told:#?}");
     }
+}
+
+const WRITTEN: &str = "rules:\n  - sentence: A phone number has a country code.\n    entity: customer\n    by: agent\n";
+
+#[test]
+fn a_rule_that_an_agent_writes_needs_no_condition() {
+    let plain = parse(&HELPDESK.replacen("rules:\n", WRITTEN, 1), "b.yaml").unwrap();
+    let rule = plain.written().next().unwrap();
+    assert_eq!((rule.name.as_str(), plain.written().count()), ("a_phone_number_has_a_country_code", 1));
+    let examples = "    refused: { phone: '1' }\n    accepted: { phone: '+1' }\n";
+    let shown = parse(&HELPDESK.replacen("rules:\n", &format!("{WRITTEN}{examples}"), 1), "b.yaml").unwrap();
+    assert_eq!(shown.written().next().unwrap().refused.len(), 1);
+    assert_ne!(digest(&plain), digest(&shown));
+    assert!(
+        matches!(compare(&parse(HELPDESK, "a").unwrap(), &plain), Change::Additive { rules, .. } if rules.len() == 1)
+    );
+}
+
+#[test]
+fn mistakes_of_a_rule_that_an_agent_writes_are_told() {
+    for (more, part) in [
+        ("    on: [transition.start]\n", "no moment `start`"),
+        ("    field: fone\n", "no field of `customer` `fone`"),
+        ("    require: { field: phone, is: set }\n", "a rule has no key `require`"),
+        ("    given: []\n", "a rule has no key `given`"),
+        ("    refused: { phone: '1' }\n", "one example stands alone"),
+        ("    refused: { fone: '1' }\n    accepted: { phone: '2' }\n", "`fone`"),
+    ] {
+        let told = told("rules:\n", &format!("{WRITTEN}{more}"));
+        assert!(told.iter().any(|one| one.contains(part)), "{more}: {told:#?}");
+    }
+    let told = told("rules:\n", &WRITTEN.replace("by: agent", "by: nobody"));
+    assert!(told.iter().any(|one| one.contains("`nobody`, which is not known")), "{told:#?}");
+    let many: String =
+        (0..21).map(|number| WRITTEN.replace("rules:\n", "").replace("A phone", &format!("Phone {number}"))).collect();
+    let told = self::told("rules:\n", &format!("rules:\n{many}"));
+    assert!(told.iter().any(|one| one.contains("more than 20 rules are `by: agent`")), "{told:#?}");
 }
 
 #[test]

@@ -27,6 +27,11 @@ pub(super) struct Given {
 }
 
 impl Given {
+    /// A text that nobody has applied yet.
+    pub(super) fn draft(source: String) -> Self {
+        Self { name: None, digest: None, source }
+    }
+
     /// Parses it and checks that name and digest are the ones that were applied.
     pub(super) fn read(&self) -> Result<Blueprint, Failure> {
         let blueprint = blueprint::parse(&self.source, FILE).map_err(|mistakes| invalid(&mistakes))?;

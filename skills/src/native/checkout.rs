@@ -1,11 +1,15 @@
 //! The folder in which a product is built: a copy of the seed, with the commit's files on top.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::workshop::{Workshop, blocking, io};
 use crate::{
     contract::{Call, Failure},
     product::{cargo::Cargo, git::commit_id, layout::Layout, seed::Seed, tree},
+    render::Files,
 };
 
 /// A build folder that holds exactly this commit's files.
@@ -27,19 +31,45 @@ impl Checkout {
         commit: &str,
     ) -> Result<Self, Failure> {
         commit_id(commit)?;
-        let seed = call.unless_cancelled(workshop.seeds.ensure(&call.log)).await?;
-        let build = layout.build();
-        if fs::read_to_string(build.join("seed")).ok().as_deref() != Some(&seed.digest) {
-            call.log.note("copying the dependency seed");
-            begin(call, layout, seed).await?;
-        }
-        let fresh = layout.root().join("checkout");
+        begun(workshop, call, layout).await?;
+        let fresh = fresh(layout);
         workshop.repository(layout).check_out(commit, &fresh).await?;
+        Self::of(layout, fresh).await
+    }
+
+    /// Makes the folder ready for files that no commit has: those of `folder`, and `files` instead or beside.
+    pub(super) async fn with(
+        workshop: &Workshop,
+        call: &Call,
+        layout: &Layout,
+        folder: &Path,
+        files: Files,
+    ) -> Result<Self, Failure> {
+        begun(workshop, call, layout).await?;
+        let (from, to, cancelled) = (folder.to_owned(), fresh(layout), call.cancelled.clone());
+        let fresh = blocking(move || {
+            io(&to, tree::remove(&to))?;
+            io(&to, tree::copy(&from, &to, &cancelled))?;
+            for (path, content) in files {
+                let place = to.join(path);
+                if let Some(parent) = place.parent() {
+                    io(parent, fs::create_dir_all(parent))?;
+                }
+                io(&place, fs::write(&place, content))?;
+            }
+            Ok(to)
+        })
+        .await?;
+        Self::of(layout, fresh).await
+    }
+
+    async fn of(layout: &Layout, fresh: PathBuf) -> Result<Self, Failure> {
+        let build = layout.build();
         let source = build.join("source");
-        let (from, to) = (fresh.clone(), source.clone());
+        let to = source.clone();
         blocking(move || {
-            io(&to, tree::mirror(&from, &to, &[]))?;
-            io(&from, tree::remove(&from))
+            io(&to, tree::mirror(&fresh, &to, &[]))?;
+            io(&fresh, tree::remove(&fresh))
         })
         .await?;
         Ok(Self { source, target: build.join("target"), home: layout.home() })
@@ -54,6 +84,21 @@ impl Checkout {
             limits: workshop.limits,
         }
     }
+}
+
+/// Where files wait until they are mirrored.
+fn fresh(layout: &Layout) -> PathBuf {
+    layout.root().join("checkout")
+}
+
+/// Begins with a copy of the seed, unless that was done.
+async fn begun(workshop: &Workshop, call: &Call, layout: &Layout) -> Result<(), Failure> {
+    let seed = call.unless_cancelled(workshop.seeds.ensure(&call.log)).await?;
+    if fs::read_to_string(layout.build().join("seed")).ok().as_deref() == Some(&seed.digest) {
+        return Ok(());
+    }
+    call.log.note("copying the dependency seed");
+    begin(call, layout, seed).await
 }
 
 /// A copy of the seed, whole or not at all.

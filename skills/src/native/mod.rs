@@ -5,6 +5,7 @@
 //! Never here: how git, cargo or a process is driven ([`crate::product`]), or what a blueprint means
 //! ([`crate::blueprint`]).
 
+mod blueprint_check;
 mod blueprint_validate;
 mod checkout;
 mod flow_fail;
@@ -17,6 +18,10 @@ mod product_start;
 mod product_stop;
 mod product_test;
 mod repository_commit;
+mod rule_check;
+mod rule_place;
+mod rule_test;
+mod sentences;
 mod template_render;
 mod text_echo;
 mod time_sleep;
@@ -44,6 +49,7 @@ pub fn with_workshop(workshop: &Arc<Workshop>) -> Vec<Arc<dyn Skill>> {
 /// The skills that need nothing around them.
 pub fn general() -> Vec<Arc<dyn Skill>> {
     vec![
+        Arc::new(blueprint_check::BlueprintCheck::default()),
         Arc::new(flow_fail::FlowFail::default()),
         Arc::new(http_post::HttpPost::default()),
         Arc::new(product_probe::ProductProbe::default()),
@@ -59,6 +65,9 @@ fn of_products(workshop: &Arc<Workshop>) -> Vec<Arc<dyn Skill>> {
     vec![
         Arc::new(blueprint_validate::BlueprintValidate::new(shop())),
         Arc::new(template_render::TemplateRender::new(shop())),
+        Arc::new(rule_check::RuleCheck::new(shop())),
+        Arc::new(rule_test::RuleTest::new(shop())),
+        Arc::new(rule_place::RulePlace::new(shop())),
         Arc::new(repository_commit::RepositoryCommit::new(shop())),
         Arc::new(product_build::ProductBuild::new(shop())),
         Arc::new(product_test::ProductTest::new(shop())),

@@ -24,6 +24,8 @@ struct Input {
     template_digest: Option<String>,
     #[serde(default)]
     summary: Option<String>,
+    #[serde(default)]
+    written: Vec<String>,
 }
 
 pub(super) struct RepositoryCommit {
@@ -48,6 +50,11 @@ impl RepositoryCommit {
                 "blueprintDigest": {"type": "string"},
                 "templateDigest": {"type": "string"},
                 "summary": {"type": "string", "description": "the commit's first line"},
+                "written": {
+                    "type": "array",
+                    "description": "paths of the files that agents have written; each is a trailer",
+                    "items": {"type": "string"},
+                },
             },
         }))
         .gives(json!({
@@ -119,6 +126,7 @@ fn trailers(call: &Call, input: &Input) -> Vec<(&'static str, String)> {
     for (name, digest) in digests {
         trailers.extend(digest.clone().map(|digest| (name, digest)));
     }
+    trailers.extend(input.written.iter().map(|path| ("Mesh-Agent-Wrote", path.clone())));
     trailers
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mesh_kernel::envelope::TenantScope;
+use mesh_kernel::envelope::{IdempotencyKey, TenantScope};
 
 use crate::contract::Failure;
 
@@ -43,6 +43,16 @@ impl Layout {
         let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
         let safe: String = hex.chars().filter(char::is_ascii_hexdigit).collect();
         self.root.join("rendered").join(safe)
+    }
+
+    /// Names what was rendered last, for checks of what shall become part of it.
+    pub fn latest(&self) -> PathBuf {
+        self.root.join("rendered").join("latest")
+    }
+
+    /// Where the call of this key renders, before that is moved into place.
+    pub fn staging(&self, key: &IdempotencyKey) -> PathBuf {
+        self.root.join(format!("rendering-{}", key.as_str().replace([':', '.'], "-")))
     }
 
     /// The bare repository; `git clone` takes it.

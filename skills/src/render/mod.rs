@@ -16,10 +16,13 @@ mod product;
 mod rules;
 mod source;
 mod words;
+mod written;
 
 pub use demo::{DEMO_PASSWORD, demo_accounts};
 pub use error::Error;
 pub use source::TemplateSource;
+pub(crate) use words::turns;
+pub use written::{Sentence, rule_file, sentences};
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -46,7 +49,22 @@ pub struct Rendered {
 ///
 /// **Cost** grows with the size of the template and of the blueprint. Blocking.
 pub fn render(template: &TemplateSource, blueprint: &Blueprint, source: &str, into: &Path) -> Result<Rendered, Error> {
-    let files = product::files(&template.files()?, blueprint, source)?;
+    render_with(template, blueprint, source, Files::new(), into)
+}
+
+/// The same with files that an agent has written, by path. A product whose blueprint has [`sentences`] does not
+/// compile without the file of each: there is no stub that somebody could forget.
+///
+/// **Errors**: as [`render`].
+pub fn render_with(
+    template: &TemplateSource,
+    blueprint: &Blueprint,
+    source: &str,
+    written: Files,
+    into: &Path,
+) -> Result<Rendered, Error> {
+    let mut files = product::files(&template.files()?, blueprint, source)?;
+    files.extend(written);
     write(&files, into)
 }
 
@@ -66,7 +84,7 @@ pub fn template_digest(template: &TemplateSource) -> Result<String, Error> {
 }
 
 /// Paths and contents.
-type Files = BTreeMap<String, Vec<u8>>;
+pub type Files = BTreeMap<String, Vec<u8>>;
 
 fn write(files: &Files, into: &Path) -> Result<Rendered, Error> {
     for (path, content) in files {

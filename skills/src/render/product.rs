@@ -85,13 +85,22 @@ fn add(
         files.insert(target.to_owned(), content.to_vec());
         return Ok(());
     };
-    let text = std::str::from_utf8(content).map_err(|_| Error::NotText(path.to_owned()))?;
-    let name = path.strip_suffix(RENDERED).unwrap_or(path);
-    let rendered = environment.render_named_str(name, text, context).map_err(|cause| failed(path, cause))?;
+    let rendered = rendered(environment, path, content, context)?;
     if !rendered.contains(SKIPPED) {
         files.insert(target.to_owned(), rendered.into_bytes());
     }
     Ok(())
+}
+
+/// One file of the template, rendered.
+pub(super) fn text(path: &str, content: &[u8], context: &Value) -> Result<Vec<u8>, Error> {
+    rendered(&environment()?, path, content, context).map(String::into_bytes)
+}
+
+fn rendered(environment: &Environment<'_>, path: &str, content: &[u8], context: &Value) -> Result<String, Error> {
+    let text = std::str::from_utf8(content).map_err(|_| Error::NotText(path.to_owned()))?;
+    let name = path.strip_suffix(RENDERED).unwrap_or(path);
+    environment.render_named_str(name, text, context).map_err(|cause| failed(path, cause))
 }
 
 /// Strict: a name that the context lacks is an error and not an empty text.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::format::{bound, list};
 use super::words::{literal, pascal};
-use crate::blueprint::{Blueprint, Condition, Entity, Field, FieldKind, Moment, Op, Operand, Row, Rule};
+use crate::blueprint::{Author, Blueprint, Condition, Entity, Field, FieldKind, Moment, Op, Operand, Row, Rule};
 
 /// A rule as its file needs it.
 #[derive(Clone, Debug, Serialize)]
@@ -19,6 +19,10 @@ pub(super) struct RuleContext {
     applies: Option<String>,
     holds: String,
     uses_scope: bool,
+    /// Its code is in a file of its own.
+    written: bool,
+    /// It has examples.
+    tested: bool,
     given: Vec<GivenContext>,
     refused: Vec<String>,
     accepted: Vec<String>,
@@ -31,6 +35,16 @@ struct GivenContext {
 }
 
 impl RuleContext {
+    /// The module that an agent writes, if one does.
+    pub(super) fn module(&self) -> Option<&str> {
+        self.written.then_some(&self.name)
+    }
+
+    /// Whether it has examples.
+    pub(super) fn is_tested(&self) -> bool {
+        self.tested
+    }
+
     /// Whether its code asks for the name of a value.
     pub(super) fn needs_named(&self) -> bool {
         self.code().contains(".name()") || self.code().contains("::name)")
@@ -104,7 +118,11 @@ fn foreign(code: &str, name: &str) -> usize {
 fn context(blueprint: &Blueprint, entity: &Entity, rule: &Rule) -> RuleContext {
     let mut writer = Writer { blueprint, entity, lookups: BTreeSet::new(), bindings: Vec::new() };
     let applies = rule.when.as_ref().map(|when| writer.expression(when));
-    let holds = writer.expression(&rule.require);
+    let written = rule.by == Author::Agent;
+    let holds = match written {
+        true => format!("{}::holds({}, &scope.now.minute())", rule.name, entity.name),
+        false => writer.expression(&rule.require),
+    };
     let lookups: Vec<String> = writer.lookups.into_iter().chain(writer.bindings).collect();
     let code = format!("{}{}{holds}", lookups.concat(), applies.clone().unwrap_or_default());
     RuleContext {
@@ -117,6 +135,8 @@ fn context(blueprint: &Blueprint, entity: &Entity, rule: &Rule) -> RuleContext {
         // `!a || b || c` and `!a && b` read wrongly without brackets.
         holds: if applies.is_some() { bracketed(holds) } else { holds },
         applies,
+        written,
+        tested: !written || !rule.refused.is_empty(),
         given: rule.given.iter().map(|given| GivenContext { times: given.times, row: cells(&given.row) }).collect(),
         refused: cells(&rule.refused),
         accepted: cells(&rule.accepted),
@@ -441,7 +461,7 @@ fn grouped(parts: &[String], by: &str, none: &str) -> String {
 }
 
 /// A checked decimal in hundredths.
-fn decimal(value: &str) -> i64 {
+pub(super) fn decimal(value: &str) -> i64 {
     let digits = value.strip_prefix('-').unwrap_or(value);
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
     let hundredths = format!("{whole}{part:0<2}").parse().unwrap_or(0);

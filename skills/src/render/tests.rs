@@ -1,10 +1,11 @@
 //! A product is rendered the same each time, whole, and inside its folder.
 
-use super::{Error, TemplateSource, render, seed_project, template_digest};
+use super::{Error, Files, TemplateSource, render, render_with, rule_file, seed_project, sentences, template_digest};
 use crate::blueprint::{Blueprint, parse};
 
 const HELPDESK: &str = include_str!("../../../config/blueprints/helpdesk.yaml");
 const BOOKING: &str = include_str!("../../../config/blueprints/booking.yaml");
+const LIBRARY: &str = include_str!("../../../config/blueprints/library.yaml");
 
 fn blueprint(source: &str) -> Blueprint {
     parse(source, "blueprint.yaml").unwrap()
@@ -88,4 +89,28 @@ fn a_seed_has_the_same_dependencies_as_every_product() {
         assert!(of(&seeded.files).is_some(), "{path}");
         assert_eq!(of(&seeded.files), of(&rendered.files), "{path}");
     }
+}
+
+#[test]
+fn a_rule_that_an_agent_writes_is_declared_and_stands_in_no_product_until_it_is_written() {
+    let (folder, library) = (tempfile::tempdir().unwrap(), blueprint(LIBRARY));
+    let template = TemplateSource::Embedded;
+    let bare = render(&template, &library, LIBRARY, folder.path()).unwrap();
+    let asked = sentences(&library);
+    let [isbn, mark] = asked.as_slice() else { panic!("{asked:#?}") };
+    assert!(!bare.files.iter().any(|(path, _)| *path == isbn.path()));
+    let rules = std::fs::read_to_string(folder.path().join("app/src/book/rules.rs")).unwrap();
+    assert!(rules.contains(&format!("mod {};", isbn.rule)), "{rules}");
+    assert!(rules.contains(&format!("Ok({}::holds(book, &scope.now.minute()))", mark.rule)), "{rules}");
+    for part in ["pub struct Book {", "pub isbn: String,", "fn plain() -> Book", &isbn.signature] {
+        assert!(isbn.code.contains(part), "{part} is not told:\n{}", isbn.code);
+    }
+    let function = format!("{} {{ book.isbn.len() == 13 }}", isbn.signature);
+    let file = rule_file(&template, isbn, &function, "#[test]\nfn one() {\n\n    plain();\n}").unwrap();
+    let text = String::from_utf8(file.clone()).unwrap();
+    assert!(isbn.is_of(&text) && !mark.is_of(&text), "{text}");
+    assert!(text.contains("use crate::book::Book;") && text.contains("    fn one() {\n\n        plain();"), "{text}");
+    let written = Files::from([(isbn.path(), file)]);
+    let whole = render_with(&template, &library, LIBRARY, written, folder.path()).unwrap();
+    assert_ne!(whole.digest, bare.digest);
 }

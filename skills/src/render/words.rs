@@ -21,7 +21,7 @@ pub(super) fn literal(text: &str) -> String {
             '\n' => literal.push_str("\\n"),
             '\r' => literal.push_str("\\r"),
             '\t' => literal.push_str("\\t"),
-            control if control.is_control() || bidirectional(control) => {
+            control if control.is_control() || turns(control) => {
                 literal.push_str(&format!("\\u{{{:x}}}", u32::from(control)));
             }
             plain => literal.push(plain),
@@ -32,13 +32,13 @@ pub(super) fn literal(text: &str) -> String {
 }
 
 /// Letters that would turn the reading direction, and so hide what code says.
-fn bidirectional(letter: char) -> bool {
+pub(crate) fn turns(letter: char) -> bool {
     matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }
 
 /// A text as a comment of one line.
 pub(super) fn comment(text: &str) -> String {
-    text.split(|letter: char| letter.is_control() || bidirectional(letter) || letter.is_whitespace())
+    text.split(|letter: char| letter.is_control() || turns(letter) || letter.is_whitespace())
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
         .join(" ")

@@ -11,6 +11,8 @@ use serde_json::Value;
 pub struct Script {
     /// The model that answers so; every model without a script of its own when empty.
     pub model: String,
+    /// A text that stands in the conversation's first messages; any conversation when empty.
+    pub when: String,
     /// The first for a conversation without assistant messages, the second for one with one, ….
     pub answers: Vec<Answer>,
 }
@@ -58,18 +60,19 @@ pub(crate) enum Turn {
 
 #[derive(Default)]
 pub(crate) struct Scripts {
-    by_model: HashMap<String, Script>,
+    all: Vec<Script>,
     /// Requests so far, by idempotency key and turn.
     asked: HashMap<(String, usize), usize>,
 }
 
 impl Scripts {
     pub(crate) fn set(&mut self, script: Script) {
-        self.by_model.insert(script.model.clone(), script);
+        self.all.retain(|known| (&known.model, &known.when) != (&script.model, &script.when));
+        self.all.push(script);
     }
 
     pub(crate) fn answer(&mut self, request: &Value, model: &str, key: &str) -> Result<Turn, String> {
-        let script = self.by_model.get(model).or_else(|| self.by_model.get(""));
+        let script = self.find(request, model);
         let script = script.ok_or_else(|| format!("there is no script for the model `{model}`"))?;
         let turn = turns(request);
         let answer = script.answers.get(turn).ok_or_else(|| {
@@ -78,13 +81,33 @@ impl Scripts {
                 script.answers.len()
             )
         })?;
+        let answer = answer.clone();
         let asked = self.asked.entry((key.to_owned(), turn)).or_default();
         *asked += 1;
         match answer.faults.get(*asked - 1) {
             Some(fault) => Ok(Turn::Fault(fault.clone())),
-            None => Ok(Turn::Answer(answer.clone())),
+            None => Ok(Turn::Answer(answer)),
         }
     }
+}
+
+impl Scripts {
+    /// The one that says most of whom it answers: its words first, then its model.
+    fn find(&self, request: &Value, model: &str) -> Option<&Script> {
+        let asked = opening(request);
+        let fits = |script: &&Script| {
+            (script.model.is_empty() || script.model == model) && asked.contains(script.when.as_str())
+        };
+        self.all.iter().filter(fits).max_by_key(|script| (!script.when.is_empty(), !script.model.is_empty()))
+    }
+}
+
+/// What is said before the first answer.
+fn opening(request: &Value) -> String {
+    let messages = request.get("messages").and_then(Value::as_array).into_iter().flatten();
+    let role = |message: &&Value| message.get("role").and_then(Value::as_str) != Some("assistant");
+    let texts = messages.take_while(role).filter_map(|message| message.get("content")?.as_str());
+    texts.collect::<Vec<_>>().join("\n")
 }
 
 fn turns(request: &Value) -> usize {

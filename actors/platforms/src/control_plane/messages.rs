@@ -167,6 +167,9 @@ pub enum BlueprintCommand {
         /// The released version that the sender compared it with; none when there was none.
         #[serde(default)]
         base: Option<Digest>,
+        /// The sentences that an agent makes rules of, in the order of the text.
+        #[serde(default)]
+        sentences: Vec<String>,
     },
     /// Tells how a run that makes this blueprint stands.
     RecordRun {
@@ -208,6 +211,9 @@ pub enum BlueprintEvent {
         run: String,
         /// The request id from which the run's id is derived.
         request_id: String,
+        /// The sentences that an agent makes rules of: a step each.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sentences: Vec<String>,
     },
     /// A failed run shall go on from its failed step.
     ProductRunRetryRequested {

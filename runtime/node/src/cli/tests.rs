@@ -69,12 +69,13 @@ fn the_help_of_run() {
     insta::assert_snapshot!(help(&["run"]), @r"
     Make a product from a blueprint, and serve it
 
-    Usage: mesh run [OPTIONS] <FILE>
+    Usage: mesh run [OPTIONS] [FILE]
 
     Arguments:
-      <FILE>  The blueprint
+      [FILE]  The blueprint
 
     Options:
+          --intent <TEXT>       Draft a blueprint from these words with a model, show it, and go on when you say so
           --exit                Stop everything that was started when the product is made; 0 when its build, tests and smoke test passed
           --config <FILE>       Read this file instead of mesh.toml in the data folder
           --listen <ADDR>       Serve gRPC here; port 0 takes a free one
@@ -157,6 +158,7 @@ fn what_the_documentation_shows_is_taken() {
     for line in [
         "mesh up --data x --output json --listen 127.0.0.1:0",
         "mesh run config/blueprints/helpdesk.yaml",
+        "mesh run --intent helpdesk --exit",
         "mesh run shop.yaml --exit --output json --set builds.time_max=5m",
         "mesh tail --type RunSubmitted --no-follow",
         "mesh tree --by tenant",

@@ -212,7 +212,9 @@ pub const KEYS: &[Key] = &[
     key(
         "models.cassette",
         "",
-        Form::Text("a folder such as config/agents/cassettes/triage; empty: none"),
+        Form::Text(
+            "a folder such as config/agents/cassettes/triage; empty: none, or the shipped one without an endpoint",
+        ),
         "Recorded traffic with models: answers come from there, byte for byte, and no endpoint is asked.",
     ),
     key(

@@ -146,17 +146,19 @@ async fn list(
 
 fn brief(versions: &Versions, version: u32) -> Option<v1::Agent> {
     let (version, Version { agent, .. }) = versions.get(version)?;
-    Some(v1::Agent {
+    Some(v1::Agent { active_version: versions.active, version, ..described(agent) })
+}
+
+fn described(agent: &Agent) -> v1::Agent {
+    v1::Agent {
         name: agent.name.clone(),
         title: agent.title.clone(),
         description: agent.description.clone(),
         cluster: agent.cluster.clone(),
         model_class: agent.model.class.clone(),
         skills: agent.skills.iter().map(|binding| binding.skill.clone()).collect(),
-        active_version: versions.active,
-        version,
         ..Default::default()
-    })
+    }
 }
 
 async fn get(
@@ -169,9 +171,13 @@ async fn get(
 }
 
 async fn whole(state: &GatewayState, caller: &Caller, name: &str, version: u32) -> Result<v1::Agent, Refusal> {
-    state.agents.find(caller, name, version).await?;
+    let (_, agent) = state.agents.find(caller, name, version).await?;
     let all = state.agents.of(caller).await?;
-    let versions = all.agents.get(name).ok_or_else(|| not_found("agent", name))?;
+    let Some(versions) = all.agents.get(name) else {
+        // A shipped one: no version of it was published.
+        let definition = convert::json::to_struct(&agent.to_json());
+        return Ok(v1::Agent { definition, ..described(&agent) });
+    };
     let brief = brief(versions, version).ok_or_else(|| not_found("agent", name))?;
     let (_, shown) = versions.get(version).ok_or_else(|| not_found("agent", name))?;
     let told = (1..).zip(&versions.versions).map(|(number, version)| v1::AgentVersion {

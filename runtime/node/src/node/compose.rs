@@ -264,8 +264,16 @@ fn models(config: &Config, clock: Arc<dyn Clock>) -> Result<ModelEffects> {
             })?
         }
     };
-    let env = |name: &str| std::env::var(name).ok();
-    let Some(folder) = &config.models.cassette else { return Ok(ModelEffects::new(models, &env, clock)) };
+    let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let Some(folder) = &config.models.cassette else {
+        let is_set_up = config.models.file.is_some()
+            || ["OPENAI_BASE_URL", "OPENAI_API_KEY"].iter().any(|name| env(name).is_some());
+        if is_set_up {
+            return Ok(ModelEffects::new(models, &env, clock));
+        }
+        let shipped = Cassette::shipped(clock.clone()).context("reading the shipped cassette")?;
+        return Ok(ModelEffects::with_cassette(models::Config::shipped(), &env, clock, shipped));
+    };
     let mode = match config.models.cassette_mode.as_str() {
         "record" => Mode::Record,
         "record-missing" => Mode::RecordMissing,

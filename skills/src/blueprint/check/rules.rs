@@ -1,7 +1,8 @@
 //! Rules: they speak of what there is, their names are free, their examples fit.
 
 use super::Check;
-use crate::blueprint::model::{Condition, Entity, Field, FieldKind, Moment, Op, Operand, Rule};
+use crate::blueprint::WRITTEN_MAX;
+use crate::blueprint::model::{Author, Condition, Entity, Field, FieldKind, Moment, Op, Operand, Rule};
 use crate::blueprint::names::NAME_LEN_MAX;
 
 /// Longest sentence of a rule, in characters: it becomes the name of a function.
@@ -21,6 +22,11 @@ impl Check<'_> {
         }
         let names = blueprint.rules.iter().map(|rule| rule.name.as_str());
         self.distinct("rule", "/rules", names, "sentence");
+        let mut written = blueprint.rules.iter().enumerate().filter(|(_, rule)| rule.by == Author::Agent);
+        if let Some((index, _)) = written.nth(WRITTEN_MAX) {
+            let message = format!("more than {WRITTEN_MAX} rules are `by: agent`");
+            self.mistake(&format!("/rules/{index}/by"), message, "say some of them as a condition");
+        }
     }
 
     fn sentence(&mut self, rule: &Rule, at: &str) {
@@ -71,6 +77,10 @@ impl Check<'_> {
         }
         self.row(entity, &rule.refused, &format!("{at}/refused"), None);
         self.row(entity, &rule.accepted, &format!("{at}/accepted"), None);
+        if rule.by == Author::Agent && rule.refused.is_empty() != rule.accepted.is_empty() {
+            let message = "one example stands alone".to_owned();
+            self.mistake(at, message, "write both `refused` and `accepted`, or none");
+        }
         if rule.refused == rule.accepted && !rule.refused.is_empty() {
             let message = "both examples are the same".to_owned();
             self.mistake(&format!("{at}/accepted"), message, "`refused` breaks the rule, `accepted` does not");

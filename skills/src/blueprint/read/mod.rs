@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use self::fields::Fields;
 use super::model::{
-    Blueprint, Choice, Condition, Edition, Entity, Field, FieldKind, Given, Moment, Permissions, Role, Row, Rule,
-    Sample, SampleRows, SampleTenant, States, Tenancy, Transition,
+    Author, Blueprint, Choice, Condition, Edition, Entity, Field, FieldKind, Given, Moment, Permissions, Role, Row,
+    Rule, Sample, SampleRows, SampleTenant, States, Tenancy, Transition,
 };
 use super::names::{function_name, titled};
 use super::{API_VERSION, KIND};
@@ -183,20 +183,42 @@ fn transition(node: &Node, roles: &[String], mistakes: &mut Vec<Mistake>) -> Tra
 fn rule(node: &Node, mistakes: &mut Vec<Mistake>) -> Rule {
     let mut fields = Fields::new(node, "a rule", mistakes);
     let sentence = fields.text("sentence");
-    let rule = Rule {
+    let mut rule = Rule {
         name: function_name(&sentence),
         sentence,
         entity: fields.text("entity"),
         field: fields.value("field"),
         on: moments(&mut fields),
-        when: fields.one("when", condition::read),
-        require: fields.needed("require", condition::read).unwrap_or(Condition::All(Vec::new())),
-        given: fields.optional_items("given", given),
-        refused: fields.needed("refused", row).unwrap_or_default(),
-        accepted: fields.needed("accepted", row).unwrap_or_default(),
+        by: author(&mut fields),
+        when: None,
+        require: Condition::All(Vec::new()),
+        given: Vec::new(),
+        refused: Row::new(),
+        accepted: Row::new(),
     };
+    match rule.by {
+        Author::Template => {
+            rule.when = fields.one("when", condition::read);
+            rule.require = fields.needed("require", condition::read).unwrap_or(rule.require);
+            rule.given = fields.optional_items("given", given);
+            rule.refused = fields.needed("refused", row).unwrap_or_default();
+            rule.accepted = fields.needed("accepted", row).unwrap_or_default();
+        }
+        // A condition would be a second author; examples are the customer's word on what was written.
+        Author::Agent => {
+            rule.refused = fields.one("refused", row).unwrap_or_default();
+            rule.accepted = fields.one("accepted", row).unwrap_or_default();
+        }
+    }
     fields.done();
     rule
+}
+
+fn author(fields: &mut Fields<'_>) -> Author {
+    match fields.word_or("by", &["template", "agent"], "template").as_str() {
+        "agent" => Author::Agent,
+        _ => Author::Template,
+    }
 }
 
 fn moments(fields: &mut Fields<'_>) -> Vec<Moment> {

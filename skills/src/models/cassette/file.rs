@@ -68,21 +68,41 @@ pub enum CassetteError {
     },
 }
 
-pub(super) struct Folder(PathBuf);
+/// Names and contents of files that are part of the program.
+pub(super) type Embedded = &'static [(&'static str, &'static [u8])];
+
+pub(super) struct Folder {
+    path: PathBuf,
+    /// What is read instead of the disk.
+    embedded: Option<Embedded>,
+}
 
 impl Folder {
     pub(super) fn at(path: PathBuf) -> Self {
-        Self(path)
+        Self { path, embedded: None }
+    }
+
+    pub(super) fn embedded(name: &str, files: Embedded) -> Self {
+        Self { path: PathBuf::from(name), embedded: Some(files) }
     }
 
     pub(super) fn name(&self) -> String {
-        self.0.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    fn bytes(&self, path: &Path) -> Result<Vec<u8>, CassetteError> {
+        let Some(files) = self.embedded else {
+            return fs::read(path).map_err(|error| file(path, error));
+        };
+        let found = files.iter().find(|(name, _)| self.path.join(name) == path);
+        found.map(|(_, bytes)| bytes.to_vec()).ok_or_else(|| file(path, io::ErrorKind::NotFound.into()))
     }
 
     /// The entries with what their requests meant.
     pub(super) fn read(&self) -> Result<Vec<(Entry, Value)>, CassetteError> {
-        let index = self.0.join(INDEX);
-        let text = fs::read_to_string(&index).map_err(|error| file(&index, error))?;
+        let index = self.path.join(INDEX);
+        let text = self.bytes(&index)?;
+        let text = String::from_utf8_lossy(&text);
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         lines
             .map(|(number, line)| {
@@ -91,8 +111,7 @@ impl Folder {
                     line: number + 1,
                     error,
                 })?;
-                let path = self.request(&entry);
-                let request = fs::read(&path).map_err(|error| file(&path, error))?;
+                let request = self.bytes(&self.request(&entry))?;
                 Ok((entry, key::meant(&request)))
             })
             .collect()
@@ -100,13 +119,13 @@ impl Folder {
 
     /// The same, made when it is not there.
     pub(super) fn made_and_read(&self) -> Result<Vec<(Entry, Value)>, CassetteError> {
-        if self.0.join(INDEX).exists() { self.read() } else { self.emptied() }
+        if self.path.join(INDEX).exists() { self.read() } else { self.emptied() }
     }
 
     /// An empty cassette. Files of entries that no index names any more are overwritten or harmless.
     pub(super) fn emptied(&self) -> Result<Vec<(Entry, Value)>, CassetteError> {
-        fs::create_dir_all(&self.0).map_err(|error| file(&self.0, error))?;
-        let index = self.0.join(INDEX);
+        fs::create_dir_all(&self.path).map_err(|error| file(&self.path, error))?;
+        let index = self.path.join(INDEX);
         fs::write(&index, "").map_err(|error| file(&index, error))?;
         Ok(Vec::new())
     }
@@ -116,7 +135,7 @@ impl Folder {
         for (path, bytes) in [(self.request(entry), request), (self.answer(entry), body)] {
             fs::write(&path, bytes).map_err(|error| file(&path, error))?;
         }
-        let index = self.0.join(INDEX);
+        let index = self.path.join(INDEX);
         let line = serde_json::to_string(entry).unwrap_or_default();
         let opened = fs::OpenOptions::new().append(true).open(&index);
         opened.and_then(|mut index| writeln!(index, "{line}")).map_err(|error| file(&index, error))
@@ -125,16 +144,16 @@ impl Folder {
     /// The bytes of an answer.
     pub(super) fn body(&self, entry: &Entry) -> Result<Vec<u8>, CassetteError> {
         let path = self.answer(entry);
-        let body = fs::read(&path).map_err(|error| file(&path, error))?;
+        let body = self.bytes(&path)?;
         if key::hex(&body) == entry.body_sha256 { Ok(body) } else { Err(CassetteError::Changed { path }) }
     }
 
     fn request(&self, entry: &Entry) -> PathBuf {
-        self.0.join(format!("{}.request.json", stem(entry)))
+        self.path.join(format!("{}.request.json", stem(entry)))
     }
 
     fn answer(&self, entry: &Entry) -> PathBuf {
-        self.0.join(format!("{}.answer", stem(entry)))
+        self.path.join(format!("{}.answer", stem(entry)))
     }
 }
 

@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use self::file::{Entry, Folder, Piece};
+use self::file::{Embedded, Entry, Folder, Piece};
 use super::{
     Fault,
     reply::{Body, Reply, Tape},
@@ -31,6 +31,17 @@ use super::{
 };
 
 pub use self::file::CassetteError;
+
+/// The cassette that comes with the program: `config/agents/cassettes/product`.
+static SHIPPED: Embedded = include!(concat!(env!("OUT_DIR"), "/cassette.rs"));
+
+/// The model whose answers it holds: nobody's, for they were written by hand.
+pub const SHIPPED_MODEL: &str = "written-by-hand";
+
+/// Why there is no answer where no endpoint is set up.
+const NOT_SET_UP: &str = "no endpoint is set up, and the shipped cassette has no answer to this request: set \
+                          `OPENAI_BASE_URL` to an address and `OPENAI_API_KEY` to its key (a server on this machine \
+                          needs no key)";
 
 /// What is done with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +66,8 @@ struct Shelf {
     entries: Vec<(Entry, Value)>,
     /// How many a task was given of each key.
     served: HashMap<(String, String), u32>,
+    /// It stands in for an endpoint that nobody has set up.
+    is_shipped: bool,
 }
 
 /// What is asked, as a cassette sees it.
@@ -86,8 +99,24 @@ impl Cassette {
             Mode::Record => folder.emptied()?,
             Mode::RecordMissing => folder.made_and_read()?,
         };
-        let shelf = Shelf { folder, entries, served: HashMap::new() };
-        Ok(Self { mode, clock, shelf: Arc::new(Mutex::new(shelf)) })
+        Ok(Self::of(folder, entries, mode, clock))
+    }
+
+    /// The cassette that comes with the program, for a node that has no endpoint.
+    ///
+    /// # Errors
+    /// When it cannot be read; a test shows that it can.
+    pub fn shipped(clock: Arc<dyn Clock>) -> Result<Self, CassetteError> {
+        let folder = Folder::embedded("product", SHIPPED);
+        let entries = folder.read()?;
+        let cassette = Self::of(folder, entries, Mode::Replay, clock);
+        cassette.shelf.lock().is_shipped = true;
+        Ok(cassette)
+    }
+
+    fn of(folder: Folder, entries: Vec<(Entry, Value)>, mode: Mode, clock: Arc<dyn Clock>) -> Self {
+        let shelf = Shelf { folder, entries, served: HashMap::new(), is_shipped: false };
+        Self { mode, clock, shelf: Arc::new(Mutex::new(shelf)) }
     }
 
     /// Whether nothing is ever sent.
@@ -157,6 +186,9 @@ impl Shelf {
     }
 
     fn missing(&self, meant: &Value, key: &str, ordinal: u32) -> Trouble {
+        if self.is_shipped {
+            return Trouble::new(Fault::NoEndpoint, NOT_SET_UP);
+        }
         let folder = self.folder.name();
         let times = self.entries.iter().filter(|(entry, _)| entry.key == key).count();
         if times > 0 {

@@ -26,7 +26,7 @@ async fn committed(place: &Place, run: &str, source: &str) -> Result<Value, Fail
     place.call(run, "repository.commit", input).await
 }
 
-fn git(folder: &std::path::Path, args: &[&str]) -> String {
+pub(super) fn git(folder: &std::path::Path, args: &[&str]) -> String {
     let output = Command::new("git").arg("-C").arg(folder).args(args).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()

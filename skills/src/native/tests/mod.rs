@@ -2,6 +2,7 @@
 
 mod commits;
 mod place;
+mod rules;
 mod running;
 mod smoke;
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::field::{FieldContext, field};
 use super::machine::Machine;
+use super::plain;
 use super::samples::Samples;
 use super::storing::Storing;
 use super::uses::Uses;
@@ -33,6 +34,11 @@ pub(in crate::render) struct EntityContext {
     uses: Uses,
     rule_literals: Vec<String>,
     rules: Vec<RuleContext>,
+    rules_tested: bool,
+    /// Modules of rules that an agent writes, sorted.
+    rule_modules: Vec<String>,
+    /// Fields of a plain record, for the tests of those rules.
+    plain: Vec<String>,
     enums: Vec<FieldContext>,
     fields: Vec<FieldContext>,
 }
@@ -63,10 +69,19 @@ pub(super) fn entity(blueprint: &Blueprint, entity: &Entity) -> EntityContext {
         samples: Samples::of(blueprint, entity),
         uses: Uses::of(entity, &rules),
         rule_literals: rules::literals(&rules),
+        rules_tested: rules.iter().any(RuleContext::is_tested),
+        rule_modules: modules(&rules),
+        plain: plain::fields(blueprint, entity),
         rules,
         enums: fields.iter().filter(|field| !field.values.is_empty()).cloned().collect(),
         fields,
     }
+}
+
+fn modules(rules: &[RuleContext]) -> Vec<String> {
+    let mut modules: Vec<String> = rules.iter().filter_map(RuleContext::module).map(str::to_owned).collect();
+    modules.sort();
+    modules
 }
 
 fn permissions(entity: &Entity) -> PermissionsContext {

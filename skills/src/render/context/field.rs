@@ -88,6 +88,17 @@ pub(super) fn field(entity: &Entity, field: &Field) -> FieldContext {
     }
 }
 
+/// The type of a field in Rust.
+pub(in crate::render) fn rust_type(entity: &Entity, of: &Field) -> String {
+    field(entity, of).rust
+}
+
+/// The values of an enum in Rust.
+pub(in crate::render) fn variants(values: &[Choice]) -> String {
+    let names: Vec<String> = values.iter().map(|value| pascal(&value.name)).collect();
+    names.join(", ")
+}
+
 fn bound(bound: Option<i64>) -> String {
     bound.map_or_else(|| "None".to_owned(), |bound| format!("Some({bound})"))
 }

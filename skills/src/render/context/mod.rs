@@ -4,6 +4,7 @@
 mod entity;
 mod field;
 mod machine;
+mod plain;
 mod samples;
 mod storing;
 mod uses;
@@ -12,6 +13,8 @@ use serde::Serialize;
 
 pub(super) use self::entity::EntityContext;
 use self::entity::entity;
+pub(super) use self::field::{rust_type, variants};
+pub(super) use self::plain::fields as plain_fields;
 use super::demo::DEMO_PASSWORD;
 use super::words::{comment, literal};
 use crate::blueprint::Blueprint;

@@ -6,6 +6,7 @@
 
 pub(crate) mod finish;
 mod host;
+mod intent;
 mod live;
 mod plain;
 mod progress;
@@ -30,8 +31,11 @@ use super::{
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// The blueprint
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "intent", conflicts_with = "intent")]
+    file: Option<PathBuf>,
+    /// Draft a blueprint from these words with a model, show it, and go on when you say so
+    #[arg(long, value_name = "TEXT")]
+    intent: Option<String>,
     /// Stop everything that was started when the product is made; 0 when its build, tests and smoke test passed
     #[arg(long)]
     exit: bool,
@@ -43,20 +47,23 @@ pub(crate) struct Run {
 enum Ended {
     /// The run did.
     Run(Box<Finished>),
+    /// A blueprint was drafted, and is not to be made now.
+    Drafted,
     /// Somebody told us to stop first.
     Told,
 }
 
 pub(super) async fn run(args: Run, context: Context) -> Result<(), Failure> {
-    let source = blueprints::source(&args.file)?;
+    let given = args.file.as_deref().map(blueprints::source).transpose()?;
     let mut stop = Stop::listen()?;
     let host = Host::find_or_start(&args.given, &context).await?;
     let made = tokio::select! {
-        made = make(source, &host, &context) => made.map(|finished| Ended::Run(Box::new(finished))),
+        made = begin(given, &args, &host, &context) => made,
         () = stop.told() => Ok(Ended::Told),
     };
     let shown = match made {
         Ok(Ended::Run(finished)) => serve(*finished, &args, &host, &context, &mut stop).await,
+        Ok(Ended::Drafted) => Ok(()),
         Ok(Ended::Told) => told(&context),
         Err(failure) => Err(failure),
     };
@@ -66,6 +73,21 @@ pub(super) async fn run(args: Run, context: Context) -> Result<(), Failure> {
 
 fn told(context: &Context) -> Result<(), Failure> {
     context.note("\nstopped: the same command goes on where it was")
+}
+
+/// Makes what the file says, or what is drafted and agreed to.
+async fn begin(
+    given: Option<v1::BlueprintSource>,
+    args: &Run,
+    host: &Host,
+    context: &Context,
+) -> Result<Ended, Failure> {
+    let source = match (given, &args.intent) {
+        (None, Some(intent)) => intent::draft(intent, &host.link(), context).await?,
+        (given, _) => given,
+    };
+    let Some(source) = source else { return Ok(Ended::Drafted) };
+    make(source, host, context).await.map(|finished| Ended::Run(Box::new(finished)))
 }
 
 /// Applies the blueprint and follows its run to the end.

@@ -80,6 +80,7 @@ pub(super) async fn apply(
         digest: checked.digest,
         source: keep(state, caller, checked.text).await?,
         base: compared.released,
+        sentences: checked.blueprint.written().map(|rule| rule.sentence.clone()).collect(),
     };
     let to = address(caller.tenant(), BlueprintMachine::KIND, "blueprint", &name)?;
     let reply = state.tell(caller, to, &command, terms).await?;

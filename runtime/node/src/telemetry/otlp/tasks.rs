@@ -127,6 +127,7 @@ impl Task {
             | Event::AgentTaskCancelled { .. } => self.see_end(at, event),
             Event::AgentTaskAssigned(_)
             | Event::TaskClaimed {}
+            | Event::ToolCallHeld { .. }
             | Event::ToolAttemptStarted { .. }
             | Event::CheckAttemptStarted { .. } => {}
             Event::CorrectionAttempted { .. }

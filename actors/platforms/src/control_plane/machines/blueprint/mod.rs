@@ -78,11 +78,12 @@ impl Decider for BlueprintMachine {
 
     fn decide(&self, state: &State, command: Command, cause: &Cause) -> Result<Vec<Event>, Error> {
         match command {
-            Command::ApplyBlueprint { name, digest, source, base } => {
+            Command::ApplyBlueprint { name, digest, source, base, sentences } => {
                 check_name(state, &name)?;
+                let given = Given { digest, source, sentences };
                 match state.versions.last() {
-                    Some(latest) if latest.digest == digest => Ok(apply_again(state, latest, source, cause)),
-                    latest => apply(state, latest, digest, source, base, cause),
+                    Some(latest) if latest.digest == digest => Ok(apply_again(state, latest, given, cause)),
+                    latest => apply(state, latest, given, base, cause),
                 }
             }
             Command::RecordRun { run, state: now } => Ok(record_run(state, run, now, cause)),
@@ -141,6 +142,13 @@ impl Decider for BlueprintMachine {
     }
 }
 
+/// The text that was applied, as its run will need it.
+struct Given {
+    digest: Digest,
+    source: Source,
+    sentences: Vec<String>,
+}
+
 fn check_name(state: &State, name: &str) -> Result<(), Error> {
     if name == state.name {
         return Ok(());
@@ -149,10 +157,10 @@ fn check_name(state: &State, name: &str) -> Result<(), Error> {
 }
 
 /// The latest version once more: go on with its run, wherever that stands.
-fn apply_again(state: &State, latest: &Version, source: Source, cause: &Cause) -> Vec<Event> {
+fn apply_again(state: &State, latest: &Version, given: Given, cause: &Cause) -> Vec<Event> {
     let (name, version) = (state.name.clone(), latest.number);
     let Some(run) = &latest.run else {
-        return vec![request_run(state, latest.number, latest.digest, source, 0, cause)];
+        return vec![request_run(state, latest.number, given, 0, cause)];
     };
     let id = run.id.clone();
     match run.state {
@@ -160,7 +168,7 @@ fn apply_again(state: &State, latest: &Version, source: Source, cause: &Cause) -
         RunState::Failed => vec![Event::ProductRunRetryRequested { version, run: id }],
         RunState::Succeeded => vec![Event::ProductServingRequested { name, version, run: id }],
         RunState::Cancelled => {
-            vec![request_run(state, version, latest.digest, source, latest.runs, cause)]
+            vec![request_run(state, version, given, latest.runs, cause)]
         }
     }
 }
@@ -168,8 +176,7 @@ fn apply_again(state: &State, latest: &Version, source: Source, cause: &Cause) -
 fn apply(
     state: &State,
     latest: Option<&Version>,
-    digest: Digest,
-    source: Source,
+    given: Given,
     base: Option<Digest>,
     cause: &Cause,
 ) -> Result<Vec<Event>, Error> {
@@ -178,18 +185,20 @@ fn apply(
     {
         return Err(Error::Busy { version: *number, run: run.id.clone() });
     }
-    let change = change::check(state, digest, &source, base)?;
+    let change = change::check(state, given.digest, &given.source, base)?;
     let version = latest.map_or(1, |latest| latest.number + 1);
     let name = state.name.clone();
-    let run = request_run(state, version, digest, source.clone(), 0, cause);
+    let (digest, source) = (given.digest, given.source.clone());
+    let run = request_run(state, version, given, 0, cause);
     Ok(vec![Event::BlueprintApplied { version, name, digest, source, change }, run])
 }
 
-fn request_run(state: &State, version: u32, digest: Digest, source: Source, runs_before: u32, cause: &Cause) -> Event {
+fn request_run(state: &State, version: u32, given: Given, runs_before: u32, cause: &Cause) -> Event {
     // The same version and number always name the same run, so a repeated request makes no second.
     let request_id = format!("blueprint:{}:{version}:{}", state.name, runs_before + 1);
     let run = run_id(cause.address.tenant(), &request_id);
-    Event::ProductRunRequested { name: state.name.clone(), version, digest, source, run, request_id }
+    let Given { digest, source, sentences } = given;
+    Event::ProductRunRequested { name: state.name.clone(), version, digest, source, run, request_id, sentences }
 }
 
 /// What a run says of itself is taken as it comes; runs that are not ours say nothing here.

@@ -33,6 +33,7 @@ fn apply(which: &str, base: Option<&str>) -> Command {
         digest: digest(which),
         source: Source::Inline(text(which)),
         base: base.map(digest),
+        sentences: Vec::new(),
     }
 }
 

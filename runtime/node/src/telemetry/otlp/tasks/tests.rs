@@ -43,6 +43,7 @@ fn assigned() -> Event {
         input: json!({ "letter": "a secret letter" }),
         parent: None,
         submitted_by: "key:ann".to_owned(),
+        taint: Vec::new(),
     };
     Event::AgentTaskAssigned(Box::new(assigned))
 }
@@ -89,6 +90,7 @@ fn one_call_covers_its_attempts_and_nothing_that_was_said_is_told() {
         output: Arc::new(json!("a secret output")),
         spent: Default::default(),
         parent: None,
+        taint: Vec::new(),
     };
     let unknown = Event::ModelCallOutcomeUnknown { turn: 1, attempt: 2 };
     let events = [assigned(), asked(1), failed(1), asked(2), unknown, asked(3), answered(false), done];

@@ -1,6 +1,8 @@
 //! What the Control Plane does because of others' events: it submits the runs that blueprints ask
 //! for, and tells blueprints how their runs stand.
 
+mod rules;
+
 use std::collections::BTreeMap;
 
 use mesh_kernel::{
@@ -20,7 +22,7 @@ use super::{
 use crate::delivery::{PROJECT_PREFIX, RUN};
 
 /// The definition that makes products, as it is shipped.
-const PRODUCT: &str = include_str!("../../../../config/workflows/product.yaml");
+const PRODUCT: &str = include_str!("../../../../../config/workflows/product.yaml");
 
 /// Reads the definition that makes products.
 ///
@@ -32,8 +34,8 @@ pub fn product_definition() -> Result<Definition, Vec<Mistake>> {
 
 /// The reactions of the Control Plane.
 pub struct Reactions {
-    /// What `SubmitRun` says of the definition that makes products.
-    definition: Value,
+    /// The name of the definition that makes products, and the definition.
+    name: String,
     workflow: Value,
 }
 
@@ -48,12 +50,7 @@ impl Reactions {
 
     /// Reactions that make products by this definition.
     pub fn new(product: &Definition) -> Self {
-        let definition = json!({
-            "name": product.message.name,
-            "version": 0,
-            "digest": product.digest,
-        });
-        Self { definition, workflow: to_json(&product.message) }
+        Self { name: product.message.name.clone(), workflow: to_json(&product.message) }
     }
 
     fn submit(&self, event: &Envelope) -> Option<Reaction> {
@@ -68,9 +65,10 @@ impl Reactions {
             BTreeMap::from([("blueprint", asked.name.clone()), ("blueprintVersion", asked.version.to_string())]);
         // The same request stays the same when a later binary brings another definition along.
         let body = digest_of(&json!([asked.request_id, asked.digest]));
+        let workflow = rules::written_in(&self.workflow, &asked.sentences);
         let command = json!({
-            "definition": self.definition,
-            "workflow": self.workflow,
+            "definition": { "name": self.name, "version": 0, "digest": digest_of(&workflow) },
+            "workflow": workflow,
             "input": { "blueprint": blueprint },
             "requestId": asked.request_id,
             "body": body,
@@ -91,6 +89,8 @@ struct RunRequested {
     source: Source,
     run: String,
     request_id: String,
+    #[serde(default)]
+    sentences: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -115,3 +115,32 @@ fn turns(request: &Value) -> usize {
     let said = |message: &&Value| message.get("role").and_then(Value::as_str) == Some("assistant");
     messages.map_or(0, |messages| messages.iter().filter(said).count())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_script_for_certain_words_goes_before_one_for_any() {
+        let script = |model: &str, when: &str, text: &str| Script {
+            model: model.to_owned(),
+            when: when.to_owned(),
+            answers: vec![Answer { text: text.to_owned(), ..Answer::default() }],
+        };
+        let mut scripts = Scripts::default();
+        for one in
+            [script("", "", "any"), script("m", "", "model"), script("", "a rule", "rule"), script("", "", "new")]
+        {
+            scripts.set(one);
+        }
+        for (model, said, expected) in
+            [("x", "hello", "new"), ("m", "hello", "model"), ("m", "write a rule", "rule"), ("x", "a rule", "rule")]
+        {
+            let request = json!({"messages": [{"role": "user", "content": said}]});
+            let Ok(Turn::Answer(answer)) = scripts.answer(&request, model, "") else { panic!("{model}: {said}") };
+            assert_eq!(answer.text, expected, "{model}: {said}");
+        }
+    }
+}

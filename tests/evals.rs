@@ -78,7 +78,7 @@ cases:
     assert!(errors.contains("2 of 3 cases failed with triage@1"), "{errors}");
     for part in [
         "`/department` should be `\"sales\"` and is `\"billing\"`",
-        "`text.echo` should be called 0 times and was 1 times: called were text.echo `{\"text\":\"mock-text\"}`",
+        "`text.echo` should be called 0 times and was called once: called were text.echo `{\"text\":\"mock-text\"}`",
         "the outcome should be `completed` and is `failed` (model.no-cassette-entry)",
         "mesh agents task task-",
     ] {

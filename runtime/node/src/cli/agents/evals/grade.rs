@@ -56,8 +56,14 @@ impl Called {
 }
 
 /// Everything in which a trial is not as expected.
+///
+/// A wrong outcome is told alone: what else is not as expected comes of it.
 pub(super) fn problems(case: &Case, seen: &Seen) -> Vec<String> {
-    case.graders.iter().flat_map(|grader| graded(grader, case, seen)).collect()
+    let told = |grader| graded(grader, case, seen);
+    let (outcomes, others): (Vec<_>, Vec<_>) =
+        case.graders.iter().partition(|grader| matches!(grader, Grader::Outcome { .. }));
+    let wrong: Vec<String> = outcomes.into_iter().flat_map(told).collect();
+    if wrong.is_empty() { others.into_iter().flat_map(told).collect() } else { wrong }
 }
 
 fn graded(grader: &Grader, case: &Case, seen: &Seen) -> Vec<String> {
@@ -139,13 +145,14 @@ fn calls(expected: &[Expected], in_order: bool, only: bool, calls: &[Called]) ->
         let (least, most) = one.bounds();
         let with = one.with.as_ref().map(|with| format!(" with {}", show(with))).unwrap_or_default();
         let bound = if count < least {
-            format!("{least} times{}", if most == Some(least) { "" } else { " at least" })
+            format!("{}{}", if most == Some(least) { "" } else { "at least " }, times(least))
         } else if let Some(most) = most.filter(|most| count > *most) {
-            format!("{most} times{}", if most == least { "" } else { " at most" })
+            format!("{}{}", if most == least { "" } else { "at most " }, times(most))
         } else {
             continue;
         };
-        problems.push(format!("`{}`{with} should be called {bound} and was {count} times: {}", one.skill, came()));
+        let was = times(count);
+        problems.push(format!("`{}`{with} should be called {bound} and was called {was}: {}", one.skill, came()));
     }
     if in_order {
         // Each is looked for behind the one before it.
@@ -158,6 +165,13 @@ fn calls(expected: &[Expected], in_order: bool, only: bool, calls: &[Called]) ->
         problems.extend(strays.map(|call| format!("`{}` should not be called: {}", call.skill, show(&call.arguments))));
     }
     problems
+}
+
+fn times(count: usize) -> String {
+    match count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    }
 }
 
 fn outcome(is: &str, code: Option<&str>, seen: &Seen) -> Vec<String> {
@@ -243,7 +257,7 @@ mod tests {
             ("{ cel: output.n == 1 }", "`output.n == 1` has no value: there is no `n`; `has(…)` asks for it"),
             (
                 "{ calls: [{ skill: text.echo, times: 1 }] }",
-                "`text.echo` should be called 1 times and was 2 times: called were text.echo `{\"n\":1,\"text\":\"a\"}`, web.fetch `{\"url\":\"x\"}`, text.echo `{\"text\":\"b\"}`",
+                "`text.echo` should be called once and was called 2 times: called were text.echo `{\"n\":1,\"text\":\"a\"}`, web.fetch `{\"url\":\"x\"}`, text.echo `{\"text\":\"b\"}`",
             ),
             ("{ calls: [text.echo], only: true }", "`web.fetch` should not be called: `{\"url\":\"x\"}`"),
             ("{ outcome: escalated }", "the outcome should be `escalated` and is `completed`"),

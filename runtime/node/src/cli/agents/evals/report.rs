@@ -74,15 +74,27 @@ pub(super) fn why(verdicts: &[Verdict<'_>], paint: Paint) -> Vec<String> {
     for verdict in verdicts.iter().filter(|verdict| !verdict.passed()) {
         lines.push(String::new());
         lines.push(paint.tone(Tone::Strong, &clean(&verdict.case.name)));
-        let failed = verdict.now.0.iter().filter(|trial| !trial.problems.is_empty());
-        for trial in failed {
+        for (trial, count) in alike(&verdict.now) {
             lines.extend(trial.problems.iter().map(|problem| format!("  {}", clean(problem))));
+            let more = if count > 1 { format!("{count} trials; ") } else { String::new() };
             if !trial.seen.task_id.is_empty() {
-                lines.push(format!("  mesh agents task {} shows what was said", trial.seen.task_id));
+                lines.push(format!("  {more}mesh agents task {} shows what was said", trial.seen.task_id));
             }
         }
     }
     lines
+}
+
+/// The trials that failed, one of those with the same problems, and how many these are.
+fn alike(trials: &Trials) -> Vec<(&Trial, usize)> {
+    let mut kinds: Vec<(&Trial, usize)> = Vec::new();
+    for trial in trials.0.iter().filter(|trial| !trial.problems.is_empty()) {
+        match kinds.iter_mut().find(|(known, _)| known.problems == trial.problems) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((trial, 1)),
+        }
+    }
+    kinds
 }
 
 /// One case as JSON.

@@ -24,7 +24,7 @@ pub use instructions::Instructions;
 pub use manifest::{Effect, Example, Gives, Manifest, Permission, holds};
 pub use mcp::{McpDeclaration, McpServer, McpTerms, McpTool, McpTransport};
 pub use reach::{Accepts, Ceiling, FailureCode, FileScope, Resources, Returns};
-pub use registry::{Registered, Registry, RegistryError, check_manifest, mistakes, unknown};
+pub use registry::{Registered, Registry, RegistryError, check_manifest, unknown};
 pub use skill::{Call, Skill};
 pub use workloads::{ANY_PORT, WorkloadSpec, WorkloadState, WorkloadStatus, Workloads};
 

@@ -147,7 +147,7 @@ impl Registered {
 
 /// Everything in which a value does not fit a schema, each with its path; values of the schema's own are named, and
 /// those that were given are not.
-pub fn mistakes(validator: &Validator, value: &Value) -> Option<String> {
+fn mistakes(validator: &Validator, value: &Value) -> Option<String> {
     let mut told = Vec::new();
     let mut more = 0_usize;
     for error in validator.iter_errors(value) {

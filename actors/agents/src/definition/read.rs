@@ -3,10 +3,7 @@
 use std::{collections::BTreeMap, sync::OnceLock};
 
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
-use mesh_skills::{
-    contract,
-    yaml::{self, Mistake, Node, suggest},
-};
+use mesh_skills::yaml::{self, Mistake, Node, suggest};
 use serde_json::Value;
 
 use super::{Agent, DEFINITION_BYTES_MAX, tool_name};
@@ -91,13 +88,32 @@ fn known_at(pointer: &str) -> Vec<String> {
     known.map(|known| known.keys().cloned().collect()).unwrap_or_default()
 }
 
-/// Everything in which a value does not fit a schema.
+/// Mistakes told at once; the rest is counted.
+const MISTAKES_MAX: usize = 20;
+
+/// Everything in which a value does not fit a schema, with the values: whoever gave them is told.
+///
+/// The contract of skills tells no values, for what a skill was given may be read by others.
 pub fn mistakes(schema: &Value, value: &Value) -> Option<String> {
     let validator = match jsonschema::validator_for(schema) {
         Ok(validator) => validator,
         Err(error) => return Some(format!("the schema cannot be read: {error}")),
     };
-    contract::mistakes(&validator, value)
+    let mut told = Vec::new();
+    let mut more = 0_usize;
+    for error in validator.iter_errors(value) {
+        if told.len() == MISTAKES_MAX {
+            more += 1;
+            continue;
+        }
+        let path = error.instance_path().to_string();
+        let text: String = error.to_string().chars().take(300).collect();
+        told.push(if path.is_empty() { text } else { format!("`{path}`: {text}") });
+    }
+    if more > 0 {
+        told.push(format!("and {more} more"));
+    }
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 /// Why a value is no JSON Schema; none when it is one.

@@ -1,6 +1,6 @@
 //! `mesh runs watch`.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, time::Duration};
 
 use clap::Args;
 use mesh_proto::v1::{
@@ -73,6 +73,12 @@ pub(crate) async fn until_end(
     ended(&run)
 }
 
+/// How often a run is read whose end was followed: its state moves after the record, so a follower may have seen the
+/// end a moment earlier.
+const LOOKS_MAX: u32 = 100;
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// Follows one run, handing out its events, and answers how it ended.
 pub(crate) async fn end_of(
     run_id: String,
@@ -88,15 +94,25 @@ pub(crate) async fn end_of(
         };
         opened(client.clone(), request)
     };
+    let mut seen = 0;
     follow(String::new(), open, |message: WatchRunsResponse| {
         if let Some(Item::Event(event)) = &message.item {
+            seen = event.version;
             each(&message, event)?;
         }
         Ok(ControlFlow::Continue(()))
     })
     .await?;
-    let answer = client.get_run(v1::GetRunRequest { run_id }).await?.into_inner();
-    answer.run.ok_or(Failure::Lacking("run"))
+    let mut looks = 0;
+    loop {
+        let answer = client.get_run(v1::GetRunRequest { run_id: run_id.clone() }).await?.into_inner();
+        let run = answer.run.ok_or(Failure::Lacking("run"))?;
+        looks += 1;
+        if run.version >= seen || looks == LOOKS_MAX {
+            return Ok(run);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 async fn opened(

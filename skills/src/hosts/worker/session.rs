@@ -103,18 +103,11 @@ impl Workers {
         let number = state.next_session();
         let mut open = HashSet::new();
         for id in held {
-            let kept = state.calls.get_mut(id).filter(|call| {
-                call.asked.tenant == *tenant
-                    && call.session.is_none()
-                    && call.lost_by.as_ref().is_some_and(|lost| lost.worker == worker)
-            });
-            match kept {
-                Some(call) => {
-                    (call.session, call.lost_by) = (Some(number), None);
-                    open.insert(id.clone());
-                }
+            if state.moves(id, tenant, worker, number) {
+                open.insert(id.clone());
+            } else {
                 // Whatever it still does of this is in vain.
-                None => drop(tell.try_send(Told::Ack { id: id.clone(), stale: true })),
+                drop(tell.try_send(Told::Ack { id: id.clone(), stale: true }));
             }
         }
         let (tenant, worker) = (tenant.clone(), worker.to_owned());
@@ -184,6 +177,24 @@ impl Drop for Session {
 }
 
 impl State {
+    /// Gives a call to the session with which its worker has come back. It may come back before anybody here has
+    /// noticed that its connection is gone: that one is over then.
+    fn moves(&mut self, id: &str, tenant: &TenantId, worker: &str, to: u64) -> bool {
+        let Self { calls, seats, .. } = self;
+        let Some(call) = calls.get_mut(id).filter(|call| call.asked.tenant == *tenant) else { return false };
+        let before = call.session.and_then(|before| seats.get_mut(&before));
+        let had = before.as_ref().map(|seat| &seat.worker).or(call.lost_by.as_ref().map(|lost| &lost.worker));
+        if had.is_none_or(|had| had != worker) {
+            return false;
+        }
+        if let Some(seat) = before {
+            seat.open.remove(id);
+            seat.ended.cancel();
+        }
+        (call.session, call.lost_by) = (Some(to), None);
+        true
+    }
+
     /// The call, when this session has it.
     fn held_by(&mut self, session: u64, id: &str) -> Option<&mut Open> {
         self.calls.get_mut(id).filter(|call| call.session == Some(session))

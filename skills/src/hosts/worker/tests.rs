@@ -107,6 +107,21 @@ async fn a_lost_worker_may_come_back_for_its_calls_within_the_lease_and_not_afte
 }
 
 #[tokio::test]
+async fn a_worker_that_is_back_before_its_loss_was_noticed_keeps_its_calls() {
+    let workers = Workers::new(LEASE);
+    let (before, mut told) = welcome(&workers, &own(), 9, &[]);
+    let (_, outcome) = call(&workers, json!(1));
+    let id = asked(&mut told).await;
+    let (again, mut heard) = welcome(&workers, &own(), 9, std::slice::from_ref(&id));
+    assert!(heard.try_recv().is_err(), "what it holds was called stale");
+    tokio::time::timeout(LEASE, before.ended()).await.expect("the connection that is gone goes on");
+    drop(before);
+    tokio::time::sleep(LEASE * 2).await;
+    done(&again, &id);
+    assert_eq!(outcome.await.unwrap().unwrap(), json!("done"));
+}
+
+#[tokio::test]
 async fn what_nobody_wants_is_taken_back_and_whoever_drains_gets_nothing_new() {
     let workers = Workers::new(LEASE);
     let (session, mut told) = welcome(&workers, &own(), 9, &[]);

@@ -181,6 +181,8 @@ impl Link {
                 return Err(Failure::cancelled());
             }
         };
+        // The library hands notifications out beside the answer: what the server said before it may be on its way.
+        tokio::time::sleep(SETTLE).await;
         output::read(tool, answer.map_err(|error| self.failed(&error))?)
     }
 
@@ -249,6 +251,9 @@ fn about(call: &Call) -> RequestMetaObject {
     say("agent-mesh/call", call);
     meta
 }
+
+/// How long an answer waits for what the server said of its progress before.
+const SETTLE: Duration = Duration::from_millis(5);
 
 /// A call under way, counted.
 struct Counted<'a>(&'a Link);

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     ("proto", "mesh-proto", &[]),
     ("runtime/kernel", "mesh-kernel", &["mesh-proto"]),
     ("runtime/journal", "mesh-journal", &["mesh-kernel"]),
+    ("knowledge", "mesh-knowledge", &["mesh-kernel"]),
     ("skills", "mesh-skills", &["mesh-kernel"]),
     ("skills/sdk/rust", "mesh-worker", &["mesh-proto"]),
     ("actors/workflows", "mesh-workflows", &["mesh-proto", "mesh-kernel", "mesh-skills"]),
@@ -22,7 +23,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
     (
         "actors/platforms",
         "mesh-platforms",
-        &["mesh-proto", "mesh-kernel", "mesh-skills", "mesh-workflows", "mesh-agents"],
+        &["mesh-proto", "mesh-kernel", "mesh-knowledge", "mesh-skills", "mesh-workflows", "mesh-agents"],
     ),
     (
         "runtime/node",
@@ -31,6 +32,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
             "mesh-proto",
             "mesh-kernel",
             "mesh-journal",
+            "mesh-knowledge",
             "mesh-skills",
             "mesh-workflows",
             "mesh-agents",
@@ -48,7 +50,7 @@ const DOORS: &[(&str, &[&str])] = &[
         "rusqlite",
         &["runtime/node/src/readmodel", "runtime/node/src/archive", "runtime/node/src/backup", "config/templates"],
     ),
-    ("petgraph", &["actors/workflows/src"]),
+    ("petgraph", &["actors/workflows/src", "knowledge/src/lineage"]),
     ("cel", &["actors/workflows/src"]),
     ("minijinja", &["skills/src/render", "runtime/node/src/http", "config/templates"]),
     ("axum", &["runtime/node/src", "config/templates"]),

@@ -1,0 +1,11 @@
+//! Retrieval, context packages and the lineage graph.
+//!
+//! Rooms, lowest first: `id` names chunks; `chunk` cuts documents, `embed` turns texts into vectors,
+//! `vectors` and `lexical` find them again, `fuse` joins what the legs found; `lineage` is the graph of what
+//! came from what. A room uses rooms before it and none behind it.
+//!
+//! INVARIANT: every index here is a projection of the journal. It can be thrown away and made again, and it
+//! knows to which position it stands. One index is one tenant's: nothing here holds two tenants' data in one
+//! file, one map or one cache.
+
+pub mod id;

@@ -181,8 +181,6 @@ impl Link {
                 return Err(Failure::cancelled());
             }
         };
-        // The library hands notifications out beside the answer: what the server said before it may be on its way.
-        tokio::time::sleep(SETTLE).await;
         output::read(tool, answer.map_err(|error| self.failed(&error))?)
     }
 
@@ -194,10 +192,9 @@ impl Link {
         let params = CallToolRequestParams::new(tool.name.clone()).with_arguments(arguments.clone());
         let mut options = PeerRequestOptions::no_options();
         options.meta = Some(about(call));
-        let _sending = self.hears.sending.read().await;
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
         let sent = self.peer.send_request_with_option(request, options).await.map_err(|error| self.failed(&error))?;
-        self.hears.logs.lock().insert(sent.progress_token.clone(), call.log.clone());
+        self.hears.progress.follow(sent.progress_token.clone(), call.log.clone());
         Ok(sent)
     }
 
@@ -252,9 +249,6 @@ fn about(call: &Call) -> RequestMetaObject {
     meta
 }
 
-/// How long an answer waits for what the server said of its progress before.
-const SETTLE: Duration = Duration::from_millis(5);
-
 /// A call under way, counted.
 struct Counted<'a>(&'a Link);
 
@@ -284,6 +278,6 @@ struct Forgotten<'a> {
 
 impl Drop for Forgotten<'_> {
     fn drop(&mut self) {
-        self.hears.logs.lock().remove(&self.token);
+        self.hears.progress.forget(&self.token);
     }
 }

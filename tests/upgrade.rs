@@ -22,7 +22,7 @@ use mesh_tests::{Client, Node, NodeOptions};
 const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Where events are declared.
-const MESSAGES: [&str; 21] = [
+const MESSAGES: [&str; 22] = [
     "actors/agents/src/catalogue.rs",
     "actors/agents/src/context.rs",
     "actors/agents/src/definition/mod.rs",
@@ -39,6 +39,7 @@ const MESSAGES: [&str; 21] = [
     "skills/src/contract/failure.rs",
     "skills/src/contract/instructions.rs",
     "skills/src/contract/manifest.rs",
+    "skills/src/contract/rate.rs",
     "skills/src/contract/reach.rs",
     "skills/src/contract/workloads.rs",
     "skills/src/models/chat.rs",

@@ -145,6 +145,7 @@ fn calls_a_tool(task: &Task, at: u32, tool: &Tooled) -> Option<EffectRequest> {
         attempt: tool.attempt,
         idempotency_key: IdempotencyKey::parse(&tool_key(task, at, 1)).ok(),
         echo: serde_json::to_value(Echo::Tool(task.turn, at)).ok()?,
+        waits: false,
         taint: tool.taint.iter().cloned().collect(),
     };
     effect(contract::HANDLER, &tool_key(task, at, tool.attempt), tool.attempt, &call, None)
@@ -162,6 +163,7 @@ fn asks_for_a_check(task: &Task, checked: &Checked) -> Option<EffectRequest> {
         attempt: checked.attempt,
         idempotency_key: IdempotencyKey::parse(&check_key(task, checked, 1)).ok(),
         echo: serde_json::to_value(Echo::Check(checked.number)).ok()?,
+        waits: false,
         // Its definition has it look, and no model.
         taint: Vec::new(),
     };

@@ -48,6 +48,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("retention", "How long runs that have ended are kept whole; afterwards they are archived."),
     ("policy", "What a caller may do beside what its roles allow, and what is kept of what it may not."),
     ("effects", "Work in the outside world: skills, builds, processes."),
+    ("skills", "How often skills may be called, and when one is not called for a while."),
     ("models", "Who answers for agents."),
     (
         "mcp",
@@ -203,6 +204,33 @@ pub const KEYS: &[Key] = &[
         "Steps of a run that are recorded together, in one append, when their skills are pure and answer at once; \
          with 0 every step is recorded by itself before the next begins.",
     ),
+    key(
+        "skills.tenant_calls_per_minute",
+        "0",
+        count(0, 1_000_000),
+        "Calls of skills that one tenant may make a minute, a tenth of them at once; the others wait within their \
+         timeout. With 0 there is no such limit. A manifest may say one for its skill: `resources.rate`.",
+    ),
+    key(
+        "skills.host_calls_per_minute",
+        "0",
+        count(0, 1_000_000),
+        "The same for one tenant's calls at one host: at its workers, and at each MCP server.",
+    ),
+    key(
+        "skills.breaker_failures",
+        "5",
+        count(0, 1_000),
+        "A tenant's skill, or its MCP server, is not called for a while when its host was lost or, for a skill, its \
+         time was over this often in a row; with 0 never.",
+    ),
+    key(
+        "skills.breaker_wait",
+        "5s",
+        seconds(1, 3_600),
+        "How long it is not called before one call tries; it doubles with each try that fails.",
+    ),
+    key("skills.breaker_wait_max", "1m", seconds(1, 86_400), "The longest that it is not called before the next try."),
     key(
         "models.file",
         "",

@@ -25,6 +25,8 @@ pub struct Config {
     pub policy: Policy,
     /// Work in the outside world.
     pub effects: Effects,
+    /// Section `skills`.
+    pub skills: Skills,
     /// Section `models`.
     pub models: Models,
     /// MCP servers.
@@ -130,6 +132,21 @@ pub struct Effects {
     pub tenant_concurrent_max: usize,
     /// Pure steps that a run computes within one decision.
     pub computed_steps_max: usize,
+}
+
+/// Section `skills`.
+#[derive(Debug, Clone)]
+pub struct Skills {
+    /// Calls of one tenant a minute; 0: no limit.
+    pub tenant_calls_per_minute: u64,
+    /// Calls of one tenant at one host a minute; 0: no limit.
+    pub host_calls_per_minute: u64,
+    /// Failures in a row after which a breaker opens; 0: it never does.
+    pub breaker_failures: u64,
+    /// How long it is open before the first try.
+    pub breaker_wait: Duration,
+    /// How long it is open at most before the next try.
+    pub breaker_wait_max: Duration,
 }
 
 /// Section `models`.
@@ -251,6 +268,13 @@ impl Config {
                 concurrent_max: all.take_size("effects.concurrent_max")?,
                 tenant_concurrent_max: all.take_size("effects.tenant_concurrent_max")?,
                 computed_steps_max: all.take_size("effects.computed_steps_max")?,
+            },
+            skills: Skills {
+                tenant_calls_per_minute: all.take_count("skills.tenant_calls_per_minute")?,
+                host_calls_per_minute: all.take_count("skills.host_calls_per_minute")?,
+                breaker_failures: all.take_count("skills.breaker_failures")?,
+                breaker_wait: all.take_time("skills.breaker_wait")?,
+                breaker_wait_max: all.take_time("skills.breaker_wait_max")?,
             },
             models: Models {
                 file: Some(all.take_text("models.file")?).filter(|file| !file.is_empty()).map(PathBuf::from),

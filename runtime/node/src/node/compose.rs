@@ -50,7 +50,7 @@ use super::{
     held::HeldCommands,
     policy::RolePolicy,
     retention::Retention,
-    skills::{mcp_servers, native_skills},
+    skills::{mcp_servers, native_skills, pools},
 };
 use crate::{
     agents::AgentCatalogue,
@@ -144,7 +144,8 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     let held = Arc::new(HeldCommands::new(content.clone()));
     let workloads = Arc::new(WorkloadsPort::default());
     let (skills, workshop) = native_skills(config, workloads.clone())?;
-    let skills = Arc::new(Catalogue::new(skills, SkillWorkers::default(), mcp_servers(config)));
+    let skills =
+        Arc::new(Catalogue::new(skills, SkillWorkers::default(), mcp_servers(config), pools(config, clock.clone())));
     let agents = Arc::new(AgentCatalogue::new(skills.clone()));
     let models = models(config, clock.clone())?;
     let meter = models.meter();
@@ -152,6 +153,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
         Arc::new(
             SkillEffects::new(skills.native(), content.clone(), logs.clone())
                 .with_registered(skills.clone())
+                .paced(skills.pools().clone())
                 .bounded(config.effects.concurrent_max, config.effects.tenant_concurrent_max),
         ),
         Arc::new(models),
@@ -211,6 +213,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
             dead_letters: dead_letters.clone(),
             archive: archive.clone(),
             servers: skills.servers().clone(),
+            pools: skills.pools().clone(),
             keeping: Arc::default(),
         };
         let retention = Retention {

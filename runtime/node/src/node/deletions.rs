@@ -19,7 +19,7 @@ use mesh_kernel::{
     path::Mesh,
     ports::{AppendOutcome, ContentStore, Credential, Reclaim},
 };
-use mesh_skills::{hosts::mcp::McpServers, logs::LogStore, product::process};
+use mesh_skills::{hosts::mcp::McpServers, logs::LogStore, pools::Pools, product::process};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +46,8 @@ pub(super) struct Deletions {
     pub(super) dead_letters: Arc<FolderDeadLetters>,
     pub(super) archive: RunArchive,
     pub(super) servers: McpServers,
+    /// The rates and breakers of calls.
+    pub(super) pools: Pools,
     /// Held by whoever archives or deletes.
     pub(super) keeping: Arc<Mutex<()>>,
 }
@@ -104,6 +106,7 @@ impl Deletions {
             bail!("some of its effects have not ended yet");
         }
         self.servers.forget(tenant).await;
+        self.pools.forget(tenant);
         self.remove_files(scope).await?;
         while self.mesh.journal().reclaim(Reclaim::default()).await.context("the journal")?.erasing > 0 {
             tokio::time::sleep(AGAIN_AFTER).await;

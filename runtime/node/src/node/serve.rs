@@ -81,6 +81,7 @@ pub(super) async fn listen(config: &Config, whole: &Whole, stopping: &Cancellati
         archive: config.data.join("archive.sqlite"),
         sink: whole.sink.clone(),
         models: whole.meter.clone(),
+        pools: whole.skills.pools().clone(),
         clock: whole.clock.clone(),
         started: whole.clock.now(),
         tenants_max: config.telemetry.tenants_max,

@@ -130,7 +130,7 @@ async fn hello<T>(
 ) -> Result<T, Unmet> {
     let unmet = |why: String, is_odd| {
         let message = format!("the MCP server `{}` cannot be reached: {why}", server.name);
-        Unmet { failure: Failure::external("mcp.unreachable", message), is_odd }
+        Unmet { failure: Failure::external("mcp.unreachable", message).of_host(), is_odd }
     };
     let greeted = tokio::time::timeout(HELLO_WITHIN, greeting).await;
     greeted.map_err(|_| unmet("it has not said who it is in time".to_owned(), false))?.map_err(|error| {

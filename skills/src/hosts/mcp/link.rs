@@ -127,7 +127,7 @@ impl Link {
         }
         let told = tokio::time::timeout(LIST_WITHIN, self.list()).await.map_err(|_| {
             let message = format!("the MCP server `{}` has not listed its tools in time", self.server.name);
-            Failure::external("mcp.lost", message)
+            Failure::external("mcp.lost", message).of_host()
         })??;
         let info = self.peer.peer_info();
         let identity = info.and_then(|info| info.server_info.clone()).map(|info| info.name).unwrap_or_default();
@@ -212,12 +212,13 @@ impl Link {
                 failure.with(data)
             }
             ServiceError::UnexpectedResponse => {
-                Failure::external("mcp.protocol", format!("the MCP server `{server}` answers with something else"))
+                let message = format!("the MCP server `{server}` answers with something else");
+                Failure::external("mcp.protocol", message).of_host()
             }
             lost => {
                 let words = self.process.lock().as_ref().map(Process::last_words).unwrap_or_default();
                 let message = format!("the MCP server `{server}` was lost: {lost}{}", said(&words));
-                Failure::external("mcp.lost", message)
+                Failure::external("mcp.lost", message).of_host()
             }
         }
     }
@@ -257,7 +258,7 @@ impl<'a> Counted<'a> {
         let counted = Self(link);
         if link.open.fetch_add(1, Ordering::AcqRel) >= CALLS_MAX {
             let message = format!("the MCP server `{}` does {CALLS_MAX} calls already", link.server.name);
-            return Err(Failure::resource("mcp.busy", message).after(Duration::from_secs(1)));
+            return Err(Failure::resource("mcp.busy", message).unasked().after(Duration::from_secs(1)));
         }
         Ok(counted)
     }

@@ -104,6 +104,8 @@ async fn a_definition_calls_a_skill_that_a_worker_has() -> Result<()> {
     client.publish(definition).await?;
     let wrong = definition.replace("text: hello", "txt: hello");
     ensure!(client.publish(&wrong).await.is_err(), "its schema was not asked");
+    let (code, out, error) = node.mesh(&["tree"])?;
+    ensure!(code == 0 && out.contains("acme.shout@1.0.0  0 of "), "{out}{error}");
     let run = client.submit("loud", "one", &json!({})).await?;
     let ended = client.wait_for_end(&run, WATCHDOG).await?;
     assert_eq!(json(ended.outputs.as_ref().and_then(|it| it.fields.get("text"))), json!("HELLO"), "{ended:?}");
@@ -411,6 +413,7 @@ async fn a_skill_whose_calls_hang_is_not_called_for_a_while_and_one_with_a_rate_
     let (_, figures) = get(&format!("{}/metrics", node.http), Some(&node.key()?), WATCHDOG).await?;
     for line in [
         "mesh_skill_breakers_open{tenant=\"default\",before=\"skill\"} 1",
+        "mesh_skill_workers{tenant=\"default\",state=\"live\"} 1",
         "mesh_skill_breakers_opened_total{tenant=\"default\"} 1",
         "mesh_skill_calls_held_total{tenant=\"default\",by=\"breaker\",outcome=\"refused\"} 1",
         "mesh_skill_calls_held_total{tenant=\"default\",by=\"rate\",outcome=\"refused\"} 1",

@@ -82,6 +82,7 @@ pub(super) async fn listen(config: &Config, whole: &Whole, stopping: &Cancellati
         sink: whole.sink.clone(),
         models: whole.meter.clone(),
         pools: whole.skills.pools().clone(),
+        workers: whole.skills.workers().clone(),
         clock: whole.clock.clone(),
         started: whole.clock.now(),
         tenants_max: config.telemetry.tenants_max,

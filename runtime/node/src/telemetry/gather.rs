@@ -8,6 +8,7 @@ use mesh_kernel::{
     telemetry::{ActorKind, KindSums, Timed},
 };
 use mesh_skills::{
+    hosts::worker::{WorkerFigures, Workers},
     models::meter::{Asked, Meter, Operation},
     pools::{Figures, Pools},
 };
@@ -249,6 +250,27 @@ pub(super) fn pools(text: &mut Text, pools: &Pools, named: &Named) {
             ("breaker", "refused", tally.breaker_refused),
         ] {
             held.tell(&[("tenant", tenant), ("by", by), ("outcome", outcome)], count);
+        }
+    }
+}
+
+/// The workers that are connected and the calls for them, by the tenant's label.
+pub(super) fn workers(text: &mut Text, workers: &Workers, named: &Named) {
+    let all = workers.figures();
+    let mut by_tenant: BTreeMap<&str, WorkerFigures> = BTreeMap::new();
+    for (tenant, figures) in &all {
+        by_tenant.entry(named.label(tenant)).or_default().add(figures);
+    }
+    let mut connected = text.family("mesh_skill_workers", Form::Gauge, "Workers that are connected.");
+    for (tenant, figures) in &by_tenant {
+        connected.tell(&[("tenant", tenant), ("state", "live")], figures.live);
+        connected.tell(&[("tenant", tenant), ("state", "draining")], figures.draining);
+    }
+    let help = "Calls that a worker has, that none has yet, and that are kept for one that was lost.";
+    let mut calls = text.family("mesh_skill_worker_calls", Form::Gauge, help);
+    for (tenant, figures) in &by_tenant {
+        for (state, count) in [("leased", figures.leased), ("waiting", figures.waiting), ("lost", figures.lost)] {
+            calls.tell(&[("tenant", tenant), ("state", state)], count);
         }
     }
 }

@@ -11,7 +11,10 @@ use mesh_kernel::{
     envelope::{IdempotencyKey, Payload},
     ports::{Digest, EffectCall, Effects, Outcome},
 };
-use mesh_skills::contract::{Failure, Manifest};
+use mesh_skills::{
+    contract::{Failure, Manifest},
+    models::Price,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -79,6 +82,9 @@ pub struct Context {
     /// What it may call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Arc<Tool>>,
+    /// The dearest prices of the models that may answer: what a call may cost is reserved by them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Price>,
 }
 
 /// What came of it; the content of the command [`OUTCOME_COMMAND`].

@@ -36,7 +36,8 @@ pub(super) fn evolve(task: &mut Task, event: Event, at: Timestamp, address: &Add
         event @ (Event::ModelCallRequested { .. }
         | Event::ModelCallAnswered { .. }
         | Event::ModelCallFailed { .. }
-        | Event::ModelCallOutcomeUnknown { .. }) => model(task, event),
+        | Event::ModelCallOutcomeUnknown { .. }
+        | Event::ModelCallWithheld { .. }) => model(task, event, at),
         event @ (Event::ToolCallRequested { .. }
         | Event::ToolCallHeld { .. }
         | Event::ToolAttemptFailed { .. }
@@ -70,16 +71,19 @@ fn assign(task: &mut Task, assigned: AssignTask, at: Timestamp, address: &Addres
     task.phase = Phase::Assigned;
 }
 
-fn model(task: &mut Task, event: Event) {
+fn model(task: &mut Task, event: Event, at: Timestamp) {
     match event {
-        Event::ModelCallRequested { turn, attempt, candidate, reserved, .. } => {
+        Event::ModelCallRequested { turn, attempt, candidate, reserved, reserved_cost, .. } => {
             for note in std::mem::take(&mut task.notes) {
                 say(task, Message::User { text: note });
+            }
+            if turn != task.turn {
+                task.withheld = 0;
             }
             (task.turn, task.attempts) = (turn, attempt);
             task.spent.model_calls += 1;
             task.phase = Phase::Executing;
-            task.work = Work::Model { attempt, candidate, reserved, made: OnceLock::new() };
+            task.work = Work::Model { attempt, candidate, reserved, reserved_cost, made: OnceLock::new() };
         }
         Event::ModelCallAnswered { answer, by, cost, .. } => {
             task.spent.turns += 1;
@@ -93,7 +97,8 @@ fn model(task: &mut Task, event: Event) {
             };
             say(task, Message::Assistant(answer.said.clone()));
         }
-        Event::ModelCallFailed { attempt, lost, retry_at, next, .. } => {
+        Event::ModelCallFailed { attempt, lost, lost_cost, retry_at, next, .. } => {
+            pay(task, lost_cost);
             task.spent.lost_tokens += lost.map_or(0, |lost: Usage| lost.input_tokens + lost.output_tokens);
             task.work = match retry_at {
                 Some(at) => Work::Again { attempt: attempt + 1, candidate: next, at },
@@ -102,13 +107,24 @@ fn model(task: &mut Task, event: Event) {
         }
         Event::ModelCallOutcomeUnknown { .. } => {
             // It may have been paid for: what was reserved counts as spent.
-            if let Work::Model { reserved, .. } = task.work {
+            if let Work::Model { reserved, reserved_cost, .. } = task.work {
                 task.spent.lost_tokens += reserved;
+                pay(task, reserved_cost);
             }
             task.work = Work::Nothing;
         }
+        Event::ModelCallWithheld { attempt, .. } => {
+            let candidate = if let Work::Model { candidate, .. } = task.work { candidate } else { 0 };
+            task.withheld += 1;
+            task.spent.model_calls = task.spent.model_calls.saturating_sub(1);
+            task.work = Work::Again { attempt: attempt + 1, candidate, at };
+        }
         _ => {}
     }
+}
+
+fn pay(task: &mut Task, cost: u64) {
+    task.spent.cost = task.spent.cost.saturating_add(i64::try_from(cost).unwrap_or(i64::MAX));
 }
 
 /// The calls of a turn, before any was made.

@@ -160,6 +160,9 @@ pub enum Event {
         /// What it may use at most. **Units**: tokens.
         #[serde(default)]
         reserved: u64,
+        /// What it may cost at most. **Units**: millionths of the currency.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        reserved_cost: u64,
     },
     /// A model answered.
     ModelCallAnswered {
@@ -194,6 +197,9 @@ pub enum Event {
         /// What was used all the same.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lost: Option<chat::Usage>,
+        /// What that cost at most. **Units**: millionths of the currency.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        lost_cost: u64,
         /// When the next attempt is made, when there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_at: Option<Timestamp>,
@@ -207,6 +213,18 @@ pub enum Event {
         turn: u32,
         /// Which attempt.
         attempt: u32,
+    },
+    /// An attempt was not sent: a budget above the task has no room for it.
+    ModelCallWithheld {
+        /// Which turn.
+        turn: u32,
+        /// Which attempt.
+        attempt: u32,
+        /// Which budget, and what is missing.
+        message: String,
+        /// The task ends with it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stops: bool,
     },
     /// A tool is called.
     ToolCallRequested {
@@ -434,4 +452,9 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<Parent>,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it asks about by reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

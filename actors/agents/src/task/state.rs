@@ -112,6 +112,8 @@ pub(super) enum Work {
         attempt: u32,
         candidate: u32,
         reserved: u64,
+        #[serde(default)]
+        reserved_cost: u64,
         #[serde(skip)]
         made: Made,
     },
@@ -187,6 +189,9 @@ pub struct Task {
     pub(super) turn: u32,
     /// Attempts of it that were made.
     pub(super) attempts: u32,
+    /// Those of them that were not sent.
+    #[serde(default)]
+    pub(super) withheld: u32,
     /// How often each call was made: skill and input to a number.
     pub(super) calls: BTreeMap<String, u32>,
     /// Corrections that were made, ever.

@@ -127,9 +127,16 @@ fn asks_a_model(task: &Task, attempt: u32, candidate: u32) -> Option<EffectReque
         step_id: format!("{}/{}/model", task.id(), task.turn),
         attempt_id: format!("{}/{}/model/{attempt}", task.id(), task.turn),
         attempt,
+        run: parent_run(task),
         echo: Value::Null,
     };
     effect(models::HANDLER, &model_key(task, attempt), attempt, &call, None)
+}
+
+/// The run that waits for it.
+fn parent_run(task: &Task) -> String {
+    let parent = task.head.as_ref().and_then(|head| head.assigned.parent.as_ref());
+    parent.map(|parent| parent.run.id().to_owned()).unwrap_or_default()
 }
 
 fn calls_a_tool(task: &Task, at: u32, tool: &Tooled) -> Option<EffectRequest> {

@@ -1,6 +1,7 @@
 //! Scenarios and properties of whole tasks.
 
 mod answers;
+mod budgets;
 mod guard;
 mod models;
 mod people;
@@ -89,7 +90,13 @@ impl Sim {
             let effect = if binding.skill.starts_with("mail.") { Effect::AtLeastOnce } else { Effect::Pure };
             Arc::new(Tool::of(&manifest.effect(effect)))
         });
-        let context = Context { version: 3, digest: agent.digest(), tools: tools.collect(), agent: Arc::new(agent) };
+        let context = Context {
+            version: 3,
+            digest: agent.digest(),
+            tools: tools.collect(),
+            agent: Arc::new(agent),
+            prices: None,
+        };
         let result = ContextResult::Loaded(context);
         self.send(Command::RecordContext(Box::new(ContextOutcome { key: request.key, result }))).unwrap();
     }

@@ -49,6 +49,9 @@ fn outcome(sim: &mut Sim, choice: u32, pick: usize) {
     }
     match choice % 11 {
         0 => drop(sim.model(ModelResult::Unknown {})),
+        1 if choice.is_multiple_of(3) => {
+            drop(sim.model(ModelResult::Withheld { message: "spent".to_owned(), stops: false }));
+        }
         1 => drop(sim.fails(Fault::ServerError, 1 + choice % 3)),
         2 => drop(sim.says("not json")),
         3 => drop(sim.says("{\"n\": 1}")),
@@ -75,7 +78,8 @@ proptest! {
         super::guard::nothing_tainted_sets_off_what_is_careful(&sim.events);
         let requested = sim.events.iter().filter(|event| matches!(event, Event::ModelCallRequested { .. })).count();
         prop_assert_eq!(requested, sim.asked.len(), "two attempts have one name");
-        prop_assert_eq!(requested as u32, sim.task.spent.model_calls);
+        let withheld = sim.events.iter().filter(|event| matches!(event, Event::ModelCallWithheld { .. })).count();
+        prop_assert_eq!((requested - withheld) as u32, sim.task.spent.model_calls);
         let reserved = sim.events.iter().filter_map(|event| match event {
             Event::ModelCallRequested { reserved, .. } => Some(*reserved),
             _ => None,

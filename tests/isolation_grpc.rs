@@ -570,6 +570,13 @@ fn other_cases(alpha: &Alpha) -> Vec<Case> {
             },
             not_found,
         ),
+        case("/mesh.v1.AgentService/ListTasks", v1::ListTasksRequest::default(), own_alone),
+        case("/mesh.v1.AgentService/ListBudgets", v1::ListBudgetsRequest::default(), own_alone),
+        case(
+            "/mesh.v1.AgentService/SetBudget",
+            v1::SetBudgetRequest { level: "tenant".to_owned(), tokens: Some(1_000), ..Default::default() },
+            own_alone,
+        ),
         case(
             "/mesh.v1.SkillService/WithdrawSkill",
             v1::WithdrawSkillRequest {

@@ -270,6 +270,11 @@ async fn agents(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()> 
     let steer = v1::SteerTaskRequest { task_id, action: pause("lunch"), request_id: "one".to_owned() };
     let change = |other: &mut v1::SteerTaskRequest| other.action = pause("dinner");
     once!(done, client.agents, steer_task, steer, change, |answer: &v1::SteerTaskResponse| answer.position);
+
+    let (level, request_id) = ("tenant".to_owned(), "one".to_owned());
+    let budget = v1::SetBudgetRequest { level, tokens: Some(10_000_000), request_id, ..Default::default() };
+    let change = |other: &mut v1::SetBudgetRequest| other.tokens = Some(20_000_000);
+    once!(done, client.agents, set_budget, budget, change, |answer: &v1::SetBudgetResponse| answer.position);
     Ok(())
 }
 

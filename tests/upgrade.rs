@@ -22,7 +22,8 @@ use mesh_tests::{Client, Node, NodeOptions};
 const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Where events are declared.
-const MESSAGES: [&str; 21] = [
+const MESSAGES: [&str; 22] = [
+    "actors/agents/src/budget/mod.rs",
     "actors/agents/src/catalogue.rs",
     "actors/agents/src/context.rs",
     "actors/agents/src/definition/mod.rs",

@@ -6,6 +6,7 @@
 pub mod agents;
 pub mod archive;
 pub mod backup;
+pub mod budgets;
 pub mod catalogue;
 pub mod cli;
 pub mod config;

@@ -39,6 +39,9 @@ pub struct ModelCall {
     /// The run for which it is asked, whose budget it counts for; empty when there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub run: String,
+    /// The project for which it is asked; empty when there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub project: String,
     /// Comes back unchanged with the outcome.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub echo: Value,

@@ -175,6 +175,13 @@ impl ModelEffects {
         result
     }
 
+    /// The dearest prices of a class's candidates: what its calls may cost is reserved by them.
+    pub fn dearest(&self, class: &str) -> Price {
+        let count = u32::try_from(self.client.config().candidates(class).len()).unwrap_or(u32::MAX);
+        let places = (0..count).filter_map(|candidate| self.client.place(class, candidate).ok());
+        places.map(|place| self.price(&place)).fold(Price::default(), Price::dearer)
+    }
+
     fn price(&self, place: &Place<'_>) -> Price {
         self.client.config().prices.models.get(place.model).copied().unwrap_or_default()
     }

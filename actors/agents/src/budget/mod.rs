@@ -117,6 +117,9 @@ pub enum Command {
         /// How much; none takes the tenant's own word back.
         #[serde(default)]
         limit: Option<Limit>,
+        /// Leave that as it is, whatever `limit` says.
+        #[serde(default)]
+        keep: bool,
         /// What was spent so far does not count any more.
         #[serde(default)]
         restart: bool,
@@ -287,7 +290,8 @@ impl Decider for BudgetsDecider {
 
     fn decide(&self, ledger: &Ledger, command: Command, cause: &Cause) -> Result<Vec<Event>, Error> {
         match command {
-            Command::SetBudget { level, limit, restart } => {
+            Command::SetBudget { level, limit, keep, restart } => {
+                let limit = if keep { ledger.set(&level) } else { limit };
                 let nothing = |limit: Limit| [limit.tokens, limit.cost, limit.time_ms].contains(&Some(0));
                 if limit.is_some_and(nothing) {
                     return Err(Error::Nothing { level });

@@ -52,6 +52,9 @@ pub struct AssignTask {
     /// What from outside went into what it is given, such as `skill:web.fetch`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taint: Vec<String>,
+    /// The project that it is for, whose budget its calls count for; empty when there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub project: String,
 }
 
 /// What a task can be asked.

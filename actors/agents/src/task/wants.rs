@@ -128,6 +128,7 @@ fn asks_a_model(task: &Task, attempt: u32, candidate: u32) -> Option<EffectReque
         attempt_id: format!("{}/{}/model/{attempt}", task.id(), task.turn),
         attempt,
         run: parent_run(task),
+        project: task.head.as_ref().map(|head| head.assigned.project.clone()).unwrap_or_default(),
         echo: Value::Null,
     };
     effect(models::HANDLER, &model_key(task, attempt), attempt, &call, None)

@@ -59,7 +59,7 @@ impl Books {
 
     fn set(&mut self, level: &str, limit: Limit) {
         let level = level.parse().unwrap();
-        self.send(Order::SetBudget { level, limit: Some(limit), restart: false }).unwrap();
+        self.send(Order::SetBudget { level, limit: Some(limit), keep: false, restart: false }).unwrap();
     }
 
     fn reserve(&mut self, key: &str, most: Amount) -> Result<Vec<Happened>, No> {
@@ -162,10 +162,13 @@ fn cost_and_time_are_bounds_too_and_a_budget_can_begin_anew() {
     let refused = books.reserve("b", amount(1, 1)).unwrap_err();
     assert!(refused.to_string().contains("6000 ms"), "{refused}");
     let limit = Some(Limit { cost: Some(100), ..Limit::default() });
-    books.send(Order::SetBudget { level: Level::Tenant, limit, restart: true }).unwrap();
+    books.send(Order::SetBudget { level: Level::Tenant, limit, keep: false, restart: true }).unwrap();
     assert_eq!(books.account("tenant").spent, Amount::default());
     books.reserve("b", amount(1, 100)).unwrap();
-    let nothing = Order::SetBudget { level: Level::Tenant, limit: Some(tokens(0)), restart: false };
+    books.settle("b", None);
+    books.send(Order::SetBudget { level: Level::Tenant, limit: None, keep: true, restart: true }).unwrap();
+    assert!(books.reserve("c", amount(1, 101)).is_err(), "the bound was kept");
+    let nothing = Order::SetBudget { level: Level::Tenant, limit: Some(tokens(0)), keep: false, restart: false };
     assert!(matches!(books.send(nothing), Err(No::Nothing { .. })));
 }
 
@@ -177,7 +180,9 @@ fn a_task_whose_call_was_withheld_has_spent_nothing_and_waits_or_fails() {
     assert_eq!((sim.task.spent.tokens(), sim.task.spent.model_calls), (0, 0));
     let names = sim.send(Command::ResumeTask { tokens: 0, cost: 0 }).unwrap();
     assert_eq!(names, ["TaskResumed", "ModelCallRequested"]);
-    assert_eq!((sim.asks().attempt, sim.asks().run.as_str()), (2, "run-1"), "under a name of its own");
+    let asks = sim.asks();
+    assert_eq!(asks.attempt, 2, "under a name of its own");
+    assert_eq!((asks.run.as_str(), asks.project.as_str()), ("run-1", "proj-1"));
     assert_eq!(sim.model(withheld(true)), ["ModelCallWithheld", "AgentTaskFailed"]);
     assert_eq!(sim.task.failure.as_ref().unwrap().code, "agent.budget");
 }

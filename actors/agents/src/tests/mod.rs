@@ -282,6 +282,7 @@ fn assigned(input: Value) -> AssignTask {
         parent: Some(Parent { run: "acme/control-plane/run/run-1".parse().unwrap(), step: "ask".into() }),
         submitted_by: "ada".into(),
         taint: Vec::new(),
+        project: "proj-1".into(),
     }
 }
 

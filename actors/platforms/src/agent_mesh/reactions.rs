@@ -57,7 +57,7 @@ fn undecodable(event: &Envelope, error: &mesh_kernel::entity::CodecError) -> Vec
 
 fn of_run(event: &Envelope, happened: run::Event) -> Vec<Reaction> {
     match happened {
-        run::Event::TaskRequested { task, agent, version, goal, input, parent, submitted_by, .. } => {
+        run::Event::TaskRequested { task, agent, version, goal, input, parent, submitted_by, project, .. } => {
             let assign = AssignTask {
                 agent: agent.to_string(),
                 version: version.unwrap_or_default(),
@@ -66,6 +66,7 @@ fn of_run(event: &Envelope, happened: run::Event) -> Vec<Reaction> {
                 parent: Some(Parent { run: parent.run, step: parent.step.to_string() }),
                 submitted_by,
                 taint: parent.taint,
+                project: project.unwrap_or_default(),
             };
             to_task(event, &task, &Command::AssignAgentTask(Box::new(assign)), "assign").into_iter().collect()
         }

@@ -139,7 +139,7 @@ fn every_noun_has_its_verbs() {
     approvals list get decide
     definitions validate publish get list schema test
     skills list describe invoke new register schema deprecate withdraw test
-    agents list describe validate publish activate run evals task pause resume redirect take-over cancel schema
+    agents list describe validate publish activate run evals tasks task pause resume redirect take-over cancel budgets budget schema
     blueprints validate plan apply get list
     tenants create list get disable enable delete
     keys create list revoke
@@ -181,6 +181,10 @@ fn what_the_documentation_shows_is_taken() {
         "mesh agents schema --evals",
         "mesh agents resume task-1 --tokens 1000",
         "mesh agents take-over task-1 {\"n\":1}",
+        "mesh agents tasks --waiting --agent triage",
+        "mesh agents tasks --state failed --state timed-out --run run-1",
+        "mesh agents budget tenant --tokens 5000000 --cost 20000000 --time 2h",
+        "mesh agents budget run/run-1 --restart",
         "mesh completions bash",
     ] {
         let parsed = Cli::try_parse_from(line.split(' '));
@@ -203,6 +207,9 @@ fn what_makes_no_sense_is_refused() {
         "mesh skills new acme.hello --lang cobol",
         "mesh agents evals cases.yaml --against 0",
         "mesh agents evals cases.yaml --jobs 0",
+        "mesh agents budget tenant",
+        "mesh agents budget tenant --tokens 0",
+        "mesh agents budget tenant --lift --tokens 5",
     ] {
         let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{line}");

@@ -47,6 +47,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("tenants", "What one tenant may ask for, so that none starves another."),
     ("retention", "How long runs that have ended are kept whole; afterwards they are archived."),
     ("policy", "What a caller may do beside what its roles allow, and what is kept of what it may not."),
+    ("budgets", "What agents may spend on models, for each tenant, project and run; no bound where nothing is said."),
     ("effects", "Work in the outside world: skills, builds, processes."),
     ("models", "Who answers for agents."),
     (
@@ -188,6 +189,30 @@ pub const KEYS: &[Key] = &[
         "10s",
         seconds(1, 3_600),
         "How often what callers were denied is recorded, as one event for each tenant; a killed node loses this much of it.",
+    ),
+    key(
+        "budgets.tenant",
+        "",
+        Form::List("tokens=N, cost=MILLIONTHS, time=TIME"),
+        "What the agents of each tenant may spend on models, where the tenant has set nothing by `mesh agents budget`.",
+    ),
+    key(
+        "budgets.project",
+        "",
+        Form::List("tokens=N, cost=MILLIONTHS, time=TIME"),
+        "The same for each project of a tenant.",
+    ),
+    key(
+        "budgets.run",
+        "",
+        Form::List("tokens=N, cost=MILLIONTHS, time=TIME"),
+        "The same for each run, such as tokens=200_000.",
+    ),
+    key(
+        "budgets.then",
+        "pause",
+        Form::OneOf(&["pause", "stop"]),
+        "What becomes of a task whose next call finds no room in one of these: it waits for a person, or it fails.",
     ),
     key(
         "effects.concurrent_max",

@@ -2,7 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{ConfigError, Layers, Mistake, Retention, Settings, Value, layers::file_of};
+use mesh_agents::budget::Defaults;
+
+use super::{ConfigError, Layers, Mistake, Retention, Settings, Value, budgets, layers::file_of};
 
 /// Everything that was set, each part for the room that it belongs to.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub struct Config {
     pub retention: Retention,
     /// What a caller may do beside its roles.
     pub policy: Policy,
+    /// What each tenant, project and run may spend on models where nothing else is set.
+    pub budgets: Defaults,
     /// Work in the outside world.
     pub effects: Effects,
     /// Section `models`.
@@ -110,15 +114,23 @@ pub struct Policy {
 /// themselves, which nobody could then approve; and what an operator does to other tenants, for theirs
 /// would be the approvers.
 pub const HOLDABLE: &[&str] = &[
+    "ActivateAgent",
     "ApplyBlueprint",
     "CancelRun",
+    "CancelTask",
     "PauseRun",
+    "PauseTask",
+    "PublishAgent",
     "PublishDefinition",
+    "RedirectTask",
     "ResumeRun",
+    "ResumeTask",
     "RetryRun",
     "RevokeKey",
+    "SetBudget",
     "SignalRun",
     "SubmitRun",
+    "TakeOverTask",
 ];
 
 /// Section `effects`.
@@ -220,6 +232,7 @@ impl Config {
         refuse_strangers(&all)?;
         refuse_what_cannot_wait(&all)?;
         let retention = Retention::take(&mut all)?;
+        let budgets = budgets::take(&mut all)?;
         let config = Self {
             data: layers.data.clone(),
             file: file_of(layers),
@@ -247,6 +260,7 @@ impl Config {
                 require_approval: all.take_list("policy.require_approval")?,
                 denials_every: all.take_time("policy.denials_every")?,
             },
+            budgets,
             effects: Effects {
                 concurrent_max: all.take_size("effects.concurrent_max")?,
                 tenant_concurrent_max: all.take_size("effects.tenant_concurrent_max")?,
@@ -409,7 +423,7 @@ mod tests {
         let (_folder, layers) = layers("", &[("MESH_POLICY_REQUIRE_APPROVAL", "CancelRun,IssueKey")], &[]);
         insta::assert_snapshot!(told(&layers), @r"
         environment variable MESH_POLICY_REQUIRE_APPROVAL: `IssueKey` is no command that can wait for an approval
-          help: one of ApplyBlueprint, CancelRun, PauseRun, PublishDefinition, ResumeRun, RetryRun, RevokeKey, SignalRun, SubmitRun is expected
+          help: one of ActivateAgent, ApplyBlueprint, CancelRun, CancelTask, PauseRun, PauseTask, PublishAgent, PublishDefinition, RedirectTask, ResumeRun, ResumeTask, RetryRun, RevokeKey, SetBudget, SignalRun, SubmitRun, TakeOverTask is expected
         ");
     }
 

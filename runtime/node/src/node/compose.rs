@@ -6,7 +6,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use mesh_agents::{catalogue::AgentsDecider, context::ContextEffects, task::TaskDecider};
+use mesh_agents::{budget::BudgetsDecider, catalogue::AgentsDecider, context::ContextEffects, task::TaskDecider};
 use mesh_journal::{EmbeddedJournal, FolderStore, Options};
 use mesh_kernel::{
     actor::{ActorConfig, Bounds, Crash, ServiceSpec, Tree},
@@ -59,6 +59,7 @@ use crate::{
         BackUps,
         pause::{self, PausedPolicy},
     },
+    budgets::Budgets,
     catalogue::Catalogue,
     config::Config,
     gateway::lists::Lists,
@@ -145,16 +146,17 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     let workloads = Arc::new(WorkloadsPort::default());
     let (skills, workshop) = native_skills(config, workloads.clone())?;
     let skills = Arc::new(Catalogue::new(skills, SkillWorkers::default(), mcp_servers(config)));
-    let agents = Arc::new(AgentCatalogue::new(skills.clone()));
-    let models = models(config, clock.clone())?;
-    let meter = models.meter();
+    let budgets = Budgets::new(config.budgets);
+    let models = Arc::new(models(config, clock.clone())?.paid_by(budgets.clone()));
+    let (meter, priced) = (models.meter(), models.clone());
+    let agents = Arc::new(AgentCatalogue::new(skills.clone(), config.budgets, move |class| priced.dearest(class)));
     let performers: Vec<Arc<dyn Effects>> = vec![
         Arc::new(
             SkillEffects::new(skills.native(), content.clone(), logs.clone())
                 .with_registered(skills.clone())
                 .bounded(config.effects.concurrent_max, config.effects.tenant_concurrent_max),
         ),
-        Arc::new(models),
+        models,
         Arc::new(ContextEffects::new(agents.clone())),
         Arc::new(ProcessEffects::new(OnShutdown::Stop)),
         held.clone(),
@@ -165,7 +167,9 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     let runs = RunDecider::default().computing(skills.native().clone(), config.effects.computed_steps_max);
     let kinds = Kinds::default().with(runs).with(DefinitionDecider::default()).with(LimitDecider);
     let tasks = TaskDecider::default().computing(skills.native().clone());
-    let kinds = mesh_platforms::kinds(kinds.with(SkillsDecider).with(AgentsDecider).with(tasks));
+    let kinds = mesh_platforms::kinds(
+        kinds.with(SkillsDecider).with(AgentsDecider).with(BudgetsDecider::new(config.budgets)).with(tasks),
+    );
     let mesh = Mesh::new(Parts {
         journal: journal.clone(),
         kinds,
@@ -189,6 +193,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     held.connect(mesh.clone());
     skills.connect(mesh.clone());
     agents.connect(mesh.clone());
+    budgets.connect(mesh.clone());
     mesh.connect_archive(Arc::new(archive.clone()));
 
     // Who follows the journal.

@@ -37,7 +37,7 @@ fn may(action: &str) -> &'static [Role] {
         "DecideApproval" => &[Approver, Admin],
         "CreateTenant" | "DisableTenant" | "EnableTenant" | "DeleteTenant" => &[Operator],
         "IssueKey" | "RevokeKey" => &[Admin, Operator],
-        "ReplayDeadLetter" => &[Admin, Operator],
+        "ReplayDeadLetter" | "SetBudget" => &[Admin, Operator],
         "SubmitRun" | "SignalRun" | "PauseRun" | "ResumeRun" | "CancelRun" | "RetryRun" | "PublishDefinition"
         | "PublishAgent" | "ActivateAgent" | "PauseTask" | "ResumeTask" | "RedirectTask" | "TakeOverTask"
         | "CancelTask" | "RegisterSkills" | "DeprecateSkill" | "WithdrawSkill" | "ServeSkills" | "ApplyBlueprint"
@@ -124,6 +124,9 @@ mod tests {
             (Role::Admin, "BackUpNode", false),
             (Role::Operator, "BackUpNode", true),
             (Role::Operator, "ExamineNode", true),
+            (Role::Developer, "SetBudget", false),
+            (Role::Admin, "SetBudget", true),
+            (Role::Admin, "ReserveBudget", false),
         ];
         for (role, action, expected) in table {
             assert_eq!(allowed(&decide(&RolePolicy::default(), &[*role], action)), *expected, "{role} {action}");

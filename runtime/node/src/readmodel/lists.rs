@@ -16,12 +16,12 @@ use super::{
     keys::KeyRing,
     query::{QueryError, Rows},
     store::{StoreError, open_reader},
-    tables::{approvals, blueprints, definitions, products, runs, tenants},
+    tables::{approvals, blueprints, definitions, products, runs, tasks, tenants},
     tally::{self, Tally},
 };
 use crate::gateway::lists::{
     ApprovalFilter, ApprovalRow, BlueprintRow, DefinitionRow, KeyRow, Lists, Page, PageRequest, ProductRow, RunFilter,
-    RunRow, TenantFilter, TenantRow,
+    RunRow, TaskFilter, TaskRow, TenantFilter, TenantRow,
 };
 
 /// Connections kept open for the next query; more are opened when needed and closed afterwards.
@@ -177,6 +177,16 @@ impl Lists for ReadModel {
     ) -> BoxFuture<'a, Result<Page<ApprovalRow>, Refusal>> {
         let scope = scope.clone();
         Box::pin(self.read(move |connection| approvals::page(connection, &scope, &filter, &page)))
+    }
+
+    fn tasks<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        filter: TaskFilter,
+        page: PageRequest,
+    ) -> BoxFuture<'a, Result<Page<TaskRow>, Refusal>> {
+        let scope = scope.clone();
+        Box::pin(self.read(move |connection| tasks::page(connection, &scope, &filter, &page)))
     }
 
     fn definitions<'a>(

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value};
 
-use super::{Price, Prices, cassette::SHIPPED_MODEL};
+use super::{Prices, cassette::SHIPPED_MODEL};
 use crate::yaml::Mistake;
 
 /// The class that serves every class without candidates of its own.
@@ -98,18 +98,6 @@ impl Config {
     /// The candidates of a class, best first; none when neither it nor [`DEFAULT_CLASS`] is set.
     pub fn candidates(&self, class: &str) -> &[Candidate] {
         self.classes.get(class).or_else(|| self.classes.get(DEFAULT_CLASS)).map_or(&[], Vec::as_slice)
-    }
-
-    /// The dearest prices of a class's candidates, by which its calls are reserved. A model whose name comes from the
-    /// environment has a price under the name that is found there.
-    pub fn dearest(&self, class: &str, env: &dyn Fn(&str) -> Option<String>) -> Price {
-        let model = |candidate: &Candidate| match &candidate.model {
-            Text::Given(model) => Some(model.clone()),
-            Text::From(variable) => env(variable),
-        };
-        let prices = self.candidates(class).iter().filter_map(model);
-        let prices = prices.filter_map(|model| self.prices.models.get(&model).copied());
-        prices.fold(Price::default(), Price::dearer)
     }
 }
 

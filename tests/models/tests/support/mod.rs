@@ -158,6 +158,7 @@ impl Bench {
             attempt_id: format!("attempt-{number}"),
             attempt: number,
             run: String::new(),
+            project: String::new(),
             echo: Value::Null,
         };
         EffectCall {

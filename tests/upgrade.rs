@@ -22,7 +22,7 @@ use mesh_tests::{Client, Node, NodeOptions};
 const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Where events are declared.
-const MESSAGES: [&str; 22] = [
+const MESSAGES: [&str; 23] = [
     "actors/agents/src/budget/mod.rs",
     "actors/agents/src/catalogue.rs",
     "actors/agents/src/context.rs",
@@ -44,6 +44,7 @@ const MESSAGES: [&str; 22] = [
     "skills/src/contract/workloads.rs",
     "skills/src/models/chat.rs",
     "skills/src/models/exchange.rs",
+    "skills/src/models/purse.rs",
     "skills/src/models/fault.rs",
 ];
 

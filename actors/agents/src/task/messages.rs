@@ -457,7 +457,6 @@ pub enum Event {
     },
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it asks about by reference")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }

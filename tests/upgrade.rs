@@ -44,8 +44,8 @@ const MESSAGES: [&str; 23] = [
     "skills/src/contract/workloads.rs",
     "skills/src/models/chat.rs",
     "skills/src/models/exchange.rs",
-    "skills/src/models/purse.rs",
     "skills/src/models/fault.rs",
+    "skills/src/models/purse.rs",
 ];
 
 const DEFINITION: &str = r"

@@ -9,7 +9,7 @@ use mesh_agents::{
     budget::Defaults,
     catalogue::{self, Agents, Versions},
     context::{Context, ContextRequest, Sources, Tool},
-    definition::{self, Agent, Binding},
+    definition::{self, Agent, Binding, Helper},
 };
 use mesh_kernel::{
     BoxFuture,
@@ -163,10 +163,24 @@ impl AgentCatalogue {
         Ok(bound)
     }
 
+    /// The agents that an agent may give a part of its task, with the versions that they have now.
+    ///
+    /// # Errors
+    /// As [`AgentCatalogue::find`].
+    pub async fn helpers(&self, caller: &Caller, agent: &Agent) -> Result<Vec<(u32, Arc<Agent>)>, Refusal> {
+        let mut helpers = Vec::with_capacity(agent.agents.len());
+        for Helper { agent, version } in &agent.agents {
+            helpers.push(self.find(caller, agent, version.unwrap_or_default()).await?);
+        }
+        Ok(helpers)
+    }
+
     async fn context(&self, caller: &Caller, request: &ContextRequest) -> Result<Context, Refusal> {
         let (version, agent) = self.find(caller, &request.agent, request.version).await?;
         let tools = self.bound(caller, &agent).await?;
-        let tools = tools.iter().map(|skill| Arc::new(Tool::of(skill.manifest()))).collect();
+        let helpers = self.helpers(caller, &agent).await?;
+        let helpers = helpers.iter().map(|(version, helper)| Arc::new(Tool::of_agent(*version, helper)));
+        let tools = tools.iter().map(|skill| Arc::new(Tool::of(skill.manifest()))).chain(helpers).collect();
         let prices = Some((self.prices)(&agent.model.class)).filter(|prices| *prices != Price::default());
         Ok(Context { version, digest: agent.digest(), agent, tools, prices })
     }

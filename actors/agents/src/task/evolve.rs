@@ -14,7 +14,7 @@ use mesh_skills::models::{
 
 use super::{
     conversation,
-    messages::{AssignTask, Event},
+    messages::{AssignTask, Event, SubtaskResult},
     state::{Checked, Head, Phase, Task, Tooled, Work},
 };
 use crate::definition::Origin;
@@ -45,6 +45,9 @@ pub(super) fn evolve(task: &mut Task, event: Event, at: Timestamp, address: &Add
         | Event::ToolCallSucceeded { .. }
         | Event::ToolCallFailed { .. }
         | Event::ToolCallRefused { .. }) => tool(task, event),
+        event @ (Event::SubtaskRequested { .. } | Event::SubtaskEnded { .. }) => subtask(task, event),
+        // What ends it follows.
+        Event::SubtasksAbandoned { .. } => {}
         event @ (Event::CheckRequested { .. }
         | Event::CheckAttemptFailed { .. }
         | Event::CheckAttemptStarted { .. }
@@ -142,6 +145,7 @@ fn tools(task: &Task, said: &Said) -> Vec<Tooled> {
         told: None,
         again: None,
         held: false,
+        child: None,
         taint: BTreeSet::new(),
         made: OnceLock::new(),
     };
@@ -180,6 +184,37 @@ fn tool(task: &mut Task, event: Event) {
         Event::ToolCallRefused { call, message, .. } => settle(task, call, format!("error: {message}")),
         _ => {}
     }
+}
+
+fn subtask(task: &mut Task, event: Event) {
+    match event {
+        Event::SubtaskRequested { call, task: child, assign, .. } => {
+            let input = given(&assign.goal, &assign.input);
+            *task.calls.entry(call_key(&assign.agent, &input)).or_default() += 1;
+            task.spent.tool_calls += 1;
+            change(task, call, |tool| {
+                (tool.skill, tool.input, tool.child) = (assign.agent, Arc::new(input), Some(child));
+            });
+        }
+        Event::SubtaskEnded { call, result, taint, spent, .. } => {
+            task.taint.extend(taint);
+            task.spent.input_tokens += spent.input_tokens;
+            task.spent.output_tokens += spent.output_tokens;
+            task.spent.lost_tokens += spent.lost_tokens;
+            task.spent.cost = task.spent.cost.saturating_add(spent.cost);
+            let told = match result {
+                SubtaskResult::Succeeded { output } => conversation::told(&output),
+                SubtaskResult::Failed { failure } => secrets::redact(&format!("error: {failure}")).into_owned(),
+            };
+            settle(task, call, told);
+        }
+        _ => {}
+    }
+}
+
+/// What an agent is given as a tool, in one form.
+pub(super) fn given(goal: &str, input: &serde_json::Value) -> serde_json::Value {
+    serde_json::json!({ "goal": goal, "input": input })
 }
 
 /// What a tool gave is read by the model from now on.

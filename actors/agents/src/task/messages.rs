@@ -16,7 +16,10 @@ use mesh_skills::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::context::{Context, ContextOutcome};
+use crate::{
+    context::{Context, ContextOutcome},
+    definition::Budget,
+};
 
 /// Who waits for a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +58,15 @@ pub struct AssignTask {
     /// The project that it is for, whose budget its calls count for; empty when there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub project: String,
+    /// The run for which it is done in the end, when an agent gave it; its parent otherwise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub run: String,
+    /// How many agents stand between it and the run.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub depth: u32,
+    /// What it may spend of its parent's budget.
+    #[serde(default, skip_serializing_if = "Budget::is_none")]
+    pub most: Budget,
 }
 
 /// What a task can be asked.
@@ -69,6 +81,19 @@ pub enum Command {
     RecordModelOutcome(Box<ModelOutcome>),
     /// The outcome of a skill: a tool's, or a check's.
     RecordOutcome(Box<SkillOutcome>),
+    /// A task that was given to another agent has ended.
+    RecordSubtask {
+        /// Which.
+        task: String,
+        /// How.
+        result: SubtaskResult,
+        /// What from outside it has read.
+        #[serde(default)]
+        taint: Vec<String>,
+        /// What it has spent.
+        #[serde(default)]
+        spent: super::Spent,
+    },
     /// Begin nothing new until resumed; what is under way goes on.
     PauseTask {
         /// Why.
@@ -109,6 +134,22 @@ pub enum Command {
     },
 }
 
+/// How a task that was given to another agent ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SubtaskResult {
+    /// It gave this.
+    Succeeded {
+        /// What.
+        output: Arc<Value>,
+    },
+    /// It gave nothing.
+    Failed {
+        /// Why.
+        failure: Arc<Failure>,
+    },
+}
+
 /// Why a tool call was not made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -125,6 +166,8 @@ pub enum Refused {
     Tainted,
     /// A person did not allow it.
     Denied,
+    /// There are too many agents between it and the run.
+    TooDeep,
 }
 
 /// Why a task waits for a person, or failed.
@@ -314,6 +357,39 @@ pub enum Event {
         /// The same in words, for the model.
         message: String,
     },
+    /// A part of the task is given to another agent.
+    SubtaskRequested {
+        /// Which turn gave it.
+        turn: u32,
+        /// Which of the turn's calls, from 0.
+        call: u32,
+        /// The id of the other task.
+        task: String,
+        /// What it is told.
+        assign: Box<AssignTask>,
+    },
+    /// That task has ended.
+    SubtaskEnded {
+        /// Which turn gave it.
+        turn: u32,
+        /// Which of the turn's calls.
+        call: u32,
+        /// How.
+        result: SubtaskResult,
+        /// What from outside it has read.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        taint: Vec<String>,
+        /// What it has spent; counts for this one's budget.
+        #[serde(default)]
+        spent: super::Spent,
+    },
+    /// Nobody waits for these tasks any more.
+    SubtasksAbandoned {
+        /// Their ids.
+        tasks: Vec<String>,
+        /// Why.
+        reason: String,
+    },
     /// What it gives is looked at by a skill.
     CheckRequested {
         /// Which of the definition's checks, from 0.
@@ -432,6 +508,9 @@ pub enum Event {
         /// Who waits for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<Parent>,
+        /// What from outside was read on the way.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        taint: Vec<String>,
     },
     /// It took too long.
     AgentTaskTimedOut {
@@ -443,6 +522,9 @@ pub enum Event {
         /// Who waits for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<Parent>,
+        /// What from outside was read on the way.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        taint: Vec<String>,
     },
     /// It was cancelled.
     AgentTaskCancelled {
@@ -451,10 +533,17 @@ pub enum Event {
         /// Why.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
+        /// What was spent.
+        #[serde(default)]
+        spent: super::Spent,
         /// Who waits for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<Parent>,
     },
+}
+
+fn is_none_yet(number: &u32) -> bool {
+    *number == 0
 }
 
 fn is_zero(number: &u64) -> bool {

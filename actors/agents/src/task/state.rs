@@ -142,6 +142,9 @@ pub(super) struct Tooled {
     /// A person has to allow it first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) held: bool,
+    /// The task that another agent was given for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) child: Option<String>,
     /// What from outside had been read when it was called.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(super) taint: BTreeSet<String>,
@@ -238,6 +241,12 @@ impl Task {
     /// Whether a person must do something before it goes on.
     pub(super) fn waits_for_a_person(&self) -> bool {
         self.paused.is_some() || self.phase == Phase::Escalated
+    }
+
+    /// The tasks that other agents were given and that have not ended.
+    pub(crate) fn children(&self) -> Vec<String> {
+        let Work::Tools(tools) = &self.work else { return Vec::new() };
+        tools.iter().filter(|tool| tool.told.is_none()).filter_map(|tool| tool.child.clone()).collect()
     }
 
     pub(super) fn id(&self) -> &str {

@@ -134,10 +134,11 @@ fn asks_a_model(task: &Task, attempt: u32, candidate: u32) -> Option<EffectReque
     effect(models::HANDLER, &model_key(task, attempt), attempt, &call, None)
 }
 
-/// The run that waits for it.
-fn parent_run(task: &Task) -> String {
-    let parent = task.head.as_ref().and_then(|head| head.assigned.parent.as_ref());
-    parent.map(|parent| parent.run.id().to_owned()).unwrap_or_default()
+/// The run for which it is done in the end.
+pub(super) fn parent_run(task: &Task) -> String {
+    let Some(assigned) = task.head.as_ref().map(|head| &head.assigned) else { return String::new() };
+    let parent = || assigned.parent.as_ref().map(|parent| parent.run.id().to_owned()).unwrap_or_default();
+    if assigned.run.is_empty() { parent() } else { assigned.run.clone() }
 }
 
 fn calls_a_tool(task: &Task, at: u32, tool: &Tooled) -> Option<EffectRequest> {

@@ -3,6 +3,7 @@
 mod answers;
 mod budgets;
 mod guard;
+mod helpers;
 mod models;
 mod people;
 mod properties;
@@ -90,6 +91,11 @@ impl Sim {
             let effect = if binding.skill.starts_with("mail.") { Effect::AtLeastOnce } else { Effect::Pure };
             Arc::new(Tool::of(&manifest.effect(effect)))
         });
+        let helpers = agent.agents.iter().map(|helper| {
+            let definition = Agent { name: helper.agent.clone(), ..self::agent(CLERK) };
+            Arc::new(Tool::of_agent(helper.version.unwrap_or(1), &definition))
+        });
+        let tools = tools.chain(helpers);
         let context = Context {
             version: 3,
             digest: agent.digest(),
@@ -228,6 +234,7 @@ impl Sim {
             ended
                 || person
                 || !wants.effects.is_empty()
+                || !self.task.children().is_empty()
                 || wants.timers.iter().any(|t| t.name != "deadline")
                 || self.task.phase == Phase::Absent,
             "{view}"
@@ -283,6 +290,9 @@ fn assigned(input: Value) -> AssignTask {
         submitted_by: "ada".into(),
         taint: Vec::new(),
         project: "proj-1".into(),
+        run: String::new(),
+        depth: 0,
+        most: Default::default(),
     }
 }
 

@@ -129,10 +129,12 @@ async fn publish(
     let agent = definition::parse(&request.source, Some(file))
         .map_err(|mistakes| convert::mistake::refused(MISTAKES, "source", "the agent", &mistakes))?;
     state.mesh.admit_read(caller, "GetAgent")?;
-    state.agents.bound(caller, &agent).await.map_err(|refusal| match refusal.kind {
+    let unknown = |refusal: Refusal| match refusal.kind {
         ErrorKind::NotFound | ErrorKind::FailedPrecondition => refused_field("source", refusal.message),
         _ => refusal,
-    })?;
+    };
+    state.agents.bound(caller, &agent).await.map_err(unknown)?;
+    state.agents.helpers(caller, &agent).await.map_err(unknown)?;
     let (name, digest) = (agent.name.clone(), agent.digest());
     if request.validate_only {
         state.mesh.admit_read(caller, "PublishAgent")?;
@@ -317,7 +319,7 @@ async fn steer(
         Action::Cancel(cancel) => task::Command::CancelTask { reason: cancel.reason },
     };
     let known = state.mesh.query(caller, &address, "GetTask", "").await?;
-    let run = known.view.pointer("/parent/run").and_then(Value::as_str).and_then(|run| run.rsplit('/').next());
+    let run = known.view.get("run").and_then(Value::as_str);
     let terms = Terms { correlation: run.and_then(|run| CorrelationId::parse(run).ok()), ..terms };
     let reply = state.tell(caller, address, &command, terms).await?;
     Ok(v1::SteerTaskResponse { task: Some(convert::task::message(&reply.view)?), position: reply.position.0 })

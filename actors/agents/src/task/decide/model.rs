@@ -16,6 +16,7 @@ use super::{
     },
     Deciding, Error,
 };
+use crate::{context::Context, definition::Budget};
 
 impl Deciding<'_> {
     /// Asks for the next answer, unless it may take no more turns or could cost more than is left.
@@ -48,9 +49,7 @@ impl Deciding<'_> {
     /// Whether what is left of the budget is enough for the next call; if not, the task waits for a person.
     fn can_pay(&mut self, most: Amount) -> bool {
         let Some(context) = self.context() else { return false };
-        let (budget, spent) = (context.agent.budget, self.task.spent);
-        let tokens = budget.tokens.map(|tokens| tokens.saturating_add(self.task.granted.0));
-        let cost = budget.cost.map(|cost| cost.saturating_add(self.task.granted.1));
+        let (Budget { tokens, cost }, spent) = (self.budget(&context), self.task.spent);
         let used = Amount { tokens: spent.tokens(), cost: u64::try_from(spent.cost).unwrap_or_default() };
         let then = used.plus(most);
         let missing = match (tokens, cost) {
@@ -76,6 +75,17 @@ impl Deciding<'_> {
             self.emit(Event::BudgetWarned { spent });
         }
         true
+    }
+
+    /// What it may spend: by its definition, of its parent's budget, and what people have granted.
+    pub(super) fn budget(&self, context: &Context) -> Budget {
+        let most = self.task.head.as_ref().map(|head| head.assigned.most).unwrap_or_default();
+        let (tokens, cost) = self.task.granted;
+        let lesser = |own: Option<u64>, most: Option<u64>| own.into_iter().chain(most).min();
+        Budget {
+            tokens: lesser(context.agent.budget.tokens, most.tokens).map(|all| all.saturating_add(tokens)),
+            cost: lesser(context.agent.budget.cost, most.cost).map(|all| all.saturating_add(cost)),
+        }
     }
 
     /// The next attempt is due.

@@ -23,6 +23,9 @@ enum Told {
         agent: String,
         #[serde(default)]
         parent: Option<Parent>,
+        /// When an agent gave it; else the parent is the run.
+        #[serde(default)]
+        run: String,
         #[serde(default)]
         submitted_by: String,
     },
@@ -49,7 +52,10 @@ enum Told {
         #[serde(default)]
         spent: Spent,
     },
-    AgentTaskCancelled {},
+    AgentTaskCancelled {
+        #[serde(default)]
+        spent: Spent,
+    },
 }
 
 /// The events of [`Told`].
@@ -75,7 +81,9 @@ pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {
     }
     let row = OfTask { tx, seen };
     match decoded::<Told>(&seen.envelope) {
-        Some(Told::AgentTaskAssigned { agent, parent, submitted_by }) => row.insert(&agent, parent, &submitted_by),
+        Some(Told::AgentTaskAssigned { agent, parent, run, submitted_by }) => {
+            row.insert(&agent, (parent, &run), &submitted_by)
+        }
         Some(Told::ContextLoaded { version }) => row.loaded(version),
         Some(Told::CheckRequested {}) => row.phase(TaskState::Validating),
         Some(Told::CorrectionAttempted { number }) => row.corrected(number),
@@ -83,10 +91,10 @@ pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen) -> rusqlite::Result<()> {
         Some(Told::TaskResumed {}) => row.resumed(),
         Some(Told::TaskRedirected {}) => row.redirected(),
         Some(Told::AgentTaskEscalated {}) => row.phase(TaskState::Escalated),
-        Some(Told::AgentTaskCompleted { spent }) => row.ended(TaskState::Completed, Some(spent)),
-        Some(Told::AgentTaskFailed { spent }) => row.ended(TaskState::Failed, Some(spent)),
-        Some(Told::AgentTaskTimedOut { spent }) => row.ended(TaskState::TimedOut, Some(spent)),
-        Some(Told::AgentTaskCancelled {}) => row.ended(TaskState::Cancelled, None),
+        Some(Told::AgentTaskCompleted { spent }) => row.ended(TaskState::Completed, spent),
+        Some(Told::AgentTaskFailed { spent }) => row.ended(TaskState::Failed, spent),
+        Some(Told::AgentTaskTimedOut { spent }) => row.ended(TaskState::TimedOut, spent),
+        Some(Told::AgentTaskCancelled { spent }) => row.ended(TaskState::Cancelled, spent),
         None => Ok(()),
     }
 }
@@ -103,9 +111,10 @@ impl OfTask<'_> {
         (subject.tenant().as_str(), subject.id())
     }
 
-    fn insert(&self, agent: &str, parent: Option<Parent>, submitted_by: &str) -> rusqlite::Result<()> {
+    fn insert(&self, agent: &str, (parent, run): (Option<Parent>, &str), submitted_by: &str) -> rusqlite::Result<()> {
         let (tenant, id) = self.key();
-        let run = parent.as_ref().map(|parent| parent.run.id()).unwrap_or_default();
+        let given_by = parent.as_ref().map(|parent| parent.run.id()).unwrap_or_default();
+        let run = if run.is_empty() { given_by } else { run };
         let step = parent.as_ref().map(|parent| parent.step.as_str()).unwrap_or_default();
         self.tx
             .prepare_cached(
@@ -183,9 +192,9 @@ impl OfTask<'_> {
             .map(drop)
     }
 
-    fn ended(&self, state: TaskState, spent: Option<Spent>) -> rusqlite::Result<()> {
+    fn ended(&self, state: TaskState, spent: Spent) -> rusqlite::Result<()> {
         let (tenant, id) = self.key();
-        let spent = spent.map(|spent| serde_json::to_string(&spent).unwrap_or_default());
+        let spent = serde_json::to_string(&spent).unwrap_or_default();
         self.tx
             .prepare_cached(
                 "UPDATE tasks SET state = ?3, phase = ?3, ended = ?4, spent = ?5 WHERE tenant = ?1 AND id = ?2",

@@ -129,6 +129,9 @@ impl Task {
             Event::AgentTaskAssigned(_)
             | Event::TaskClaimed {}
             | Event::ToolCallHeld { .. }
+            | Event::SubtaskRequested { .. }
+            | Event::SubtaskEnded { .. }
+            | Event::SubtasksAbandoned { .. }
             | Event::ToolAttemptStarted { .. }
             | Event::CheckAttemptStarted { .. } => {}
             Event::CorrectionAttempted { .. }

@@ -45,6 +45,9 @@ fn assigned() -> Event {
         submitted_by: "key:ann".to_owned(),
         taint: Vec::new(),
         project: String::new(),
+        run: String::new(),
+        depth: 0,
+        most: Default::default(),
     };
     Event::AgentTaskAssigned(Box::new(assigned))
 }

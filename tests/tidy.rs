@@ -57,6 +57,10 @@ const DOORS: &[(&str, &[&str])] = &[
     ("async_openai", &["skills/src/models/client"]),
     ("reqwest", &["skills/src/models", "skills/src/hosts/mcp"]),
     ("rmcp", &["skills/src/hosts/mcp", "runtime/node/src/gateway/mcp"]),
+    ("tantivy", &["knowledge/src/lexical"]),
+    ("tree_sitter", &["knowledge/src/chunk"]),
+    ("tiktoken", &["knowledge/src/tokens"]),
+    ("saphyr_parser", &["skills/src/yaml", "knowledge/src/chunk"]),
     ("proc_macro2", &["skills/src/rule"]),
     ("anyhow", &["runtime/node", "tests", "benches", "config/templates"]),
 ];

@@ -8,4 +8,9 @@
 //! knows to which position it stands. One index is one tenant's: nothing here holds two tenants' data in one
 //! file, one map or one cache.
 
+pub mod chunk;
+pub mod embed;
+pub mod fuse;
 pub mod id;
+pub mod lexical;
+pub mod tokens;

@@ -70,8 +70,9 @@ impl<'t> Walk<'t> {
                     lead = None;
                 }
             }
-            // What ends a line, as a comma or a comment behind an item, belongs to what is before it.
-            let trails = start == child.start_byte() && !begins.is_empty() && lead.is_none();
+            // A comment behind an item, in its line, belongs to what is before it.
+            let first_in_line = start == from || self.text.get(..start).is_some_and(|text| text.ends_with('\n'));
+            let trails = !first_in_line && !begins.is_empty() && lead.is_none();
             if leads(child.kind()) {
                 if !trails {
                     lead = Some((lead.map_or(start, |(begun, _)| begun), child.end_byte()));

@@ -4,7 +4,7 @@
 //! between its operations or messages, anything else between lines. A kind's file answers one question,
 //! where the pieces are; [`pack`] joins small pieces that belong together and cuts those that are too large.
 //!
-//! INVARIANT: the chunks of a document come in its order and their bytes cover all of it. For code,
+//! INVARIANT: the chunks of a document come in its order and their bytes cover all of it but empty space. For code,
 //! descriptions they do not overlap; prose that had to be cut in the middle of a section repeats one sentence,
 //! plain text repeats some lines, and the parts of one long paragraph of HTML all cite that paragraph. The same
 //! document gives the same chunks.

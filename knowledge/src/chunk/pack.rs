@@ -8,6 +8,10 @@ use crate::tokens::Vocabulary;
 /// Lines of plain text in a chunk, and how many of them the next one repeats.
 const LINES: usize = 60;
 const LINES_REPEATED: usize = 10;
+/// What two pieces may be more together than one by one: words at the seam are cut differently.
+const SEAM_TOKENS: u32 = 8;
+/// More space than this at once belongs to no chunk: nobody reads it, and it would count.
+const BLANK_BYTES_MAX: usize = 200;
 /// A sentence that is longer is not repeated.
 const SENTENCE_BYTES_MAX: usize = 240;
 
@@ -57,17 +61,25 @@ struct Growing {
     piece: Piece,
     symbols: Vec<String>,
     tokens: u32,
+    /// Nothing but space so far.
+    blank: bool,
 }
 
 pub(super) fn pack(path: &str, text: &str, pieces: Vec<Piece>, overlap: Overlap, limits: &Limits) -> Vec<Chunk> {
     let mut grown: Vec<Growing> = Vec::new();
     for piece in pieces.into_iter().filter(|piece| !piece.bytes.is_empty()) {
         for part in cut(text, piece, overlap, limits) {
-            let counted = tokens(read(text, &part));
+            let said = read(text, &part);
+            let blank = said.trim().is_empty();
+            if blank && said.len() > BLANK_BYTES_MAX {
+                continue;
+            }
+            let counted = tokens(said);
             let symbols: Vec<String> = part.symbol.clone().into_iter().collect();
-            match grown.last_mut().filter(|last| joins(last, &part, counted, limits, overlap)) {
-                Some(last) => join(text, last, part, symbols, counted),
-                None => grown.push(Growing { piece: part, symbols, tokens: counted }),
+            let next = Growing { piece: part, symbols, tokens: counted, blank };
+            match grown.last_mut().filter(|last| joins(last, &next, limits, overlap)) {
+                Some(last) => join(text, last, next),
+                None => grown.push(next),
             }
         }
     }
@@ -79,39 +91,37 @@ fn read<'a>(text: &'a str, piece: &'a Piece) -> &'a str {
     piece.text.as_deref().unwrap_or_else(|| text.get(piece.bytes.clone()).unwrap_or_default())
 }
 
-fn joins(last: &Growing, next: &Piece, counted: u32, limits: &Limits, overlap: Overlap) -> bool {
-    let blank = last.tokens == 0 || counted == 0;
-    let fits = last.tokens.saturating_add(counted)
-        <= if last.piece.leads || blank { limits.hard_tokens } else { limits.target_tokens };
-    let belong = last.piece.place == next.place && overlap != Overlap::Lines;
-    fits && (blank || last.piece.leads || belong && !next.alone && !last.piece.alone)
+fn joins(last: &Growing, next: &Growing, limits: &Limits, overlap: Overlap) -> bool {
+    let blank = last.blank || next.blank;
+    let most = if last.piece.leads || blank { limits.hard_tokens } else { limits.target_tokens };
+    let belong = last.piece.place == next.piece.place && overlap != Overlap::Lines;
+    let fits = last.tokens.saturating_add(next.tokens).saturating_add(SEAM_TOKENS) <= most;
+    fits && (blank || last.piece.leads || belong && !next.piece.alone && !last.piece.alone)
 }
 
-fn join(text: &str, last: &mut Growing, next: Piece, symbols: Vec<String>, counted: u32) {
-    if last.piece.leads || last.tokens == 0 {
+fn join(text: &str, last: &mut Growing, next: Growing) {
+    let Growing { piece, symbols, tokens: counted, blank } = next;
+    if (last.piece.leads || last.blank) && !blank {
         // A heading alone takes the place of what it leads to.
-        last.piece.place.clone_from(&next.place);
-        last.piece.alone = next.alone;
-        last.piece.leads = next.leads;
+        last.piece.place.clone_from(&piece.place);
+        last.piece.alone = piece.alone;
+        last.piece.leads = piece.leads;
     }
-    if let Some(added) = &next.text {
+    last.blank &= blank;
+    if let Some(added) = &piece.text {
         let so_far = last.piece.text.get_or_insert_default();
         if !so_far.is_empty() && !added.is_empty() {
             so_far.push_str("\n\n");
         }
         so_far.push_str(added);
     }
-    last.piece.bytes.end = next.bytes.end;
+    last.piece.bytes.end = piece.bytes.end;
     for symbol in symbols {
         if !last.symbols.contains(&symbol) {
             last.symbols.push(symbol);
         }
     }
-    last.tokens = match last.piece.text.as_deref() {
-        Some(text) => tokens(text),
-        None if last.tokens + counted < 8 => tokens(read(text, &last.piece)),
-        None => last.tokens.saturating_add(counted),
-    };
+    last.tokens = tokens(read(text, &last.piece));
 }
 
 /// A piece as it is, or in parts that each keep the hard limit.
@@ -215,10 +225,6 @@ fn finish(path: &str, text: &str, grown: Vec<Growing>, overlap: Overlap) -> Vec<
         let start = if cut_before { sentence_before(text, piece.bytes.start) } else { piece.bytes.start };
         let bytes = start..piece.bytes.end;
         let said = piece.text.unwrap_or_else(|| text.get(bytes.clone()).unwrap_or_default().to_owned());
-        if said.trim().is_empty() && !chunks.is_empty() {
-            extend(&mut chunks, &bytes, text);
-            continue;
-        }
         let ordinal = ordinals.entry(place.clone()).or_default();
         chunks.push(Chunk {
             prefix: prefix(path, &piece.place, &symbols),
@@ -234,16 +240,6 @@ fn finish(path: &str, text: &str, grown: Vec<Growing>, overlap: Overlap) -> Vec<
     }
     chunks.retain(|chunk| !chunk.text.trim().is_empty());
     chunks
-}
-
-/// Bytes that hold nothing to read belong to the chunk before them.
-fn extend(chunks: &mut [Chunk], bytes: &Range<usize>, text: &str) {
-    if let Some(last) = chunks.last_mut() {
-        if text.get(last.bytes.clone()) == Some(last.text.as_str()) {
-            last.text.push_str(text.get(bytes.clone()).unwrap_or_default());
-        }
-        last.bytes.end = bytes.end;
-    }
 }
 
 /// Path, place and what is defined, once each.

@@ -102,7 +102,6 @@ fn an_item_keeps_its_comment_its_attributes_and_its_body() {
     hold(Kind::Rust, &long, &chunks).unwrap();
     assert_eq!(chunks.iter().map(|each| each.text.as_str()).collect::<String>(), long);
     let open = chunks.iter().find(|each| each.text.contains("fn open")).unwrap();
-    assert!(text.lines().count() >= open.lines.end as usize - 1);
     assert!(open.text.contains("/// Opens it.\n#[must_use]"));
     assert_eq!(open.symbol.as_deref(), Some("open"));
     let method = chunks.iter().find(|each| each.text.contains("fn method_7(")).unwrap();
@@ -298,7 +297,7 @@ fn document() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_document_loses_a_byte_or_breaks_a_limit(text in document()) {

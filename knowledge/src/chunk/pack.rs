@@ -100,7 +100,7 @@ fn joins(last: &Growing, next: &Growing, limits: &Limits, overlap: Overlap) -> b
 }
 
 fn join(text: &str, last: &mut Growing, next: Growing) {
-    let Growing { piece, symbols, tokens: counted, blank } = next;
+    let Growing { piece, symbols, blank, .. } = next;
     if (last.piece.leads || last.blank) && !blank {
         // A heading alone takes the place of what it leads to.
         last.piece.place.clone_from(&piece.place);

@@ -46,7 +46,8 @@ pub(crate) fn read(root: &Path) -> Result<Set> {
     for path in paths {
         let bytes = fs::read(root.join(&path))?;
         let limits = Limits::default();
-        let (kind, text) = chunk::detect(&path, &bytes, &limits).with_context(|| path.clone())?;
+        // Pictures and the like.
+        let Ok((kind, text)) = chunk::detect(&path, &bytes, &limits) else { continue };
         for each in chunk::chunk(&path, kind, text, &limits) {
             documents.push(Document {
                 id: path.clone(),

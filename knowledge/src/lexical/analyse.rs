@@ -12,6 +12,9 @@ use tantivy::tokenizer::{
 /// Longer words are no words: lines of base64, hashes.
 const WORD_BYTES_MAX: usize = 64;
 
+/// A question of so many words may be the name of something, whatever it looks like.
+const SHORT_QUESTION_WORDS: usize = 3;
+
 /// Words as the fields of prose have them.
 pub(super) const WORDS: &str = "words";
 /// Names of several parts, whole.
@@ -40,11 +43,14 @@ pub(super) fn terms(analyzer: &mut TextAnalyzer, text: &str) -> Vec<String> {
     terms
 }
 
-/// Every name of a question as it was written, lowered: what a definition may be called.
+/// Names in a question as they were written, lowered: what a definition may be called. In a sentence only what no
+/// word of a language looks like is a name (`take_turn`, `TakeTurn`); a question of three words or fewer may be one
+/// in each of them.
 pub(super) fn asked_names(text: &str) -> Vec<String> {
-    let name = |c: char| c.is_alphanumeric() || c == '_';
-    let found = text.split(|c: char| !name(c)).filter(|word| word.chars().nth(2).is_some());
-    found.map(str::to_lowercase).collect()
+    let words = runs(text);
+    let is_short = words.len() <= SHORT_QUESTION_WORDS;
+    let names = words.into_iter().filter(|(start, end)| is_short || parts(text, *start, *end).len() > 1);
+    names.filter_map(|(start, end)| text.get(start..end)).map(str::to_lowercase).collect()
 }
 
 #[derive(Clone)]
@@ -165,6 +171,12 @@ mod tests {
         ] {
             assert_eq!(terms(&mut words(), text).join("|"), found, "{text}");
         }
+    }
+
+    #[test]
+    fn a_plain_word_of_a_sentence_is_no_name() {
+        assert_eq!(asked_names("Which handler takes too long in take_turn or TakeTurn?"), ["take_turn", "taketurn"]);
+        assert_eq!(asked_names("budget ledger"), ["budget", "ledger"]);
     }
 
     #[test]

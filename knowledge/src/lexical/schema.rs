@@ -64,13 +64,13 @@ pub(super) fn build() -> (Schema, Fields) {
 }
 
 impl Fields {
-    /// The fields that a word is looked for in.
+    /// The fields that a word is looked for in, weighed by what our own questions gained (`knowledge/README.md`).
     pub(super) const fn weighed(&self) -> [Weighed; 4] {
         [
             Weighed { field: self.body, boost: 1.0 },
             Weighed { field: self.title, boost: 3.0 },
-            Weighed { field: self.headings, boost: 2.0 },
-            Weighed { field: self.path, boost: 1.0 },
+            Weighed { field: self.headings, boost: 0.7 },
+            Weighed { field: self.path, boost: 0.7 },
         ]
     }
 

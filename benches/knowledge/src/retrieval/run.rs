@@ -14,8 +14,8 @@ use super::sets::Set;
 
 /// Hits that each way gives to the fusion.
 pub(crate) const DEPTH: usize = 200;
-/// The vectors' share, as the knowledge crate has it.
-pub(crate) const ALPHA: f32 = 0.5;
+/// The vectors' share, as the knowledge crate has it for the offline default.
+pub(crate) const ALPHA: f32 = fuse::STATIC_TABLE_ALPHA;
 /// Chunks between two commits.
 const BATCH: usize = 1_000;
 
@@ -45,11 +45,11 @@ impl Legs {
 }
 
 pub(crate) fn by_scores() -> Options {
-    Options::default()
+    with_alpha(ALPHA)
 }
 
 pub(crate) fn by_ranks() -> Options {
-    Options { method: Method::Ranks, ..Options::default() }
+    Options { method: Method::Ranks, ..with_alpha(ALPHA) }
 }
 
 pub(crate) fn with_alpha(alpha: f32) -> Options {

@@ -3,9 +3,9 @@
 use super::*;
 
 /// Measured when the set was made, less a margin for texts that change. See `knowledge/README.md`.
-const LEXICAL: f64 = 0.0;
-const VECTOR: f64 = 0.0;
-const FUSED: f64 = 0.0;
+const LEXICAL: f64 = 0.60;
+const VECTOR: f64 = 0.37;
+const FUSED: f64 = 0.60;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -33,7 +33,7 @@ fn questions_over_this_repository_are_answered_as_well_as_before() {
     {
         assert!(quality.ndcg10 >= least, "{name}: nDCG@10 is {:.3}, and was above {least}", quality.ndcg10);
     }
-    assert!(found.fused.recall100 >= 0.95, "{:.3}", found.fused.recall100);
+    assert!(found.fused.recall100 >= 0.92, "{:.3}", found.fused.recall100);
 }
 
 #[test]

@@ -64,11 +64,8 @@ impl<'t> Walk<'t> {
         let mut cursor = node.walk();
         for child in node.children(&mut cursor).filter(|child| child.end_byte() > from) {
             let start = self.line_start(child.start_byte(), from);
-            if let Some((begun, ended)) = lead {
-                if self.parted(ended, child.start_byte()) {
-                    begins.push((begun, None));
-                    lead = None;
-                }
+            if let Some((begun, _)) = lead.take_if(|(_, ended)| self.parted(*ended, child.start_byte())) {
+                begins.push((begun, None));
             }
             // A comment behind an item, in its line, belongs to what is before it.
             let first_in_line = start == from || self.text.get(..start).is_some_and(|text| text.ends_with('\n'));

@@ -158,9 +158,7 @@ mod tests {
             ("HTTPServer::shut_down(v2)", "httpserver|shut_down"),
             ("the quick fox", ""),
             ("__init__ sha256 parseJSON", "parsejson"),
-        ]
-        .map(|(text, found)| (text, found))
-        {
+        ] {
             assert_eq!(terms(&mut names(), text).join("|"), found, "{text}");
         }
         for (text, found) in [

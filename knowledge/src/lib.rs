@@ -9,3 +9,5 @@
 //! file, one map or one cache.
 
 pub mod id;
+mod sys;
+pub mod vectors;

@@ -50,6 +50,8 @@ const DOORS: &[(&str, &[&str])] = &[
         "rusqlite",
         &["runtime/node/src/readmodel", "runtime/node/src/archive", "runtime/node/src/backup", "config/templates"],
     ),
+    ("memmap2", &["knowledge/src/sys"]),
+    ("arc_swap", &["knowledge/src"]),
     ("petgraph", &["actors/workflows/src", "knowledge/src/lineage"]),
     ("cel", &["actors/workflows/src"]),
     ("minijinja", &["skills/src/render", "runtime/node/src/http", "config/templates"]),

@@ -278,7 +278,7 @@ def search(side, data, write):
         if isinstance(side, Qdrant):
             runs[f"tenant_{label}"] = runs[f"label_{label}"]
         else:
-            runs[f"tenant_{label}"] = curve(side, side.load(label), data, WIDTHS[:10], 1, label)
+            runs[f"tenant_{label}"] = curve(side, side.load(label), data, WIDTHS, 1, label)
     result = {"load_ms": loaded, "rss_mib": memory, "runs": runs}
     if write and isinstance(side, Qdrant):
         result["mixed"] = mixed(side, index, data)

@@ -30,13 +30,32 @@ pub(super) fn join(
 ) -> Option<Arc<Segment>> {
     let mut draft = Draft::default();
     draft.vectors.reserve_exact(parts.iter().map(|part| part.live).sum::<usize>() * dimensions);
-    parts.iter().for_each(|part| draft.take(&part.segment, &part.alive));
+    parts.iter().for_each(|part| take(part, &mut draft));
     if draft.rows() < graph_from {
         return Some(Segment::of(draft, dimensions, None, settings));
     }
     let (graph, order) = graph::build(&draft.vectors, dimensions, settings, stop)?;
     draft.reorder(&order, dimensions);
     Some(Segment::of(draft, dimensions, Some(graph), settings))
+}
+
+/// Takes the living rows of a part.
+fn take(part: &Part, draft: &mut Draft) {
+    const GONE: u32 = u32::MAX;
+    let segment = &part.segment;
+    let mut place = vec![GONE; segment.rows()];
+    for row in part.alive.rows() {
+        if let Some(place) = place.get_mut(row as usize) {
+            *place = draft.ids.len() as u32;
+        }
+        draft.ids.push(segment.id(row));
+        draft.seqs.push(segment.seq(row));
+        draft.vectors.extend_from_slice(segment.vector(row));
+    }
+    for (label, rows) in segment.labels().each(segment.rows()) {
+        let moved = rows.into_iter().filter_map(|row| place.get(row as usize).copied()).filter(|row| *row != GONE);
+        draft.labels.entry(label.into_boxed_str()).or_default().extend(moved);
+    }
 }
 
 /// Joins small segments of one size that `may` be joined, until there are fewer than [`TIER`] of each.

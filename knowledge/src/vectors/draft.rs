@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::{bits::Bits, segment::Segment};
-
 /// Rows that no search sees yet.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
@@ -33,24 +31,6 @@ impl Draft {
             if rows.last() != Some(&row) {
                 rows.push(row);
             }
-        }
-    }
-
-    /// Takes the living rows of a segment.
-    pub(super) fn take(&mut self, segment: &Segment, alive: &Bits) {
-        const GONE: u32 = u32::MAX;
-        let mut place = vec![GONE; segment.rows()];
-        for row in alive.rows() {
-            if let Some(place) = place.get_mut(row as usize) {
-                *place = self.ids.len() as u32;
-            }
-            self.ids.push(segment.id(row));
-            self.seqs.push(segment.seq(row));
-            self.vectors.extend_from_slice(segment.vector(row));
-        }
-        for (label, rows) in segment.labels().each(segment.rows()) {
-            let moved = rows.into_iter().filter_map(|row| place.get(row as usize).copied()).filter(|row| *row != GONE);
-            self.labels.entry(label.into_boxed_str()).or_default().extend(moved);
         }
     }
 

@@ -26,38 +26,12 @@ use super::{
     search::{self, Prepared, Scratch, Wanted},
     segment::{Part, Segment},
     settings::Settings,
+    snapshot::Snapshot,
     top::Top,
 };
 
 /// Scratch pads that are kept for the next search; more searches at once make their own.
 const SCRATCH_MAX: usize = 8;
-
-/// The parts of a store at one moment. A search has one, whatever is written meanwhile.
-#[derive(Debug, Default)]
-struct Snapshot(Vec<Part>);
-
-impl Snapshot {
-    fn live(&self) -> usize {
-        self.0.iter().map(|part| part.live).sum()
-    }
-
-    /// The part and the living row of a chunk.
-    fn find(&self, id: u128) -> Option<(usize, u32)> {
-        self.0.iter().enumerate().find_map(|(at, part)| part.find(id).map(|row| (at, row)))
-    }
-
-    /// Takes a chunk out that is older than `seq`, and says whether there is none that is not.
-    fn bury(&mut self, id: u128, seq: u64) -> bool {
-        let Some((at, row)) = self.find(id) else { return true };
-        match self.0.get_mut(at).filter(|part| part.segment.seq(row) < seq) {
-            Some(part) => {
-                part.bury(row);
-                true
-            }
-            None => false,
-        }
-    }
-}
 
 /// What only the one who writes needs.
 #[derive(Debug)]

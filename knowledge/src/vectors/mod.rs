@@ -24,6 +24,7 @@ mod port;
 mod search;
 mod segment;
 mod settings;
+mod snapshot;
 mod top;
 
 pub use embedded::{Embedded, Figures};

@@ -37,8 +37,11 @@ impl Segment {
         let rows = draft.rows();
         let mut by_id: Vec<u32> = (0..rows as u32).collect();
         by_id.sort_unstable_by_key(|row| draft.ids.get(*row as usize));
-        let one_bit =
-            if rows >= settings.bits_min { OneBit::of(&draft.vectors, dimensions) } else { OneBit::default() };
+        let one_bit = if rows >= settings.bits_min && dimensions >= settings.bits_dimensions_min {
+            OneBit::of(&draft.vectors, dimensions)
+        } else {
+            OneBit::default()
+        };
         Arc::new(Self {
             dimensions,
             codes: Codes::of(draft.vectors.chunks_exact(dimensions), dimensions),

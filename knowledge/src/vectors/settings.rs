@@ -9,6 +9,8 @@ pub struct Settings {
     pub rows_max: usize,
     /// From so many rows on, codes of one bit choose which rows are scanned by their codes of eight.
     pub bits_min: usize,
+    /// Of vectors with fewer numbers, one bit each says too little: their codes of eight bits are all scanned.
+    pub bits_dimensions_min: usize,
     /// From so many rows outside a graph on, one is due for them.
     pub graph_min: usize,
     /// So many rows outside a graph at most, beside one: then they are due to come into it.
@@ -32,6 +34,7 @@ impl Default for Settings {
         Self {
             rows_max: 4_000_000,
             bits_min: 10_000,
+            bits_dimensions_min: 256,
             graph_min: 50_000,
             tail_max: 20_000,
             matches_scanned_max: 20_000,
@@ -53,6 +56,7 @@ impl Settings {
         let ranges = [
             ("rows_max", self.rows_max, 1, u32::MAX as usize - 1),
             ("bits_min", self.bits_min, 64, usize::MAX),
+            ("bits_dimensions_min", self.bits_dimensions_min, 1, usize::MAX),
             ("graph_min", self.graph_min, 64, usize::MAX),
             ("tail_max", self.tail_max, 64, usize::MAX),
             ("matches_scanned_max", self.matches_scanned_max, 0, usize::MAX),

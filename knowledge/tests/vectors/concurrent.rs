@@ -12,7 +12,8 @@ use crate::data::{Lots, id, model, put};
 #[test]
 fn a_chunk_that_is_written_anew_is_found_by_every_search_meanwhile_and_a_deleted_one_by_none_after() {
     let folder = tempfile::tempdir().expect("a folder");
-    let settings = Settings { graph_min: 200, tail_max: 100, bits_min: 64, ..Settings::default() };
+    let settings =
+        Settings { graph_min: 200, tail_max: 100, bits_min: 64, bits_dimensions_min: 1, ..Settings::default() };
     let store = Embedded::open(folder.path(), &model(16), settings).expect("a store");
     let mut lots = Lots(1);
     for number in 0..300 {

@@ -106,7 +106,7 @@ fn replays(store: &dyn VectorStore) {
 #[test]
 fn the_embedded_store_does_what_every_store_does() {
     let folder = tempfile::tempdir().expect("a folder");
-    let small = Settings { graph_min: 64, tail_max: 64, bits_min: 64, ..Settings::default() };
+    let small = Settings { graph_min: 64, tail_max: 64, bits_min: 64, bits_dimensions_min: 1, ..Settings::default() };
     for (name, settings) in [("default", Settings::default()), ("small", small)] {
         let path = folder.path().join(name);
         let open = || Embedded::open(&path, &model(4), settings.clone()).expect("a store");

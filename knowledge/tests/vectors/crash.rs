@@ -19,7 +19,8 @@ const FOLDER: &str = "MESH_VECTORS_CRASH_FOLDER";
 const CRASHES: &str = "MESH_VECTORS_CRASHES";
 
 fn open(folder: &Path) -> Embedded {
-    let settings = Settings { graph_min: 150, tail_max: 100, bits_min: 64, ..Settings::default() };
+    let settings =
+        Settings { graph_min: 150, tail_max: 100, bits_min: 64, bits_dimensions_min: 1, ..Settings::default() };
     Embedded::open(folder, &model(16), settings).expect("a store that was killed opens")
 }
 

@@ -7,7 +7,7 @@ use mesh_knowledge::vectors::{Embedded, Error, Settings, VectorStore};
 use crate::data::{Lots, model, put};
 
 fn settings() -> Settings {
-    Settings { graph_min: 100, tail_max: 100, bits_min: 64, ..Settings::default() }
+    Settings { graph_min: 100, tail_max: 100, bits_min: 64, bits_dimensions_min: 1, ..Settings::default() }
 }
 
 fn refused(folder: &Path, what: &str) {
@@ -51,9 +51,9 @@ fn a_changed_or_cut_file_is_told_with_its_name_and_never_searched() {
     let store = Embedded::open(folder.path(), &model(16), settings()).expect("all is well again");
     assert_eq!(store.count().expect("a count"), 151);
     drop(store);
-    let segment = fs::read_dir(folder.path()).expect("files").map(|entry| entry.expect("a file").path());
-    fs::remove_file(segment.into_iter().find(|path| path.to_string_lossy().ends_with(".segment")).expect("one"))
-        .expect("gone");
+    let mut files = fs::read_dir(folder.path()).expect("files").map(|entry| entry.expect("a file").path());
+    let segment = files.find(|path| path.to_string_lossy().ends_with(".segment"));
+    fs::remove_file(segment.expect("a segment")).expect("gone");
     refused(folder.path(), "a segment that is gone");
     assert!(matches!(Embedded::open(folder.path(), &model(8), settings()), Err(Error::Model { .. })));
 }

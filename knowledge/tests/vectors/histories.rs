@@ -42,7 +42,14 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 }
 
 fn settings() -> Settings {
-    Settings { graph_min: 100, tail_max: 64, bits_min: 64, matches_scanned_max: 20, ..Settings::default() }
+    Settings {
+        graph_min: 100,
+        tail_max: 64,
+        bits_min: 64,
+        bits_dimensions_min: 1,
+        matches_scanned_max: 20,
+        ..Settings::default()
+    }
 }
 
 type Held = BTreeMap<ChunkId, (Vec<f32>, BTreeSet<&'static str>)>;

@@ -89,7 +89,10 @@ fn every_path_finds_the_nearest_under_every_filter_and_after_deletes() {
     let none = usize::MAX;
     let paths = [
         ("codes of eight bits", Settings { bits_min: none, graph_min: none, tail_max: none, ..Settings::default() }),
-        ("one bit first", Settings { bits_min: 64, graph_min: none, tail_max: none, ..Settings::default() }),
+        (
+            "one bit first",
+            Settings { bits_min: 64, bits_dimensions_min: 1, graph_min: none, tail_max: none, ..Settings::default() },
+        ),
         ("graph", Settings { graph_min: 1000, matches_scanned_max: 50, build_threads: 2, ..Settings::default() }),
         ("graph, few scanned", Settings { graph_min: 1000, build_threads: 2, ..Settings::default() }),
     ];

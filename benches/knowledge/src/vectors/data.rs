@@ -17,8 +17,10 @@ use anyhow::{Context as _, Result};
 pub(super) const K: usize = 10;
 /// A row's tenant is one of so many.
 pub(super) const TENANTS: u64 = 100;
+/// Whether a filter lets a tenant through.
+type Passes = fn(u8) -> bool;
 /// What filters let through: all, the tenant 7, and the tenants that end with 3.
-pub(super) const FILTERS: [(&str, fn(u8) -> bool); 3] =
+pub(super) const FILTERS: [(&str, Passes); 3] =
     [("all", |_| true), ("1", |tenant| tenant == 7), ("10", |tenant| tenant % 10 == 3)];
 
 const CLUSTERS: usize = 1000;
@@ -136,7 +138,7 @@ fn truth(base: &[f32], asked: &[f32], tenants: &[u8], dimensions: usize) -> Vec<
     done.into_iter().map(|(_, truth)| truth).collect()
 }
 
-fn nearest(scores: &[f32], tenants: &[u8], passes: fn(u8) -> bool) -> Vec<u32> {
+fn nearest(scores: &[f32], tenants: &[u8], passes: Passes) -> Vec<u32> {
     let mut best: Vec<(f32, u32)> = Vec::with_capacity(K + 1);
     for (row, (score, _)) in scores.iter().zip(tenants).enumerate().filter(|(_, (_, tenant))| passes(**tenant)) {
         if best.len() < K || best.last().is_some_and(|last| last.0 < *score) {

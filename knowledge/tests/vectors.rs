@@ -1,5 +1,7 @@
 //! Stores of vectors: what each of them does, and what the embedded one keeps when it is killed.
 
+#![expect(clippy::expect_used, reason = "these are tests and their helpers")]
+
 #[path = "vectors/concurrent.rs"]
 mod concurrent;
 #[path = "vectors/conformance.rs"]

@@ -32,7 +32,7 @@ fn vector(seq: u64) -> Vec<f32> {
 fn happens(seq: u64) -> (Vec<u64>, Vec<u64>) {
     (
         (0..3).map(|at| (seq * 3 + at) % 700).collect(),
-        if seq % 4 == 0 { vec![seq % 700, (seq * 7) % 700] } else { Vec::new() },
+        if seq.is_multiple_of(4) { vec![seq % 700, (seq * 7) % 700] } else { Vec::new() },
     )
 }
 

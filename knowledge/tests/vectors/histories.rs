@@ -61,7 +61,7 @@ fn labels_of(lots: &mut Lots) -> Vec<&'static str> {
         .into_iter()
         .zip(shares)
         .enumerate()
-        .filter(|(at, (_, share))| (bits >> (at * 12)) % share == 0)
+        .filter(|(at, (_, share))| (bits >> (at * 12)).is_multiple_of(*share))
         .map(|(_, (name, _))| name)
         .collect()
 }

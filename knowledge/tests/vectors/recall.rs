@@ -18,7 +18,7 @@ const SHARES: [(&str, usize); 4] = [("0.1%", 1000), ("1%", 100), ("10%", 10), ("
 
 /// Labels lie across the clusters, and do not repeat with them.
 fn has(row: usize, share: usize) -> bool {
-    (row.wrapping_mul(0x9E37_79B1) >> 7) % share == 0
+    (row.wrapping_mul(0x9E37_79B1) >> 7).is_multiple_of(share)
 }
 
 fn labels_of(row: usize) -> Vec<&'static str> {

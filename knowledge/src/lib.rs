@@ -9,3 +9,4 @@
 //! file, one map or one cache.
 
 pub mod id;
+pub mod lineage;

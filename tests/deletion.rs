@@ -137,7 +137,7 @@ async fn of_a_deleted_tenant_no_byte_is_left_and_another_is_whole() -> Result<()
     let mut kept = furnish(&node, &data, KEPT, OTHER, &recorder.url(), &slow.url()).await?;
     let gone = furnish(&node, &data, GONE, WORD, &recorder.url(), &slow.url()).await?;
     let found = files_with(&data, &[GONE, WORD])?;
-    for part in ["journal/", "content/", "dead-letters/", "logs/", "readmodel", "/snap-"] {
+    for part in ["journal/", "content/", "dead-letters/", "lineage/", "logs/", "readmodel", "/snap-"] {
         let lies_there = |path: &PathBuf| path.to_string_lossy().contains(part);
         ensure!(found.iter().any(lies_there), "nothing of it lies in `{part}` before it is deleted: {found:?}");
     }

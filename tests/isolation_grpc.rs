@@ -366,6 +366,20 @@ fn case<M: Message>(path: &'static str, body: M, holds: fn(&Answer) -> bool) -> 
     Case { path, body: body.encode_to_vec(), holds, for_a: is_read(path) }
 }
 
+/// A's run is no node of B's lineage.
+fn lineage_case<M: Message>(alpha: &Alpha, method: &str, request: impl Fn(String) -> M) -> Case {
+    let path: &'static str = match method {
+        "GetNode" => "/mesh.v1.LineageService/GetNode",
+        "Why" => "/mesh.v1.LineageService/Why",
+        "Impact" => "/mesh.v1.LineageService/Impact",
+        "Path" => "/mesh.v1.LineageService/Path",
+        "CommonCause" => "/mesh.v1.LineageService/CommonCause",
+        "Diff" => "/mesh.v1.LineageService/Diff",
+        _ => "/mesh.v1.LineageService/Export",
+    };
+    case(path, request(alpha.run_id.clone()), not_found)
+}
+
 fn workflow_cases(alpha: &Alpha) -> Vec<Case> {
     let run_id = || alpha.run_id.clone();
     let definition = || "alphasecret-definition".to_owned();
@@ -542,6 +556,26 @@ fn other_cases(alpha: &Alpha) -> Vec<Case> {
                 ..Default::default()
             },
             not_found,
+        ),
+        lineage_case(alpha, "GetNode", |node| v1::GetNodeRequest { node }),
+        lineage_case(alpha, "Why", |node| v1::WhyRequest { node, ..Default::default() }),
+        lineage_case(alpha, "Impact", |node| v1::ImpactRequest { node, ..Default::default() }),
+        lineage_case(alpha, "Path", |from| v1::PathRequest { to: from.clone(), from, ..Default::default() }),
+        lineage_case(alpha, "CommonCause", |node| v1::CommonCauseRequest {
+            nodes: vec![node.clone(), node],
+            ..Default::default()
+        }),
+        lineage_case(alpha, "Diff", |one| v1::DiffRequest { two: one.clone(), one, ..Default::default() }),
+        lineage_case(alpha, "Export", |node| v1::ExportRequest {
+            node,
+            format: "prov".to_owned(),
+            ..Default::default()
+        }),
+        // What both have a node of tells of one's own alone.
+        case(
+            "/mesh.v1.LineageService/Impact",
+            v1::ImpactRequest { node: "policy/".to_owned(), ..Default::default() },
+            |answer| not_found(answer) || own_alone(answer) || refused(answer),
         ),
         case("/mesh.v1.AgentService/ListAgents", v1::ListAgentsRequest::default(), own_alone),
         case(

@@ -39,6 +39,8 @@ pub struct Client {
     pub agents: v1::agent_service_client::AgentServiceClient<Service>,
     /// Workers.
     pub workers: v1::worker_service_client::WorkerServiceClient<Service>,
+    /// What came from what.
+    pub lineage: v1::lineage_service_client::LineageServiceClient<Service>,
     /// Tenants and keys.
     pub tenants: v1::tenant_service_client::TenantServiceClient<Service>,
     /// Tail and tree.
@@ -63,6 +65,7 @@ impl Client {
             skills: v1::skill_service_client::SkillServiceClient::new(service()),
             agents: v1::agent_service_client::AgentServiceClient::new(service()),
             workers: v1::worker_service_client::WorkerServiceClient::new(service()),
+            lineage: v1::lineage_service_client::LineageServiceClient::new(service()),
             tenants: v1::tenant_service_client::TenantServiceClient::new(service()),
             telemetry: v1::telemetry_service_client::TelemetryServiceClient::new(service()),
             dead_letters: v1::dead_letter_service_client::DeadLetterServiceClient::new(service()),

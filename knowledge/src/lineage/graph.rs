@@ -182,6 +182,11 @@ impl Writer {
         Ok(node)
     }
 
+    /// The graph with what is not published yet: for the writer's own questions.
+    pub(super) fn view(&self) -> View {
+        View { limit: self.nodes, ..self.graph.view() }
+    }
+
     /// Whether a node leads nowhere.
     pub(super) fn is_bare(&self, node: u32) -> bool {
         let end = value(self.ends.table(), node as usize);

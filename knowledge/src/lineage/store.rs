@@ -13,68 +13,17 @@ use std::{
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use serde::{Deserialize, Serialize};
 
-pub use super::disk::Error;
+pub use super::{disk::Error, fact::Fact};
 use super::{
     disk::{self, Log, io_at},
-    graph::{Bytes, Graph, Known, View, Writer},
-    kinds::{EdgeKind, NodeKind},
+    fact::{RESULT, Through},
+    graph::{Bytes, EDGES_A_NODE_MAX, Graph, Known, View, Writer},
+    kinds::{EdgeKind, NodeKind, Toward},
     names::{Names, Spent},
 };
 
 /// The log is folded into a snapshot when it is longer than this, and than a quarter of the snapshot.
 const LOG_MIN: u64 = 1 << 20;
-
-/// A node as an event tells of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fact {
-    /// Its name, once in its tenant.
-    pub name: String,
-    /// What it is, by number.
-    kind: u8,
-    /// What people read about it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub label: String,
-    /// What it cost.
-    #[serde(default, skip_serializing_if = "Spent::is_none")]
-    pub spent: Spent,
-    /// What it leads to: the edge's number, the other's kind and name. What has no node yet gets a bare one.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    edges: Vec<(u8, u8, String)>,
-}
-
-impl Fact {
-    /// A node without edges.
-    pub fn new(kind: NodeKind, name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            kind: kind.number(),
-            label: String::new(),
-            spent: Spent::default(),
-            edges: Vec::new(),
-        }
-    }
-
-    /// The same, with what people read about it.
-    #[must_use]
-    pub fn labelled(mut self, label: impl Into<String>) -> Self {
-        self.label = label.into();
-        self
-    }
-
-    /// The same, with what it cost.
-    #[must_use]
-    pub fn costing(mut self, spent: Spent) -> Self {
-        self.spent = spent;
-        self
-    }
-
-    /// The same, with one more edge.
-    #[must_use]
-    pub fn edge(mut self, edge: EdgeKind, kind: NodeKind, name: impl Into<String>) -> Self {
-        self.edges.push((edge.number(), kind.number(), name.into()));
-        self
-    }
-}
 
 /// A frame of the log.
 #[derive(Serialize, Deserialize)]
@@ -243,12 +192,18 @@ fn own_name<'f>(writer: &Writer, names: &Names, fact: &'f Fact) -> Option<Cow<'f
 
 fn enter(writer: &mut Writer, names: &mut Names, known: Known, fact: &Fact) -> Result<(), Error> {
     let Some(own) = own_name(writer, names, fact) else { return Ok(()) };
-    let mut edges = Vec::with_capacity(fact.edges.len());
+    let mut edges: Vec<(EdgeKind, u32)> = Vec::with_capacity(fact.edges.len());
+    let add = |edges: &mut Vec<(EdgeKind, u32)>, edge: u8, target: u32| {
+        let Some(edge) = EdgeKind::from_number(edge) else { return };
+        if !edges.contains(&(edge, target)) && edges.len() < EDGES_A_NODE_MAX {
+            edges.push((edge, target));
+        }
+    };
     if let Some(bare) = names.exactly(&fact.name) {
-        edges.push((EdgeKind::Supersedes, bare));
+        add(&mut edges, EdgeKind::Supersedes.number(), bare);
     }
     for (edge, kind, name) in fact.edges.iter().filter(|(.., name)| *name != fact.name) {
-        let (Some(edge), Some(kind)) = (EdgeKind::from_number(*edge), NodeKind::from_number(*kind)) else { continue };
+        let Some(kind) = NodeKind::from_number(*kind) else { continue };
         let target = match names.exactly(name) {
             Some(node) => node,
             None => {
@@ -257,12 +212,39 @@ fn enter(writer: &mut Writer, names: &mut Names, known: Known, fact: &Fact) -> R
                 node
             }
         };
-        if !edges.contains(&(edge, target)) {
-            edges.push((edge, target));
+        add(&mut edges, *edge, target);
+    }
+    for (edge, name) in fact.known.iter().filter(|(_, name)| *name != fact.name) {
+        if let Some(target) = names.exactly(name) {
+            add(&mut edges, *edge, target);
         }
+    }
+    for through in &fact.through {
+        look_through(writer, names, through, |edge, target| add(&mut edges, edge, target));
     }
     let kind = NodeKind::from_number(fact.kind).unwrap_or(NodeKind::Event);
     writer.push(kind, known, &edges)?;
     names.push(&own, &fact.label, fact.spent);
     Ok(())
+}
+
+/// **Cost**: the edges of one node, which for a run are its steps.
+fn look_through(writer: &Writer, names: &Names, through: &Through, mut add: impl FnMut(u8, u32)) {
+    match through {
+        Through::Results { of, is_newer, along, link } => {
+            let Some(node) = names.exactly(of) else { return };
+            let toward = if *is_newer { Toward::Newer } else { Toward::Older };
+            for (_, other) in writer.view().edges_of(node, toward).iter().filter(|(kind, _)| kind.number() == *along) {
+                if let Some(result) = names.exactly(&format!("{RESULT}{}", names.name(*other))) {
+                    add(*link, result);
+                }
+            }
+        }
+        Through::Last { prefix, link } => {
+            let row = (1_u32..).map_while(|number| names.exactly(&format!("{prefix}{number}")));
+            if let Some(last) = row.last() {
+                add(*link, last);
+            }
+        }
+    }
 }

@@ -1,2 +1,3 @@
+mod follows;
 mod model;
 mod survival;

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use mesh_workflows::form::parse_duration;
 
 use super::{
-    agents, approvals, backup, blueprints, completions, dead_letters, definitions, doctor, keys, logs, open,
+    agents, approvals, backup, blueprints, completions, dead_letters, definitions, doctor, keys, lineage, logs, open,
     output::Format, run, runs, settings, skills, tail, tenants, tree, up,
 };
 
@@ -109,6 +109,11 @@ pub(crate) enum Command {
     Agents {
         #[command(subcommand)]
         command: agents::Agents,
+    },
+    /// Ask what came from what: why, and what came of it
+    Lineage {
+        #[command(subcommand)]
+        command: lineage::Lineage,
     },
     /// Check and apply blueprints
     Blueprints {

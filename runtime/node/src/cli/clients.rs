@@ -3,8 +3,9 @@
 use mesh_proto::v1::{
     agent_service_client::AgentServiceClient, approval_service_client::ApprovalServiceClient,
     blueprint_service_client::BlueprintServiceClient, dead_letter_service_client::DeadLetterServiceClient,
-    skill_service_client::SkillServiceClient, telemetry_service_client::TelemetryServiceClient,
-    tenant_service_client::TenantServiceClient, workflow_service_client::WorkflowServiceClient,
+    lineage_service_client::LineageServiceClient, skill_service_client::SkillServiceClient,
+    telemetry_service_client::TelemetryServiceClient, tenant_service_client::TenantServiceClient,
+    workflow_service_client::WorkflowServiceClient,
 };
 
 use super::connect::{ANSWER_BYTES_MAX, Link};
@@ -35,6 +36,10 @@ pub(crate) fn skills(link: Link) -> SkillServiceClient<Link> {
     SkillServiceClient::new(link)
         .max_decoding_message_size(ANSWER_BYTES_MAX)
         .max_encoding_message_size(ANSWER_BYTES_MAX)
+}
+
+pub(crate) fn lineage(link: Link) -> LineageServiceClient<Link> {
+    LineageServiceClient::new(link).max_decoding_message_size(ANSWER_BYTES_MAX)
 }
 
 pub(crate) fn tenants(link: Link) -> TenantServiceClient<Link> {

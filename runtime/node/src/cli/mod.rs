@@ -17,6 +17,7 @@ mod definitions;
 mod doctor;
 mod failure;
 mod keys;
+mod lineage;
 mod logging;
 mod logs;
 mod open;
@@ -88,6 +89,7 @@ async fn dispatch(command: Command, context: Context) -> Result<(), Failure> {
         Command::Runs { command } => runs::dispatch(command, context).await,
         Command::Approvals { command } => approvals::dispatch(command, context).await,
         Command::Definitions { command } => definitions::dispatch(command, context).await,
+        Command::Lineage { command } => lineage::dispatch(command, context).await,
         Command::Agents { command } => agents::dispatch(command, context).await,
         Command::Skills { command } => skills::dispatch(command, context).await,
         Command::Blueprints { command } => blueprints::dispatch(command, context).await,

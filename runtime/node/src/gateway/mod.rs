@@ -17,6 +17,7 @@ mod dead_letters;
 mod filter;
 mod follow;
 mod keys;
+mod lineage;
 pub mod lists;
 pub mod mcp;
 mod mount;
@@ -44,6 +45,7 @@ use mesh_kernel::{
     path::{Caller, Command, Mesh, Reply},
     ports::{Clock, ContentStore, Digest, Position},
 };
+use mesh_knowledge::lineage::projection::Lineages;
 use mesh_skills::logs::LogStore;
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +73,8 @@ pub struct GatewayState {
     pub skills: Arc<Catalogue>,
     /// The agents that tenants have published.
     pub agents: Arc<AgentCatalogue>,
+    /// What came from what.
+    pub lineages: Arc<Lineages>,
     /// The kernel's clock.
     pub clock: Arc<dyn Clock>,
     /// Draws the secret of a new API key.

@@ -5,9 +5,9 @@ use mesh_proto::{
     v1::{
         agent_service_server::AgentServiceServer, approval_service_server::ApprovalServiceServer,
         blueprint_service_server::BlueprintServiceServer, dead_letter_service_server::DeadLetterServiceServer,
-        skill_service_server::SkillServiceServer, telemetry_service_server::TelemetryServiceServer,
-        tenant_service_server::TenantServiceServer, worker_service_server::WorkerServiceServer,
-        workflow_service_server::WorkflowServiceServer,
+        lineage_service_server::LineageServiceServer, skill_service_server::SkillServiceServer,
+        telemetry_service_server::TelemetryServiceServer, tenant_service_server::TenantServiceServer,
+        worker_service_server::WorkerServiceServer, workflow_service_server::WorkflowServiceServer,
     },
 };
 use prost::Message;
@@ -18,8 +18,8 @@ use tonic_reflection::server::Builder;
 
 use super::{
     GatewayState, agents::AgentsService, approvals::Approvals, auth::Authenticate, blueprints::Blueprints,
-    dead_letters::Letters, skills::Skills, telemetry::Telemetry, tenants::Tenants, unreadable, workers::Workers,
-    workflows::Workflows,
+    dead_letters::Letters, lineage::Lineage, skills::Skills, telemetry::Telemetry, tenants::Tenants, unreadable,
+    workers::Workers, workflows::Workflows,
 };
 
 /// Bytes of one request or answer: a run may be given 8 MB, which protobuf makes somewhat more of.
@@ -60,6 +60,7 @@ pub async fn routes(state: GatewayState) -> Result<(Routes, HealthReporter), Mou
         SkillServiceServer(Skills),
         WorkerServiceServer(Workers),
         AgentServiceServer(AgentsService),
+        LineageServiceServer(Lineage),
         TenantServiceServer(Tenants),
         TelemetryServiceServer(Telemetry),
         DeadLetterServiceServer(Letters),

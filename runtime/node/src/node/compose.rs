@@ -18,6 +18,7 @@ use mesh_kernel::{
     tenant::{Quota, Quotas},
     work::Workers,
 };
+use mesh_knowledge::lineage::projection::{LineageProjection, Lineages, OPEN_MAX};
 use mesh_platforms::{
     governance::reactions::DenialsKept,
     runtime_cloud::{OnShutdown, ProcessEffects, WorkloadsPort},
@@ -79,6 +80,8 @@ pub struct Whole {
     pub tree: Arc<Tree>,
     /// The read models.
     pub lists: Arc<ReadModel>,
+    /// What came from what.
+    pub lineages: Arc<Lineages>,
     /// What steps have written.
     pub logs: Arc<LogStore>,
     /// Bodies over 64 KB.
@@ -132,6 +135,8 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     let cursors = Arc::new(FolderCursors::open(&data.join("cursors"), clock.clone())?);
     let (index, lists) = readmodel::open(&data.join("readmodel.sqlite"))?;
     let lists = Arc::new(lists);
+    let lineages = Lineages::open(&data.join("lineage"), OPEN_MAX)?;
+    let lineage = LineageProjection::new(lineages.clone())?;
     let archive = RunArchive::open(&data.join("archive.sqlite"))?;
 
     // Who may come in.
@@ -193,6 +198,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
 
     // Who follows the journal.
     serve_projection(&tree, journal.clone(), index);
+    serve_projection(&tree, journal.clone(), lineage);
     let mut sink = None;
     // A paused node only shows: nobody reacts, no timer fires, nothing is told to others.
     if !paused {
@@ -208,6 +214,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
             lists: lists.clone(),
             content: content.clone(),
             logs: logs.clone(),
+            lineages: lineages.clone(),
             dead_letters: dead_letters.clone(),
             archive: archive.clone(),
             servers: skills.servers().clone(),
@@ -234,6 +241,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
         mesh,
         tree,
         lists,
+        lineages,
         logs,
         content,
         dead_letters,
@@ -325,15 +333,15 @@ fn reactors() -> Vec<(&'static str, Arc<dyn Reactor>)> {
     reactors
 }
 
-/// The read models' projection, under Observability: it is how people see.
-fn serve_projection(tree: &Tree, journal: Arc<dyn Journal>, index: readmodel::Index) {
-    let index = Arc::new(tokio::sync::Mutex::new(index));
-    tree.serve_node(ServiceSpec::metered("lists", move |stop, meter| {
-        let (journal, index) = (journal.clone(), index.clone());
+/// A projection, under Observability: it is how people see.
+fn serve_projection(tree: &Tree, journal: Arc<dyn Journal>, projection: impl Projection) {
+    let name = projection.name();
+    let projection = Arc::new(tokio::sync::Mutex::new(projection));
+    tree.serve_node(ServiceSpec::metered(name, move |stop, meter| {
+        let (journal, projection) = (journal.clone(), projection.clone());
         async move {
-            let mut index = index.lock().await;
-            let projection: &mut dyn Projection = &mut *index;
-            run_projection(journal, projection, stop, meter).await.map_err(|error| Crash::Retry(Box::new(error)))
+            let mut projection = projection.lock().await;
+            run_projection(journal, &mut *projection, stop, meter).await.map_err(|error| Crash::Retry(Box::new(error)))
         }
     }));
 }

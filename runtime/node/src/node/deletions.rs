@@ -19,6 +19,7 @@ use mesh_kernel::{
     path::Mesh,
     ports::{AppendOutcome, ContentStore, Credential, Reclaim},
 };
+use mesh_knowledge::lineage::projection::Lineages;
 use mesh_skills::{hosts::mcp::McpServers, logs::LogStore, product::process};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +44,7 @@ pub(super) struct Deletions {
     pub(super) lists: Arc<ReadModel>,
     pub(super) content: Arc<dyn ContentStore>,
     pub(super) logs: Arc<LogStore>,
+    pub(super) lineages: Arc<Lineages>,
     pub(super) dead_letters: Arc<FolderDeadLetters>,
     pub(super) archive: RunArchive,
     pub(super) servers: McpServers,
@@ -126,6 +128,7 @@ impl Deletions {
         }
         remove(&own).context("its products")?;
         self.content.erase(scope).await.context("its bodies")?;
+        self.lineages.erase(scope).context("its lineage")?;
         self.logs.erase(scope).context("the logs of its steps")
     }
 

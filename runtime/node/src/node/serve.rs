@@ -47,6 +47,7 @@ pub(super) async fn listen(config: &Config, whole: &Whole, stopping: &Cancellati
         dead_letters: whole.dead_letters.clone(),
         skills: whole.skills.clone(),
         agents: whole.agents.clone(),
+        lineages: whole.lineages.clone(),
         clock: whole.clock.clone(),
         secret,
         stopping: stopping.clone(),

@@ -81,25 +81,36 @@ pub fn by_kind(view: &View, reached: &Reached) -> BTreeMap<NodeKind, u64> {
     counts
 }
 
-/// Kinds of what people begin with, the most telling first.
-const ORIGINS: &[NodeKind] = &[
-    NodeKind::RuntimeSignal,
-    NodeKind::FeedbackItem,
-    NodeKind::Blueprint,
-    NodeKind::Run,
-    NodeKind::Prompt,
-    NodeKind::Document,
+/// What things are made with and not of: it explains little, and is there for everything alike.
+const TOOLS: &[NodeKind] = &[
+    NodeKind::Skill,
+    NodeKind::Workflow,
+    NodeKind::Policy,
+    NodeKind::Model,
+    NodeKind::Agent,
+    NodeKind::Template,
+    NodeKind::Project,
+    NodeKind::Tenant,
+    NodeKind::Principal,
 ];
 
-/// Where a closure toward causes begins: its oldest node of the most telling kind, or else its oldest of all.
-pub fn origin(view: &View, reached: &Reached, of: u32) -> Option<u32> {
-    let mut found: [Option<u32>; 6] = [None; 6];
-    for node in reached.oldest_first(None).filter(|node| *node != of) {
-        let Some(kind) = view.kind(node) else { continue };
-        if let Some(place) = ORIGINS.iter().position(|origin| *origin == kind).and_then(|at| found.get_mut(at)) {
-            place.get_or_insert(node);
-        }
+/// The decisive chain of a node: its latest cause, the latest cause of that, and so on to whoever wanted it. What
+/// things are made with is passed over as long as there is anything else.
+///
+/// **Cost**: at most `hops_max` nodes and their edges.
+pub fn chain(view: &View, node: u32, kinds: EdgeKinds, hops_max: usize) -> Vec<u32> {
+    let mut hops = Vec::new();
+    let mut at = node;
+    while hops.len() < hops_max {
+        let causes = view.edges_of(at, Toward::Older);
+        let causes =
+            causes.iter().filter(|(kind, _)| kinds.has_number(u32::from(kind.number()))).map(|(_, older)| *older);
+        let (tools, latest): (Vec<u32>, Vec<u32>) =
+            causes.partition(|older| view.kind(*older).is_none_or(|kind| TOOLS.contains(&kind)));
+        let person = || tools.iter().find(|older| view.kind(**older) == Some(NodeKind::Principal)).copied();
+        let Some(next) = latest.into_iter().max().or_else(person) else { break };
+        hops.push(next);
+        at = next;
     }
-    let any = || reached.oldest_first(None).find(|node| *node != of);
-    found.into_iter().flatten().next().or_else(any)
+    hops
 }

@@ -35,6 +35,8 @@ const ACTION: &str = "ReadLineage";
 const EDGES_MAX: usize = 500;
 /// Nodes of one question about what they have in common.
 const COMMON_MAX: usize = 64;
+/// Nodes of a chain that are told.
+const CHAIN_MAX: usize = 500;
 /// Nodes of an export when the request does not say.
 const EXPORTED: usize = 10_000;
 /// Bytes of a piece of an export, about.
@@ -283,13 +285,12 @@ fn why(asked: &Asked, request: v1::WhyRequest) -> Result<v1::WhyResponse, Refusa
     let asked = &mut asked.again();
     let along = edge_kinds("bounds.edge_kinds", request.bounds.as_ref().map_or(&[], |bounds| &bounds.edge_kinds))?;
     let Told { node, reached, kinds, paging } = reach(asked, request, Toward::Older)?;
-    let chain = find::origin(&asked.view, &reached, node);
-    let chain = chain.and_then(|origin| find::path(&asked.view, node, origin, along)).unwrap_or_default();
+    let chain = find::chain(&asked.view, node, along, CHAIN_MAX);
     let names = asked.store.names();
     let (nodes, next_page_token) = asked.page(&names, &reached, &paging, &kinds);
     Ok(v1::WhyResponse {
         node: Some(asked.node(&names, node)),
-        chain: asked.nodes(&names, chain.into_iter().map(|(_, node)| node)),
+        chain: asked.nodes(&names, chain.into_iter()),
         counts: counts(find::by_kind(&asked.view, &reached)),
         spent: spent(names.spent_by(&reached)),
         nodes,

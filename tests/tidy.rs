@@ -51,6 +51,8 @@ const DOORS: &[(&str, &[&str])] = &[
         &["runtime/node/src/readmodel", "runtime/node/src/archive", "runtime/node/src/backup", "config/templates"],
     ),
     ("petgraph", &["actors/workflows/src", "knowledge/src/lineage"]),
+    ("arc_swap", &["knowledge/src/lineage"]),
+    ("hashbrown", &["knowledge/src/lineage"]),
     ("cel", &["actors/workflows/src"]),
     ("minijinja", &["skills/src/render", "runtime/node/src/http", "config/templates"]),
     ("axum", &["runtime/node/src", "config/templates"]),

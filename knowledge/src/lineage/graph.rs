@@ -8,10 +8,10 @@ use std::sync::{
 use arc_swap::ArcSwap;
 
 use super::{
+    bitmaps::Bitmaps,
     column::{Cell as _, Column, ColumnWriter, Table, range, value},
     incoming::{Incoming, Rows, Sealed, Tail},
     kinds::{EdgeKind, NodeKind, Toward},
-    sweep::Bitmaps,
 };
 
 /// How many nodes one tenant may have: the number and the edge's kind share 32 bits.

@@ -44,7 +44,7 @@ const TABLE: &[(&str, Tells)] = &[
     }),
     // What is published.
     ("DefinitionPublished", |e| {
-        vec![e.by(Fact::new(Workflow, format!("workflow/{}@{}", e.id(), e.text("version"))).labelled(e.text("digest")))]
+        vec![e.by(Fact::new(Workflow, format!("workflow/{}@{}", e.id(), e.text("version"))).labelled(e.said(&["definition.title"])))]
     }),
     ("AgentPublished", |e| {
         let name = format!("agent/{}@{}", e.text("agent.name"), e.text("version"));

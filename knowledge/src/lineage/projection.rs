@@ -12,7 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use mesh_kernel::{
@@ -33,9 +33,6 @@ use super::{
 
 /// How many stores are open at once when nothing else is said.
 pub const OPEN_MAX: usize = 64;
-/// What was taken is brought to disk so often, and after so many events.
-const FLUSH_EVERY: Duration = Duration::from_millis(500);
-const FLUSH_EVENTS: usize = 1_000;
 /// The longest rest after a batch: how far lineage lags behind.
 const REST_MAX: Duration = Duration::from_millis(250);
 /// After a batch it rests for so many times as long as it took.
@@ -49,6 +46,7 @@ pub struct Lineages {
     /// Tenants of which nothing is kept any more; held while something is written.
     gone: RwLock<std::collections::HashSet<TenantId>>,
     position: AtomicU64,
+    kept: AtomicU64,
 }
 
 #[derive(Default)]
@@ -71,6 +69,7 @@ impl Lineages {
             open: Mutex::default(),
             gone: RwLock::default(),
             position: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
         }))
     }
 
@@ -85,6 +84,11 @@ impl Lineages {
     /// The journal position up to which events are in it.
     pub fn position(&self) -> Position {
         Position(self.position.load(Ordering::Acquire))
+    }
+
+    /// The same, as far as it is on disk: what the journal frees behind it is not missed.
+    pub fn kept(&self) -> Position {
+        Position(self.kept.load(Ordering::Acquire))
     }
 
     /// Removes a tenant's, and takes nothing of it any more.
@@ -165,8 +169,6 @@ fn remove(path: &Path) -> Result<(), Error> {
 pub struct LineageProjection {
     lineages: Arc<Lineages>,
     cursor: Option<Cursor>,
-    unwritten: usize,
-    flushed: Instant,
 }
 
 impl LineageProjection {
@@ -188,11 +190,13 @@ impl LineageProjection {
             Some((u64::from_le_bytes(*position), Cursor(cursor.to_vec().into())))
         });
         let read = if lineages.look_through()? { read } else { None };
-        lineages.position.store(read.as_ref().map_or(0, |(position, _)| *position), Ordering::Release);
-        Ok(Self { lineages, cursor: read.map(|(_, cursor)| cursor), unwritten: 0, flushed: Instant::now() })
+        let position = read.as_ref().map_or(0, |(position, _)| *position);
+        lineages.position.store(position, Ordering::Release);
+        lineages.kept.store(position, Ordering::Release);
+        Ok(Self { lineages, cursor: read.map(|(_, cursor)| cursor) })
     }
 
-    fn take(&mut self, batch: &[Seen], reflects: Position) -> Result<(), Error> {
+    fn take(&self, batch: &[Seen], reflects: Position) -> Result<(), Error> {
         let mut told: BTreeMap<&TenantId, Vec<(Known, Fact)>> = BTreeMap::new();
         for seen in batch {
             let known = Known { position: seen.position.0, at: milliseconds(seen) };
@@ -207,13 +211,13 @@ impl LineageProjection {
         Ok(())
     }
 
-    fn keep(&mut self, cursor: &Cursor, reflects: Position) -> Result<(), Error> {
+    fn keep(&self, cursor: &Cursor, reflects: Position) -> Result<(), Error> {
         self.lineages.flush()?;
         let path = self.lineages.cursor_file();
         let bytes = [&reflects.0.to_le_bytes(), &*cursor.0].concat();
         let beside = path.with_extension("new");
         fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, &path)).map_err(io_at(&path))?;
-        (self.unwritten, self.flushed) = (0, Instant::now());
+        self.lineages.kept.store(reflects.0, Ordering::Release);
         Ok(())
     }
 }
@@ -238,10 +242,7 @@ impl Projection for LineageProjection {
     fn apply(&mut self, batch: &[Seen], cursor: &Cursor, reflects: Position) -> Result<(), ProjectionError> {
         let store = |error: Error| ProjectionError::Store(Box::new(error));
         self.take(batch, reflects).map_err(store)?;
-        self.unwritten += batch.len();
-        if self.unwritten >= FLUSH_EVENTS || (self.unwritten > 0 && self.flushed.elapsed() >= FLUSH_EVERY) {
-            self.keep(cursor, reflects).map_err(store)?;
-        }
+        self.keep(cursor, reflects).map_err(store)?;
         self.cursor = Some(cursor.clone());
         self.lineages.position.store(reflects.0, Ordering::Release);
         Ok(())
@@ -252,14 +253,7 @@ impl Projection for LineageProjection {
     }
 
     fn reset(&mut self) {
-        // Another journal: what its tenants had is no lineage of this one.
-        let folders = fs::read_dir(&self.lineages.folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        self.lineages.open.lock().stores.clear();
-        for path in folders.filter(|path| path.is_dir()) {
-            if let Err(error) = remove(&path) {
-                tracing::error!(%error, "old lineage cannot be removed: stop the node and delete the folder `lineage`");
-            }
-        }
+        // The stores stay: they may know what the journal has freed since, and what they have is passed over.
         self.cursor = None;
         self.lineages.position.store(0, Ordering::Release);
     }

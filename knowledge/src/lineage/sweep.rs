@@ -8,40 +8,14 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::{
+    bitmaps::Bitmaps,
     graph::{NODE, NODES_MAX, View},
     kinds::{EdgeKinds, Toward},
 };
 
 /// The walk becomes a pass after so many nodes.
 const SWEEP_FROM: usize = 2048;
-
-/// Bitmaps that are kept for the next question.
-const POOLED_MAX: usize = 4;
-
-/// Bitmaps of zeroes, to be used again.
-#[derive(Default)]
-pub(super) struct Bitmaps(Mutex<Vec<Vec<u64>>>);
-
-impl Bitmaps {
-    fn take(&self, nodes: u32) -> Vec<u64> {
-        let mut words = self.0.lock().pop().unwrap_or_default();
-        let wanted = (nodes as usize).div_ceil(64);
-        if words.len() < wanted {
-            words.resize(wanted, 0);
-        }
-        words
-    }
-
-    fn give(&self, words: Vec<u64>) {
-        let mut pool = self.0.lock();
-        if pool.len() < POOLED_MAX {
-            pool.push(words);
-        }
-    }
-}
 
 /// What a question follows.
 #[derive(Debug, Clone, Copy)]

@@ -173,7 +173,6 @@ fn lineage_goes_on_at_its_cursor_is_made_anew_when_damaged_and_goes_with_its_ten
         for (at, seen) in batch.iter().enumerate() {
             projection.apply(std::slice::from_ref(seen), &cursor(at), seen.position).expect("taken");
         }
-        std::thread::sleep(std::time::Duration::from_millis(510));
         projection
             .apply(&[seen("acme", 17, "acme/a/b/c", "Nothing", &json!({}))], &cursor(99), Position(17))
             .expect("taken");

@@ -25,6 +25,7 @@ use tonic::{Request, Response, Status};
 use super::{
     GatewayState,
     auth::caller,
+    not_found,
     page::{Binding, size},
     status::{answer, refused_field, status},
 };
@@ -120,13 +121,13 @@ impl Lineage {
 }
 
 impl Asked {
-    fn find(&self, names: &Names, text: &str) -> Result<u32, Refusal> {
+    fn find(&self, names: &Names, field: &str, text: &str) -> Result<u32, Refusal> {
         if text.is_empty() {
-            return Err(refused_field("node", "a node is named by its name or id, or by the beginning of one"));
+            return Err(refused_field(field, "a node is named by its name or id, or by the beginning of one"));
         }
         names.find(text, self.view.len()).map_err(|error| match error {
-            NotFound::None(_) => Refusal::new("GTW-0070", ErrorKind::NotFound, error.to_string()),
-            NotFound::Several { .. } => refused_field("node", error.to_string()),
+            NotFound::None(_) => not_found("node", text),
+            NotFound::Several { .. } => refused_field(field, error.to_string()),
         })
     }
 
@@ -185,6 +186,11 @@ struct Paging {
     toward: Toward,
 }
 
+/// What a caller wrote, not too much of it.
+fn shown(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
 fn instant(at: u64) -> Timestamp {
     Timestamp::from_unix_nanos(i64::try_from(at).unwrap_or(0).saturating_mul(1_000_000))
 }
@@ -212,9 +218,8 @@ fn edge_kinds(field: &str, wanted: &[String]) -> Result<EdgeKinds, Refusal> {
         .iter()
         .map(|name| {
             let all: Vec<&str> = EdgeKind::ALL.iter().map(|kind| kind.name()).collect();
-            EdgeKind::named(name).ok_or_else(|| {
-                refused_field(field, format!("`{name}` is no kind of edges; there are {}", all.join(", ")))
-            })
+            let told = || format!("`{}` is no kind of edges; there are {}", shown(name), all.join(", "));
+            EdgeKind::named(name).ok_or_else(|| refused_field(field, told()))
         })
         .collect();
     Ok(EdgeKinds::of(&kinds?))
@@ -232,9 +237,8 @@ fn bounded(asked: &mut Asked, bounds: &v1::LineageBounds, toward: Toward) -> Res
         .iter()
         .map(|name| {
             let all: Vec<&str> = NodeKind::ALL.iter().map(|kind| kind.name()).collect();
-            NodeKind::named(name).ok_or_else(|| {
-                refused_field("bounds.kinds", format!("`{name}` is no kind of nodes; there are {}", all.join(", ")))
-            })
+            let told = || format!("`{}` is no kind of nodes; there are {}", shown(name), all.join(", "));
+            NodeKind::named(name).ok_or_else(|| refused_field("bounds.kinds", told()))
         })
         .collect();
     if let Some(at) = bounds.as_of.as_ref().map(|at| moment("bounds.as_of", at)).transpose()? {
@@ -255,7 +259,7 @@ fn moment(field: &str, at: &prost_types::Timestamp) -> Result<u64, Refusal> {
 
 fn get_node(asked: &Asked, request: v1::GetNodeRequest) -> Result<v1::GetNodeResponse, Refusal> {
     let names = asked.store.names();
-    let node = asked.find(&names, &request.node)?;
+    let node = asked.find(&names, "node", &request.node)?;
     let (view, mut edges) = (&asked.view, Vec::new());
     edges.extend(view.edges_of(node, Toward::Older).into_iter().map(|(kind, older)| edge(&names, kind, node, older)));
     edges.extend(view.edges_of(node, Toward::Newer).into_iter().map(|(kind, newer)| edge(&names, kind, newer, node)));
@@ -274,9 +278,10 @@ struct Told {
 fn reach(asked: &mut Asked, question: v1::WhyRequest, toward: Toward) -> Result<Told, Refusal> {
     let bounds = question.bounds.unwrap_or_default();
     let what = if toward == Toward::Older { "why" } else { "impact" };
-    let of = format!("{}\n{bounds:?}", question.node);
+    // Moments are left out: who says them as ages says another one for each page, and the token knows how far to look.
+    let of = format!("{}\n{:?}\n{:?}\n{}", question.node, bounds.edge_kinds, bounds.kinds, bounds.depth);
     let paging = asked.paging(what, &of, (question.page_size, &question.page_token), toward)?;
-    let node = asked.find(&asked.store.names(), &question.node)?;
+    let node = asked.find(&asked.store.names(), "node", &question.node)?;
     let (follow, kinds) = bounded(asked, &bounds, toward)?;
     Ok(Told { node, reached: closure(&asked.view, &[node], follow), kinds, paging })
 }
@@ -330,7 +335,7 @@ impl Asked {
 
 fn path(asked: &Asked, request: v1::PathRequest) -> Result<v1::PathResponse, Refusal> {
     let names = asked.store.names();
-    let (one, two) = (asked.find(&names, &request.from)?, asked.find(&names, &request.to)?);
+    let (one, two) = (asked.find(&names, "from", &request.from)?, asked.find(&names, "to", &request.to)?);
     let kinds = edge_kinds("edge_kinds", &request.edge_kinds)?;
     let (newer, older) = (one.max(two), one.min(two));
     let Some(hops) = find::path(&asked.view, newer, older, kinds) else {
@@ -354,7 +359,7 @@ fn common_cause(asked: &Asked, request: v1::CommonCauseRequest) -> Result<v1::Co
     let paging = asked.paging("common", &of, (request.page_size, &request.page_token), Toward::Older)?;
     let nodes: Result<Vec<u32>, Refusal> = {
         let names = asked.store.names();
-        request.nodes.iter().map(|node| asked.find(&names, node)).collect()
+        request.nodes.iter().map(|node| asked.find(&names, "nodes", node)).collect()
     };
     let Some(reached) = find::common(&asked.view, &nodes?, EdgeKinds::ALL) else {
         return Ok(v1::CommonCauseResponse::default());
@@ -367,7 +372,7 @@ fn common_cause(asked: &Asked, request: v1::CommonCauseRequest) -> Result<v1::Co
 
 fn diff(asked: &Asked, request: v1::DiffRequest) -> Result<v1::DiffResponse, Refusal> {
     let names = asked.store.names();
-    let (one, two) = (asked.find(&names, &request.one)?, asked.find(&names, &request.two)?);
+    let (one, two) = (asked.find(&names, "one", &request.one)?, asked.find(&names, "two", &request.two)?);
     let size = size(request.page_size, SIZES.0, SIZES.1)?;
     // What belongs to a run came after it: a run is compared by what came of it, anything else by what led to it.
     let both_runs = [one, two].iter().all(|node| asked.view.kind(*node) == Some(NodeKind::Run));
@@ -385,7 +390,7 @@ fn diff(asked: &Asked, request: v1::DiffRequest) -> Result<v1::DiffResponse, Ref
 fn exported(asked: &Asked, request: v1::ExportRequest) -> Result<Vec<v1::ExportResponse>, Refusal> {
     let form = Form::named(&request.format).ok_or_else(|| {
         let all = Form::ALL.map(|(name, _)| name).join(", ");
-        refused_field("format", format!("`{}` is no form; there are {all}", request.format))
+        refused_field("format", format!("`{}` is no form; there are {all}", shown(&request.format)))
     })?;
     let nodes_max = match request.nodes_max as usize {
         0 => EXPORTED,
@@ -393,7 +398,7 @@ fn exported(asked: &Asked, request: v1::ExportRequest) -> Result<Vec<v1::ExportR
         _ => return Err(refused_field("nodes_max", format!("at most {} nodes are exported", export::NODES_MAX))),
     };
     let names = asked.store.names();
-    let node = asked.find(&names, &request.node)?;
+    let node = asked.find(&names, "node", &request.node)?;
     let toward = if request.impact { Toward::Newer } else { Toward::Older };
     let reached = closure(&asked.view, &[node], Follow::all(toward));
     let (text, left_out) = export::export(&asked.view, &names, &reached, form, nodes_max);

@@ -225,6 +225,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
             own: own.clone(),
             settings: config.retention.clone(),
             lists: lists.clone(),
+            lineages: lineages.clone(),
             archive,
             logs: logs.clone(),
             bodies: UnusedBodies::new(bodies, config.actors.command_timeout),

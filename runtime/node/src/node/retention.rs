@@ -12,6 +12,7 @@ use mesh_kernel::{
     path::{Caller, Mesh},
     ports::{AppendOutcome, Credential, Position, Reclaim, Retire},
 };
+use mesh_knowledge::lineage::projection::Lineages;
 use mesh_skills::logs::LogStore;
 use mesh_workflows::run::KIND;
 use tokio::sync::Mutex;
@@ -38,6 +39,7 @@ pub(super) struct Retention {
     pub(super) own: String,
     pub(super) settings: Settings,
     pub(super) lists: Arc<ReadModel>,
+    pub(super) lineages: Arc<Lineages>,
     pub(super) archive: RunArchive,
     pub(super) logs: Arc<LogStore>,
     pub(super) bodies: UnusedBodies,
@@ -191,7 +193,13 @@ impl Retention {
         let reached = self.cursors.positions();
         self.cursors.flush();
         let of = |name: &String| reached.get(name).copied().unwrap_or_default();
-        let seen = self.followers.iter().map(of).chain([self.lists.position()]).min().unwrap_or_default();
+        let seen = self
+            .followers
+            .iter()
+            .map(of)
+            .chain([self.lists.position(), self.lineages.kept()])
+            .min()
+            .unwrap_or_default();
         let marks = Reclaim { seen, tombstones_before: Position(0) };
         let freed = self.mesh.journal().reclaim(marks).await.context("freeing the journal's room")?;
         if freed.bytes > 0 {

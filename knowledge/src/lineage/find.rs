@@ -94,21 +94,27 @@ const TOOLS: &[NodeKind] = &[
     NodeKind::Principal,
 ];
 
-/// The decisive chain of a node: its latest cause, the latest cause of that, and so on to whoever wanted it. What
-/// things are made with is passed over as long as there is anything else.
+/// The decisive chain of a node: its latest cause, the latest cause of that, and so on to whoever wanted it. What it
+/// is only a part of comes after what it was made from, and what things are made with is passed over.
 ///
 /// **Cost**: at most `hops_max` nodes and their edges.
 pub fn chain(view: &View, node: u32, kinds: EdgeKinds, hops_max: usize) -> Vec<u32> {
     let mut hops = Vec::new();
     let mut at = node;
     while hops.len() < hops_max {
-        let causes = view.edges_of(at, Toward::Older);
-        let causes =
-            causes.iter().filter(|(kind, _)| kinds.has_number(u32::from(kind.number()))).map(|(_, older)| *older);
-        let (tools, latest): (Vec<u32>, Vec<u32>) =
-            causes.partition(|older| view.kind(*older).is_none_or(|kind| TOOLS.contains(&kind)));
-        let person = || tools.iter().find(|older| view.kind(**older) == Some(NodeKind::Principal)).copied();
-        let Some(next) = latest.into_iter().max().or_else(person) else { break };
+        let (mut cause, mut whole, mut person) = (None, None, None);
+        for (kind, older) in view.edges_of(at, Toward::Older) {
+            if !kinds.has_number(u32::from(kind.number())) {
+                continue;
+            }
+            match view.kind(older) {
+                Some(NodeKind::Principal) => person = person.max(Some(older)),
+                Some(tool) if TOOLS.contains(&tool) => {}
+                _ if kind == EdgeKind::PartOf => whole = whole.max(Some(older)),
+                _ => cause = cause.max(Some(older)),
+            }
+        }
+        let Some(next) = cause.or(whole).or(person) else { break };
         hops.push(next);
         at = next;
     }

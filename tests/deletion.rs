@@ -121,6 +121,21 @@ async fn furnish(node: &Node, data: &Path, tenant: &str, word: &str, url: &str, 
     let mut approver = client.keyed(&node.grpc, "second", &["approver"]).await?;
     // The journal of this test is read as a whole later on.
     Doomed::provoke(data, tenant, &mut client, &mut approver, &format!("{word}-doomed")).await?.damage.mend()?;
+    let document = v1::NewDocument {
+        path: format!("{word}.md"),
+        body: format!("# {word}\n\nThe harbour keeps {word}.\n").into(),
+        ..Default::default()
+    };
+    let ingest = v1::IngestDocumentsRequest {
+        collection: format!("{word}-docs"),
+        source: Some(v1::KnowledgeSource { name: word.to_owned(), ..Default::default() }),
+        documents: vec![document],
+        ..Default::default()
+    };
+    client.knowledge.ingest_documents(ingest).await?;
+    client.indexed(&format!("{word}-docs")).await?;
+    let build = v1::BuildContextRequest { intent: format!("what is {word}"), ..Default::default() };
+    client.knowledge.build_context(build).await?;
     client.wait_for_sleep(&format!("{tenant}/control-plane/run/{ended}"), WATCHDOG).await?;
     client.submit(&name, "timer", &serde_json::json!({ "url": url, "text": word })).await?;
     let going = client.submit(&name, "effect", &serde_json::json!({ "url": slow, "text": word })).await?;
@@ -137,7 +152,7 @@ async fn of_a_deleted_tenant_no_byte_is_left_and_another_is_whole() -> Result<()
     let mut kept = furnish(&node, &data, KEPT, OTHER, &recorder.url(), &slow.url()).await?;
     let gone = furnish(&node, &data, GONE, WORD, &recorder.url(), &slow.url()).await?;
     let found = files_with(&data, &[GONE, WORD])?;
-    for part in ["journal/", "content/", "dead-letters/", "logs/", "readmodel", "/snap-"] {
+    for part in ["journal/", "content/", "knowledge/", "dead-letters/", "lineage/", "logs/", "readmodel", "/snap-"] {
         let lies_there = |path: &PathBuf| path.to_string_lossy().contains(part);
         ensure!(found.iter().any(lies_there), "nothing of it lies in `{part}` before it is deleted: {found:?}");
     }

@@ -145,6 +145,8 @@ struct Alpha {
     dead_letter: String,
     /// A task of an agent of A's.
     task_id: String,
+    /// A context package of A's.
+    context_id: String,
     /// A call that a worker of A's has.
     call_id: String,
     _worker: Streaming<v1::WorkResponse>,
@@ -195,6 +197,34 @@ async fn task(client: &mut Client) -> Result<String> {
     Ok(run.steps.first().context("no step")?.task_id.clone())
 }
 
+/// Documents of A's, and a context package made of them.
+async fn knowledge(client: &mut Client) -> Result<String> {
+    client.knowledge.ingest_documents(documents("alphasecret-docs", MARK)).await?;
+    client.indexed("alphasecret-docs").await?;
+    let request = v1::BuildContextRequest {
+        intent: format!("what is {MARK}"),
+        collections: vec!["alphasecret-docs".to_owned()],
+        ..Default::default()
+    };
+    let package = client.knowledge.build_context(request).await?.into_inner().package.context("no package")?;
+    ensure!(package.text.contains(MARK), "nothing is in the package: {package:#?}");
+    Ok(package.id)
+}
+
+/// A source of one document that says this word.
+fn documents(collection: &str, word: &str) -> v1::IngestDocumentsRequest {
+    v1::IngestDocumentsRequest {
+        collection: collection.to_owned(),
+        source: Some(v1::KnowledgeSource { name: format!("{word}-source"), ..Default::default() }),
+        documents: vec![v1::NewDocument {
+            path: format!("{word}.md"),
+            body: format!("# {word}\n\nThe harbour master keeps {word} in the log.\n").into(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
 /// A tenant and the secret of its one key.
 async fn tenant(operator: &mut Client, name: &str, key: &str) -> Result<String> {
     let request =
@@ -238,6 +268,7 @@ async fn furnish(node: &Node, data: &Path, client: &mut Client) -> Result<Alpha>
     let (call_id, told) = worker(client).await?;
     Ok(Alpha {
         task_id: task(client).await?,
+        context_id: knowledge(client).await?,
         call_id,
         _worker: told,
         run_id,
@@ -364,6 +395,20 @@ fn own_alone(answer: &Answer) -> bool {
 
 fn case<M: Message>(path: &'static str, body: M, holds: fn(&Answer) -> bool) -> Case {
     Case { path, body: body.encode_to_vec(), holds, for_a: is_read(path) }
+}
+
+/// A's run is no node of B's lineage.
+fn lineage_case<M: Message>(alpha: &Alpha, method: &str, request: impl Fn(String) -> M) -> Case {
+    let path: &'static str = match method {
+        "GetNode" => "/mesh.v1.LineageService/GetNode",
+        "Why" => "/mesh.v1.LineageService/Why",
+        "Impact" => "/mesh.v1.LineageService/Impact",
+        "Path" => "/mesh.v1.LineageService/Path",
+        "CommonCause" => "/mesh.v1.LineageService/CommonCause",
+        "Diff" => "/mesh.v1.LineageService/Diff",
+        _ => "/mesh.v1.LineageService/Export",
+    };
+    case(path, request(alpha.run_id.clone()), not_found)
 }
 
 fn workflow_cases(alpha: &Alpha) -> Vec<Case> {
@@ -543,6 +588,26 @@ fn other_cases(alpha: &Alpha) -> Vec<Case> {
             },
             not_found,
         ),
+        lineage_case(alpha, "GetNode", |node| v1::GetNodeRequest { node }),
+        lineage_case(alpha, "Why", |node| v1::WhyRequest { node, ..Default::default() }),
+        lineage_case(alpha, "Impact", |node| v1::ImpactRequest { node, ..Default::default() }),
+        lineage_case(alpha, "Path", |from| v1::PathRequest { to: from.clone(), from, ..Default::default() }),
+        lineage_case(alpha, "CommonCause", |node| v1::CommonCauseRequest {
+            nodes: vec![node.clone(), node],
+            ..Default::default()
+        }),
+        lineage_case(alpha, "Diff", |one| v1::DiffRequest { two: one.clone(), one, ..Default::default() }),
+        lineage_case(alpha, "Export", |node| v1::ExportRequest {
+            node,
+            format: "prov".to_owned(),
+            ..Default::default()
+        }),
+        // What both have a node of tells of one's own alone.
+        case(
+            "/mesh.v1.LineageService/Impact",
+            v1::ImpactRequest { node: "policy/".to_owned(), ..Default::default() },
+            |answer| not_found(answer) || own_alone(answer) || refused(answer),
+        ),
         case("/mesh.v1.AgentService/ListAgents", v1::ListAgentsRequest::default(), own_alone),
         case(
             "/mesh.v1.AgentService/GetAgent",
@@ -569,6 +634,13 @@ fn other_cases(alpha: &Alpha) -> Vec<Case> {
                 ..Default::default()
             },
             not_found,
+        ),
+        case("/mesh.v1.AgentService/ListTasks", v1::ListTasksRequest::default(), own_alone),
+        case("/mesh.v1.AgentService/ListBudgets", v1::ListBudgetsRequest::default(), own_alone),
+        case(
+            "/mesh.v1.AgentService/SetBudget",
+            v1::SetBudgetRequest { level: "tenant".to_owned(), tokens: Some(1_000), ..Default::default() },
+            own_alone,
         ),
         case(
             "/mesh.v1.SkillService/WithdrawSkill",
@@ -664,6 +736,84 @@ fn other_cases(alpha: &Alpha) -> Vec<Case> {
     ]
 }
 
+fn knowledge_cases(alpha: &Alpha) -> Vec<Case> {
+    let collection = || "alphasecret-docs".to_owned();
+    let source = || "alphasecret-source".to_owned();
+    let sought = || "the harbour master's log".to_owned();
+    vec![
+        case("/mesh.v1.KnowledgeService/IngestDocuments", documents("beta-docs", "beta"), own_alone),
+        // To B the same documents are new: nobody learns what another tenant has.
+        case("/mesh.v1.KnowledgeService/PlanIngest", planned("beta-docs"), wants_all),
+        case("/mesh.v1.KnowledgeService/ListCollections", v1::ListCollectionsRequest::default(), own_alone),
+        case(
+            "/mesh.v1.KnowledgeService/GetCollection",
+            v1::GetCollectionRequest { collection: collection() },
+            not_found,
+        ),
+        case(
+            "/mesh.v1.KnowledgeService/ListDocuments",
+            v1::ListDocumentsRequest { collection: collection(), source: source(), ..Default::default() },
+            not_found,
+        ),
+        case(
+            "/mesh.v1.KnowledgeService/SearchKnowledge",
+            v1::SearchKnowledgeRequest { query: sought(), collections: vec![collection()], ..Default::default() },
+            not_found,
+        ),
+        case(
+            "/mesh.v1.KnowledgeService/SearchKnowledge",
+            v1::SearchKnowledgeRequest {
+                query: sought(),
+                collections: vec!["beta-docs".to_owned()],
+                ..Default::default()
+            },
+            own_alone,
+        ),
+        case(
+            "/mesh.v1.KnowledgeService/BuildContext",
+            v1::BuildContextRequest { intent: sought(), collections: vec![collection()], ..Default::default() },
+            not_found,
+        ),
+        case(
+            "/mesh.v1.KnowledgeService/BuildContext",
+            v1::BuildContextRequest {
+                intent: sought(),
+                collections: vec!["beta-docs".to_owned()],
+                ..Default::default()
+            },
+            own_alone,
+        ),
+        case(
+            "/mesh.v1.KnowledgeService/GetContext",
+            v1::GetContextRequest { context_id: alpha.context_id.clone() },
+            not_found,
+        ),
+        case(
+            "/mesh.v1.KnowledgeService/ForgetDocuments",
+            v1::ForgetDocumentsRequest { collection: collection(), source: source(), ..Default::default() },
+            not_found,
+        ),
+    ]
+}
+
+/// The digests of A's own document, of which B guesses that A has it.
+fn planned(collection: &str) -> v1::PlanIngestRequest {
+    let guessed = documents(collection, MARK).documents;
+    let digest = |document: v1::NewDocument| v1::DocumentDigest {
+        path: "guessed.md".to_owned(),
+        digest: mesh_kernel::ports::Digest::of(&document.body).to_string(),
+    };
+    v1::PlanIngestRequest {
+        collection: collection.to_owned(),
+        source: "beta-source".to_owned(),
+        documents: guessed.into_iter().map(digest).collect(),
+    }
+}
+
+fn wants_all(answer: &Answer) -> bool {
+    first::<v1::PlanIngestResponse>(answer).is_some_and(|plan| plan.wanted == ["guessed.md"] && plan.unchanged == 0)
+}
+
 /// To B, A's blueprint would be the first of its name.
 fn plans_a_first(answer: &Answer) -> bool {
     let planned = first::<v1::PlanBlueprintResponse>(answer);
@@ -708,7 +858,8 @@ async fn no_method_shows_or_moves_what_is_another_tenants() -> Result<()> {
     denial_kept(&mut client).await?;
     let before = client.run(&alpha.run_id).await?;
 
-    let cases: Vec<_> = workflow_cases(&alpha).into_iter().chain(other_cases(&alpha)).collect();
+    let cases: Vec<_> =
+        workflow_cases(&alpha).into_iter().chain(other_cases(&alpha)).chain(knowledge_cases(&alpha)).collect();
     let cased: BTreeSet<String> = cases.iter().map(|case| case.path.to_owned()).collect();
     assert_eq!(reflected(&channel).await?, cased, "a method without a case, or a case without a method");
 

@@ -229,6 +229,48 @@ async fn skills(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()> 
     Ok(())
 }
 
+async fn knowledge(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()> {
+    let document = |path: &str| v1::NewDocument {
+        path: path.to_owned(),
+        body: "The harbour master keeps the log.".into(),
+        ..Default::default()
+    };
+    let ingest = v1::IngestDocumentsRequest {
+        collection: "docs".to_owned(),
+        source: Some(v1::KnowledgeSource { name: "notes".to_owned(), ..Default::default() }),
+        documents: vec![document("a.md")],
+        request_id: "one".to_owned(),
+        ..Default::default()
+    };
+    let change = |other: &mut v1::IngestDocumentsRequest| {
+        other.documents.iter_mut().for_each(|document| document.path = "b.md".to_owned());
+    };
+    let told = |answer: &v1::IngestDocumentsResponse| (answer.position, answer.taken);
+    once!(done, client.knowledge, ingest_documents, ingest, change, told);
+    client.indexed("docs").await?;
+
+    let build = v1::BuildContextRequest {
+        intent: "who keeps the log".to_owned(),
+        collections: vec!["docs".to_owned()],
+        request_id: "one".to_owned(),
+        ..Default::default()
+    };
+    let change = |other: &mut v1::BuildContextRequest| other.token_budget = 500;
+    let told = |answer: &v1::BuildContextResponse| (answer.position, answer.package.clone());
+    once!(done, client.knowledge, build_context, build, change, told);
+
+    let forget = v1::ForgetDocumentsRequest {
+        collection: "docs".to_owned(),
+        source: "notes".to_owned(),
+        paths: vec!["a.md".to_owned()],
+        request_id: "two".to_owned(),
+    };
+    let change = |other: &mut v1::ForgetDocumentsRequest| other.paths.clear();
+    once!(done, client.knowledge, forget_documents, forget, change, |answer: &v1::ForgetDocumentsResponse| answer
+        .position);
+    Ok(())
+}
+
 async fn agents(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()> {
     let agent = |what: &str| format!("name: clerk\ninstructions: {what}\n");
     let publish = v1::PublishAgentRequest { source: agent("sort"), request_id: "one".to_owned(), ..Default::default() };
@@ -270,6 +312,11 @@ async fn agents(done: &mut BTreeSet<String>, client: &mut Client) -> Result<()> 
     let steer = v1::SteerTaskRequest { task_id, action: pause("lunch"), request_id: "one".to_owned() };
     let change = |other: &mut v1::SteerTaskRequest| other.action = pause("dinner");
     once!(done, client.agents, steer_task, steer, change, |answer: &v1::SteerTaskResponse| answer.position);
+
+    let (level, request_id) = ("tenant".to_owned(), "one".to_owned());
+    let budget = v1::SetBudgetRequest { level, tokens: Some(10_000_000), request_id, ..Default::default() };
+    let change = |other: &mut v1::SetBudgetRequest| other.tokens = Some(20_000_000);
+    once!(done, client.agents, set_budget, budget, change, |answer: &v1::SetBudgetResponse| answer.position);
     Ok(())
 }
 
@@ -336,6 +383,7 @@ async fn the_same_request_id_is_the_same_request_for_every_method_that_takes_one
     blueprints(&mut done, &mut client).await?;
     skills(&mut done, &mut client).await?;
     agents(&mut done, &mut client).await?;
+    knowledge(&mut done, &mut client).await?;
     tenants(&mut done, &mut client).await?;
     assert_eq!(done, with_request_id()?, "a method without a case, or a case without a method");
     Ok(())

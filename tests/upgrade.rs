@@ -22,7 +22,8 @@ use mesh_tests::{Client, Node, NodeOptions};
 const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Where events are declared.
-const MESSAGES: [&str; 21] = [
+const MESSAGES: [&str; 25] = [
+    "actors/agents/src/budget/mod.rs",
     "actors/agents/src/catalogue.rs",
     "actors/agents/src/context.rs",
     "actors/agents/src/definition/mod.rs",
@@ -30,6 +31,7 @@ const MESSAGES: [&str; 21] = [
     "actors/platforms/src/control_plane/messages.rs",
     "actors/platforms/src/devops/messages.rs",
     "actors/platforms/src/governance/messages.rs",
+    "actors/platforms/src/knowledge/messages.rs",
     "actors/platforms/src/product/messages.rs",
     "actors/platforms/src/runtime_cloud/messages.rs",
     "actors/workflows/src/catalogue/mod.rs",
@@ -39,11 +41,13 @@ const MESSAGES: [&str; 21] = [
     "skills/src/contract/failure.rs",
     "skills/src/contract/instructions.rs",
     "skills/src/contract/manifest.rs",
+    "skills/src/contract/rate.rs",
     "skills/src/contract/reach.rs",
     "skills/src/contract/workloads.rs",
     "skills/src/models/chat.rs",
     "skills/src/models/exchange.rs",
     "skills/src/models/fault.rs",
+    "skills/src/models/purse.rs",
 ];
 
 const DEFINITION: &str = r"

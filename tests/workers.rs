@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use mesh_proto::v1;
-use mesh_tests::{Client, Node, NodeOptions, json, object};
+use mesh_tests::{Client, Node, NodeOptions, get, json, object};
 use mesh_worker::{Ceiling, Error, Failure, Skill, Worker};
 use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::JoinHandle};
@@ -104,6 +104,8 @@ async fn a_definition_calls_a_skill_that_a_worker_has() -> Result<()> {
     client.publish(definition).await?;
     let wrong = definition.replace("text: hello", "txt: hello");
     ensure!(client.publish(&wrong).await.is_err(), "its schema was not asked");
+    let (code, out, error) = node.mesh(&["tree"])?;
+    ensure!(code == 0 && out.contains("acme.shout@1.0.0  0 of "), "{out}{error}");
     let run = client.submit("loud", "one", &json!({})).await?;
     let ended = client.wait_for_end(&run, WATCHDOG).await?;
     assert_eq!(json(ended.outputs.as_ref().and_then(|it| it.fields.get("text"))), json!("HELLO"), "{ended:?}");
@@ -358,4 +360,65 @@ async fn a_worker_that_stops_ends_what_it_has_and_another_takes_the_rest() -> Re
     assert_eq!(told, [json!({ "text": "one" }), json!({ "text": "other" })]);
     one.stop().await?;
     other.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_skill_whose_calls_hang_is_not_called_for_a_while_and_one_with_a_rate_is_not_called_more_often() -> Result<()>
+{
+    let (_data, _, node) = start()?;
+    let mut client = node.client().await?;
+    let called = Arc::new(AtomicU32::new(0));
+    let counted = called.clone();
+    let hangs = Skill::pure("bad.hangs", "1.0.0", "Never ends.").within(Duration::from_millis(200));
+    let rated = Skill::pure("acme.rated", "1.0.0", "Takes it slowly.").at_rate(1, Duration::from_secs(3_600), 2);
+    let working = Working::begin(
+        worker(&node)?
+            .skill(hangs, move |call| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                async move {
+                    call.cancelled.cancelled().await;
+                    Err(Failure::external("x.late", "interrupted"))
+                }
+            })
+            .skill(rated, |_| async { Ok(Value::Null) }),
+    );
+    had_by(&mut client, "bad.hangs", 1).await?;
+    let once = async |client: &mut Client, name: &str| {
+        let request = v1::InvokeSkillRequest {
+            name: name.to_owned(),
+            retry: Some(v1::Retry { max_attempts: 1, ..Default::default() }),
+            ..Default::default()
+        };
+        let run = client.skills.invoke_skill(request).await?.into_inner().run.context("no run")?.run_id;
+        outcome(client, &run).await
+    };
+    for _ in 0..5 {
+        assert_eq!(once(&mut client, "bad.hangs").await?[1], "skill.timeout");
+    }
+    let told = once(&mut client, "bad.hangs").await?;
+    ensure!(told[1] == "skill.breaker" && told[2].as_str().is_some_and(|it| it.contains("after 5 failures")), "{told}");
+    assert_eq!(called.load(Ordering::SeqCst), 5, "a skill whose breaker is open was called");
+    let (code, out, error) = node.mesh(&["skills", "describe", "bad.hangs"])?;
+    ensure!(code == 0 && out.contains("breaker      open of skill bad.hangs@1.0.0 since 20"), "{out}{error}");
+    let (code, out, error) = node.mesh(&["skills", "describe", "acme.rated"])?;
+    let says = ["breaker      closed of skill acme.rated@1.0.0", "rate         1 in 1h, 2 at once"];
+    ensure!(code == 0 && says.iter().all(|line| out.contains(line)), "{out}{error}");
+
+    for _ in 0..2 {
+        assert_eq!(once(&mut client, "acme.rated").await?, Value::Null);
+    }
+    let told = once(&mut client, "acme.rated").await?;
+    assert_eq!((told[0].as_str(), told[1].as_str()), (Some("resource"), Some("skill.rate")), "{told}");
+
+    let (_, figures) = get(&format!("{}/metrics", node.http), Some(&node.key()?), WATCHDOG).await?;
+    for line in [
+        "mesh_skill_breakers_open{tenant=\"default\",before=\"skill\"} 1",
+        "mesh_skill_workers{tenant=\"default\",state=\"live\"} 1",
+        "mesh_skill_breakers_opened_total{tenant=\"default\"} 1",
+        "mesh_skill_calls_held_total{tenant=\"default\",by=\"breaker\",outcome=\"refused\"} 1",
+        "mesh_skill_calls_held_total{tenant=\"default\",by=\"rate\",outcome=\"refused\"} 1",
+    ] {
+        ensure!(figures.contains(line), "`{line}` is missing in {figures}");
+    }
+    working.stop().await
 }

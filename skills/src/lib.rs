@@ -10,6 +10,7 @@ pub mod manifests;
 pub mod models;
 pub mod native;
 pub mod perform;
+pub mod pools;
 pub mod product;
 pub mod render;
 pub mod rule;

@@ -37,8 +37,12 @@ pub struct Client {
     pub skills: v1::skill_service_client::SkillServiceClient<Service>,
     /// Agents.
     pub agents: v1::agent_service_client::AgentServiceClient<Service>,
+    /// Knowledge.
+    pub knowledge: v1::knowledge_service_client::KnowledgeServiceClient<Service>,
     /// Workers.
     pub workers: v1::worker_service_client::WorkerServiceClient<Service>,
+    /// What came from what.
+    pub lineage: v1::lineage_service_client::LineageServiceClient<Service>,
     /// Tenants and keys.
     pub tenants: v1::tenant_service_client::TenantServiceClient<Service>,
     /// Tail and tree.
@@ -62,7 +66,9 @@ impl Client {
             blueprints: v1::blueprint_service_client::BlueprintServiceClient::new(service()),
             skills: v1::skill_service_client::SkillServiceClient::new(service()),
             agents: v1::agent_service_client::AgentServiceClient::new(service()),
+            knowledge: v1::knowledge_service_client::KnowledgeServiceClient::new(service()),
             workers: v1::worker_service_client::WorkerServiceClient::new(service()),
+            lineage: v1::lineage_service_client::LineageServiceClient::new(service()),
             tenants: v1::tenant_service_client::TenantServiceClient::new(service()),
             telemetry: v1::telemetry_service_client::TelemetryServiceClient::new(service()),
             dead_letters: v1::dead_letter_service_client::DeadLetterServiceClient::new(service()),
@@ -71,6 +77,23 @@ impl Client {
 }
 
 impl Client {
+    /// Waits until everything that a collection was sent can be found; its figures then.
+    ///
+    /// # Errors
+    /// When that takes longer than a minute.
+    pub async fn indexed(&mut self, collection: &str) -> Result<v1::Collection> {
+        let mut last = v1::Collection::default();
+        for _ in 0..1_200 {
+            let request = v1::GetCollectionRequest { collection: collection.to_owned() };
+            last = self.knowledge.get_collection(request).await?.into_inner().collection.context("no collection")?;
+            if last.pending == 0 {
+                return Ok(last);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        anyhow::bail!("it is never indexed: {last:#?}")
+    }
+
     /// A client whose key has these roles in the same tenant.
     ///
     /// # Errors

@@ -11,9 +11,12 @@ use mesh_kernel::{
     envelope::{IdempotencyKey, Payload},
     ports::{Digest, EffectCall, Effects, Outcome},
 };
-use mesh_skills::contract::{Failure, Manifest};
+use mesh_skills::{
+    contract::{Failure, Manifest},
+    models::Price,
+};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::definition::{Agent, tool_name};
 
@@ -50,6 +53,9 @@ pub struct Tool {
     /// Nothing that was written outside may set off its effects.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub careful: bool,
+    /// The version of the agent that does it; then there is no skill, and [`Tool::skill`] is the agent's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<u32>,
 }
 
 impl Tool {
@@ -62,6 +68,27 @@ impl Tool {
             description: manifest.description.clone(),
             input: manifest.input.clone(),
             careful: manifest.is_careful(),
+            agent: None,
+        }
+    }
+
+    /// An agent as a model of another one is told of it. What it may set off is its own guard's business.
+    pub fn of_agent(version: u32, agent: &Agent) -> Self {
+        let what = if agent.description.is_empty() { &agent.title } else { &agent.description };
+        let mut required = vec!["goal"];
+        required.extend(agent.input.as_ref().map(|_| "input"));
+        let input = agent.input.clone().unwrap_or_else(|| json!({ "type": "object" }));
+        let goal = json!({ "type": "string", "description": "What it should reach, in words." });
+        Self {
+            name: agent.name.clone(),
+            skill: agent.name.clone(),
+            version: version.to_string(),
+            description: format!("Gives a part of the task to the agent `{}`. {what}", agent.name).trim().to_owned(),
+            input: json!({
+                "type": "object", "required": required, "properties": { "goal": goal, "input": input },
+            }),
+            careful: false,
+            agent: Some(version),
         }
     }
 }
@@ -79,6 +106,9 @@ pub struct Context {
     /// What it may call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Arc<Tool>>,
+    /// The dearest prices of the models that may answer: what a call may cost is reserved by them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Price>,
 }
 
 /// What came of it; the content of the command [`OUTCOME_COMMAND`].

@@ -12,6 +12,7 @@ pub mod control_plane;
 mod delivery;
 pub mod devops;
 pub mod governance;
+pub mod knowledge;
 pub mod product;
 pub mod runtime_cloud;
 pub mod templates;
@@ -33,6 +34,8 @@ pub fn kinds(kinds: Kinds) -> Kinds {
         .with(devops::machines::repository::RepositoryMachine)
         .with(runtime_cloud::machines::workload::WorkloadMachine::default())
         .with(product::machines::product::ProductMachine)
+        .with(knowledge::machines::collection::CollectionMachine::default())
+        .with(knowledge::machines::package::PackageMachine)
 }
 
 /// The reactors of the rooms, each with the platform under which it runs.

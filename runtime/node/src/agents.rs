@@ -6,9 +6,10 @@ use std::{
 };
 
 use mesh_agents::{
-    catalogue::{self, Agents},
+    budget::Defaults,
+    catalogue::{self, Agents, Versions},
     context::{Context, ContextRequest, Sources, Tool},
-    definition::{self, Agent, Binding},
+    definition::{self, Agent, Binding, Helper},
 };
 use mesh_kernel::{
     BoxFuture,
@@ -18,6 +19,7 @@ use mesh_kernel::{
 };
 use mesh_skills::{
     contract::{Failure, Registered},
+    models::Price,
     yaml::suggest,
 };
 use parking_lot::Mutex;
@@ -39,6 +41,10 @@ pub struct AgentCatalogue {
     skills: Arc<Catalogue>,
     /// By name.
     shipped: BTreeMap<String, Arc<Agent>>,
+    /// What may be spent where a tenant has set nothing.
+    budgets: Defaults,
+    /// The dearest prices of a class of models.
+    prices: Box<dyn Fn(&str) -> Price + Send + Sync>,
     mesh: OnceLock<Mesh>,
     /// By tenant: the version of its entity, and what was read there.
     kept: Mutex<HashMap<TenantId, (u64, Arc<Agents>)>>,
@@ -46,8 +52,34 @@ pub struct AgentCatalogue {
 
 impl AgentCatalogue {
     /// A catalogue of agents that call these skills.
-    pub fn new(skills: Arc<Catalogue>) -> Self {
-        Self { skills, shipped: shipped(), mesh: OnceLock::new(), kept: Mutex::default() }
+    pub fn new(
+        skills: Arc<Catalogue>,
+        budgets: Defaults,
+        prices: impl Fn(&str) -> Price + Send + Sync + 'static,
+    ) -> Self {
+        let (shipped, prices) = (shipped(), Box::new(prices));
+        Self { skills, shipped, budgets, prices, mesh: OnceLock::new(), kept: Mutex::default() }
+    }
+
+    /// The agents that come with the node, by name.
+    pub fn shipped(&self) -> &BTreeMap<String, Arc<Agent>> {
+        &self.shipped
+    }
+
+    /// What may be spent where a tenant has set nothing.
+    pub fn budgets(&self) -> &Defaults {
+        &self.budgets
+    }
+
+    /// Every agent that the caller's tenant may give tasks, and how many versions of it were published.
+    ///
+    /// # Errors
+    /// As [`AgentCatalogue::of`].
+    pub async fn versions(&self, caller: &Caller) -> Result<BTreeMap<String, u32>, Refusal> {
+        let own = self.of(caller).await?;
+        let count = |versions: &Versions| u32::try_from(versions.versions.len()).unwrap_or(u32::MAX);
+        let shipped = self.shipped.keys().map(|name| (name.clone(), 0));
+        Ok(shipped.chain(own.agents.iter().map(|(name, versions)| (name.clone(), count(versions)))).collect())
     }
 
     /// Says where tenants' agents are read. Once, when the kernel stands.
@@ -131,11 +163,26 @@ impl AgentCatalogue {
         Ok(bound)
     }
 
+    /// The agents that an agent may give a part of its task, with the versions that they have now.
+    ///
+    /// # Errors
+    /// As [`AgentCatalogue::find`].
+    pub async fn helpers(&self, caller: &Caller, agent: &Agent) -> Result<Vec<(u32, Arc<Agent>)>, Refusal> {
+        let mut helpers = Vec::with_capacity(agent.agents.len());
+        for Helper { agent, version } in &agent.agents {
+            helpers.push(self.find(caller, agent, version.unwrap_or_default()).await?);
+        }
+        Ok(helpers)
+    }
+
     async fn context(&self, caller: &Caller, request: &ContextRequest) -> Result<Context, Refusal> {
         let (version, agent) = self.find(caller, &request.agent, request.version).await?;
         let tools = self.bound(caller, &agent).await?;
-        let tools = tools.iter().map(|skill| Arc::new(Tool::of(skill.manifest()))).collect();
-        Ok(Context { version, digest: agent.digest(), agent, tools })
+        let helpers = self.helpers(caller, &agent).await?;
+        let helpers = helpers.iter().map(|(version, helper)| Arc::new(Tool::of_agent(*version, helper)));
+        let tools = tools.iter().map(|skill| Arc::new(Tool::of(skill.manifest()))).chain(helpers).collect();
+        let prices = Some((self.prices)(&agent.model.class)).filter(|prices| *prices != Price::default());
+        Ok(Context { version, digest: agent.digest(), agent, tools, prices })
     }
 }
 

@@ -23,6 +23,7 @@ use mesh_skills::{
         worker::{WorkerSkill, Workers},
     },
     perform::RegisteredSkills,
+    pools::Pools,
 };
 use parking_lot::Mutex;
 use semver::{Version, VersionReq};
@@ -79,14 +80,15 @@ pub struct Catalogue {
     native: Registry,
     workers: Workers,
     servers: McpServers,
+    pools: Pools,
     mesh: OnceLock<Mesh>,
     kept: Mutex<Kept>,
 }
 
 impl Catalogue {
     /// A catalogue of the node's own skills, and of what workers and MCP servers have.
-    pub fn new(native: Registry, workers: Workers, servers: McpServers) -> Self {
-        Self { native, workers, servers, mesh: OnceLock::new(), kept: Mutex::default() }
+    pub fn new(native: Registry, workers: Workers, servers: McpServers, pools: Pools) -> Self {
+        Self { native, workers, servers, pools, mesh: OnceLock::new(), kept: Mutex::default() }
     }
 
     /// Says where tenants' skills are read. Once, when the kernel stands.
@@ -104,6 +106,11 @@ impl Catalogue {
     /// The workers that are connected.
     pub fn workers(&self) -> &Workers {
         &self.workers
+    }
+
+    /// The rates and breakers of calls.
+    pub fn pools(&self) -> &Pools {
+        &self.pools
     }
 
     /// The MCP servers that are connected.

@@ -6,11 +6,13 @@
 pub mod agents;
 pub mod archive;
 pub mod backup;
+pub mod budgets;
 pub mod catalogue;
 pub mod cli;
 pub mod config;
 pub mod gateway;
 pub mod http;
+pub mod knowledge;
 mod manifest;
 pub mod node;
 pub mod readmodel;

@@ -3,7 +3,7 @@
 use mesh_proto::v1::{self, SkillEffect, mcp_server::Transport, skill_example::Gives as Told};
 use mesh_skills::contract::{
     Accepts, Ceiling, Effect, Example, FailureClass, FailureCode, FileScope, Gives, Instructions, Manifest,
-    McpDeclaration, McpTerms, McpTool, McpTransport, Returns,
+    McpDeclaration, McpTerms, McpTool, McpTransport, Rate, Returns,
 };
 use mesh_workflows::form::to_value;
 use serde_json::Value;
@@ -29,6 +29,7 @@ pub(crate) fn brief(manifest: &Manifest) -> v1::Skill {
         resources: Some(v1::SkillResources {
             memory_max: manifest.resources.memory_max.unwrap_or_default(),
             concurrent_max: manifest.resources.concurrent_max.unwrap_or_default(),
+            rate: manifest.resources.rate.map(rate),
         }),
         mcp: manifest.mcp.as_deref().map(tool),
         ..Default::default()
@@ -77,6 +78,10 @@ fn terms(said: &McpTerms) -> v1::McpTerms {
         ceiling: said.ceiling.map(ceiling).unwrap_or_default().into(),
         accepts: said.accepts.map(accepts).unwrap_or_default().into(),
     }
+}
+
+fn rate(rate: Rate) -> v1::SkillRate {
+    v1::SkillRate { calls: rate.calls, per: rate.per.try_into().ok(), burst: rate.burst.unwrap_or_default() }
 }
 
 fn scope(scope: &FileScope) -> v1::SkillFileScope {

@@ -1,12 +1,17 @@
 //! Whether what a skill says of how far it reaches can be.
 
-use super::{Effect, FailureClass, FailureCode, Manifest, Permission};
+use std::time::Duration;
+
+use super::{Effect, FailureClass, FailureCode, Manifest, Permission, Rate};
 
 /// Longest list of servers, of files, of codes. **Units**: entries.
 const ENTRIES_MAX: usize = 100;
 
 /// Most calls of one skill at once that can be said. **Units**: calls.
 const CONCURRENT_MAX: u32 = 10_000;
+
+/// Most calls of a rate that can be said.
+const RATE_CALLS_MAX: u32 = 1_000_000;
 
 /// What of how far a skill says that it reaches is contradictory or none at all: the field, and why.
 pub(super) fn contradiction(manifest: &Manifest) -> Option<(&'static str, String)> {
@@ -55,8 +60,21 @@ fn resources(manifest: &Manifest) -> Wrong {
     if manifest.resources.memory_max == Some(0) {
         return wrong(true, "resources", "no call can do with no memory");
     }
+    if let Some(rate) = manifest.resources.rate
+        && !is_rate(&rate)
+    {
+        let what =
+            format!("a rate is of 1 to {RATE_CALLS_MAX} calls in 1ms to 1d, with a burst of 1 to {RATE_CALLS_MAX}");
+        return wrong(true, "resources", &what);
+    }
     let is_wrong = manifest.resources.concurrent_max.is_some_and(|most| most == 0 || most > CONCURRENT_MAX);
     wrong(is_wrong, "resources", &format!("1 to {CONCURRENT_MAX} calls at once can be said"))
+}
+
+fn is_rate(rate: &Rate) -> bool {
+    let calls = 1..=RATE_CALLS_MAX;
+    let is_long_enough = !rate.per.is_zero() && rate.per <= Duration::from_secs(86_400);
+    calls.contains(&rate.calls) && is_long_enough && rate.burst.is_none_or(|burst| calls.contains(&burst))
 }
 
 fn failures(manifest: &Manifest) -> Wrong {
@@ -126,7 +144,7 @@ mod tests {
             hosts: ["api.example.com", "*.example.com", "10.0.0.7:8443"].map(str::to_owned).into(),
             files: reach("reports/**"),
             failure_codes: code("shop.no-stock", FailureClass::External),
-            resources: Resources { memory_max: Some(1), concurrent_max: Some(2) },
+            resources: Resources { memory_max: Some(1), concurrent_max: Some(2), rate: None },
             ..network()
         };
         check_manifest(&good).unwrap();

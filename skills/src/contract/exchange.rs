@@ -48,6 +48,10 @@ pub struct SkillCall {
     /// Comes back unchanged with the outcome.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub echo: Value,
+    /// Whoever asks tries again when the skill cannot be called: its attempts, the last one too, wait for a breaker that
+    /// is open.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
     /// What from outside was read by whoever decided on this call, such as `skill:web.fetch`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taint: Vec<String>,

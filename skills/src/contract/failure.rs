@@ -5,6 +5,8 @@ use std::{any::Any, fmt, str::FromStr, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Blame;
+
 /// Longest message that travels with a failure. **Units**: bytes; the rest stands in the log.
 pub const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 
@@ -89,12 +91,22 @@ pub struct Failure {
     /// Facts for machines, such as the counts of failed tests.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub details: Value,
+    /// Who has failed. Not written down: only who performs the call asks.
+    #[serde(skip)]
+    pub blame: Blame,
 }
 
 impl Failure {
     /// A failure of this class.
     pub fn new(class: FailureClass, code: &str, message: impl Into<String>) -> Self {
-        Self { class, code: code.to_owned(), message: cut(message.into()), retry_after: None, details: Value::Null }
+        Self {
+            class,
+            code: code.to_owned(),
+            message: cut(message.into()),
+            retry_after: None,
+            details: Value::Null,
+            blame: Blame::Skill,
+        }
     }
 
     /// The input is wrong; never tried again.
@@ -126,12 +138,30 @@ impl Failure {
     pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let said = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("(no message)");
-        Self::internal("skill.panic", format!("the skill panicked: {said}"))
+        Self::internal("skill.panic", format!("the skill panicked: {said}")).of_host()
     }
 
     /// Nobody wants the outcome any more.
     pub fn cancelled() -> Self {
-        Self::new(FailureClass::Cancelled, "skill.cancelled", "cancelled before it was done")
+        Self::new(FailureClass::Cancelled, "skill.cancelled", "cancelled before it was done").unasked()
+    }
+
+    /// The same, said by its host, which has not done the call.
+    #[must_use]
+    pub fn of_host(self) -> Self {
+        Self { blame: Blame::Host, ..self }
+    }
+
+    /// The same, because the time was over.
+    #[must_use]
+    pub fn late(self) -> Self {
+        Self { blame: Blame::Late, ..self }
+    }
+
+    /// The same, told before the skill was asked.
+    #[must_use]
+    pub fn unasked(self) -> Self {
+        Self { blame: Blame::Nobody, ..self }
     }
 
     /// The same, to be tried again after `delay` at the earliest.

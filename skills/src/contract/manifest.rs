@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Accepts, Ceiling, FailureClass, FailureCode, FileScope, Instructions, McpTool, Resources, Returns};
+use super::{
+    Accepts, Ceiling, FailureClass, FailureCode, FileScope, Instructions, McpTool, Rate, Resources, Returns,
+    rate::milliseconds,
+};
 
 /// What calling a skill twice with the same key does to the outside world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -241,7 +244,7 @@ impl Manifest {
 
     /// Whether its outcome may be computed from its input alone, by whoever asks for it.
     pub fn is_computable(&self) -> bool {
-        let is_bounded = self.resources.concurrent_max.is_some();
+        let is_bounded = self.resources.concurrent_max.is_some() || self.resources.rate.is_some();
         self.is_instant && self.effect == Effect::Pure && self.permissions.is_empty() && !is_bounded
     }
 
@@ -249,6 +252,13 @@ impl Manifest {
     #[must_use]
     pub fn fails(mut self, classes: &[FailureClass]) -> Self {
         self.failures = classes.to_vec();
+        self
+    }
+
+    /// Who may have written what it gives.
+    #[must_use]
+    pub fn returns(mut self, who: Returns) -> Self {
+        self.returns = Some(who);
         self
     }
 
@@ -295,6 +305,13 @@ impl Manifest {
         self
     }
 
+    /// Most calls of one tenant in a time; the others wait, within their timeout.
+    #[must_use]
+    pub fn at_rate(mut self, rate: Rate) -> Self {
+        self.resources.rate = Some(rate);
+        self
+    }
+
     /// An example that runs as a test.
     #[must_use]
     pub fn example(self, title: &str, input: Value, gives: Gives) -> Self {
@@ -310,20 +327,5 @@ impl Manifest {
     fn with_example(mut self, title: &str, input: Value, gives: Gives, alone: bool) -> Self {
         self.examples.push(Example { title: title.to_owned(), input, gives, alone });
         self
-    }
-}
-
-/// Milliseconds in JSON, a duration in memory.
-mod milliseconds {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
-        u64::try_from(value.as_millis()).unwrap_or(u64::MAX).serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        Ok(Duration::from_millis(u64::deserialize(from)?))
     }
 }

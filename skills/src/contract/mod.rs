@@ -5,12 +5,15 @@
 //!
 //! Never here: how a run retries or what a step means; that is the workflow's business.
 
+mod blame;
 mod check;
+mod contexts;
 mod exchange;
 mod failure;
 mod instructions;
 mod manifest;
 mod mcp;
+mod rate;
 mod reach;
 mod registry;
 mod skill;
@@ -18,11 +21,14 @@ mod skill;
 pub(crate) mod testing;
 mod workloads;
 
+pub use blame::Blame;
+pub use contexts::{ContextAsk, ContextGiven, ContextPiece, Contexts};
 pub use exchange::{HANDLER, OUTCOME_COMMAND, SkillCall, SkillOutcome, SkillResult};
 pub use failure::{DETAILS_BYTES_MAX, Failure, FailureClass, MESSAGE_BYTES_MAX, NoFailureClass};
 pub use instructions::Instructions;
 pub use manifest::{Effect, Example, Gives, Manifest, Permission, holds};
 pub use mcp::{McpDeclaration, McpServer, McpTerms, McpTool, McpTransport};
+pub use rate::Rate;
 pub use reach::{Accepts, Ceiling, FailureCode, FileScope, Resources, Returns};
 pub use registry::{Registered, Registry, RegistryError, check_manifest, unknown};
 pub use skill::{Call, Skill};

@@ -3,7 +3,7 @@
 use mesh_kernel::envelope::Classification;
 use serde::{Deserialize, Serialize};
 
-use super::FailureClass;
+use super::{FailureClass, Rate};
 
 /// The narrowest content that a skill may be given; a call whose cause is classified higher is refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -131,6 +131,9 @@ pub struct Resources {
     /// Calls of one tenant that a node does at once; the others wait for their turn, within their timeout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrent_max: Option<u32>,
+    /// How often one tenant may call it on a node; the others wait for their time, within their timeout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
 }
 
 impl Resources {

@@ -280,6 +280,7 @@ fn asks(tenant: &str, what: impl Into<Value>) -> EffectCall {
         attempt: 2,
         idempotency_key: Some(IdempotencyKey::parse("run-1.s").unwrap()),
         echo: Value::Null,
+        waits: false,
         taint: Vec::new(),
     };
     let mut cause = testing::cause(tenant, "run-1");

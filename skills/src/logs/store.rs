@@ -63,6 +63,11 @@ pub struct LogStore {
 }
 
 impl LogStore {
+    /// The clock that lines are timed by.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
     /// Opens the folder, making it when it is not there.
     ///
     /// # Errors

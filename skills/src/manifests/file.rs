@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::shape;
 use crate::{
     contract::{
-        Accepts, Ceiling, Effect, Example, FailureClass, FailureCode, FileScope, Gives, Manifest, Permission,
+        Accepts, Ceiling, Effect, Example, FailureClass, FailureCode, FileScope, Gives, Manifest, Permission, Rate,
         RegistryError, Resources, Returns, check_manifest,
     },
     yaml::{self, Mistake, Node, parse_duration},
@@ -49,9 +49,24 @@ struct Written {
     accepts: Accepts,
     returns: Option<Returns>,
     #[serde(default)]
-    resources: Resources,
+    resources: Takes,
     #[serde(default)]
     examples: Vec<Shown>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Takes {
+    memory_max: Option<u64>,
+    concurrent_max: Option<u32>,
+    rate: Option<Often>,
+}
+
+#[derive(Deserialize)]
+struct Often {
+    calls: u32,
+    per: String,
+    burst: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -121,12 +136,22 @@ fn manifest(written: Written, node: &Node) -> Result<Manifest, Mistake> {
         ceiling: written.ceiling,
         accepts: written.accepts,
         returns: written.returns,
-        resources: written.resources,
+        resources: resources(written.resources, node)?,
         examples: written.examples.into_iter().map(shown).collect(),
         ..plain
     };
     let codes = written.failures.into_iter();
     Ok(codes.fold(said, |said, failure| said.fails_with(&failure.code, failure.class, &failure.description)))
+}
+
+fn resources(takes: Takes, node: &Node) -> Result<Resources, Mistake> {
+    let rate = takes.rate.map(|Often { calls, per, burst }| {
+        let at = node.nearest("/resources/rate/per").span;
+        let time = parse_duration(&per).filter(|time| time.as_millis() > 0);
+        let wrong = || Mistake::new(at, format!("`{per}` is no time of a rate")).with_help("write as in 1s, 1m or 1h");
+        Ok(Rate { calls, per: time.ok_or_else(wrong)?, burst })
+    });
+    Ok(Resources { memory_max: takes.memory_max, concurrent_max: takes.concurrent_max, rate: rate.transpose()? })
 }
 
 /// How long a call may take.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::contract::{Accepts, Ceiling, Effect, FailureClass, Gives, Manifest, Permission};
+use crate::contract::{Accepts, Ceiling, Effect, FailureClass, Gives, Manifest, Permission, Rate};
 
 const WHOLE: &str = "\
 name: shop.order
@@ -22,7 +22,7 @@ hosts: [api.example.com]
 files: [{ path: orders/**, write: true }]
 ceiling: confidential
 accepts: tainted
-resources: { memoryMax: 67108864, concurrentMax: 4 }
+resources: { memoryMax: 67108864, concurrentMax: 4, rate: { calls: 60, per: 1m, burst: 5 } }
 examples:
   - { title: nothing to order, input: {}, failure: validation }
   - { title: an order, input: { item: a }, output: { placed: true }, alone: false }
@@ -41,6 +41,8 @@ fn a_file_says_all_that_a_manifest_can_say() {
     assert_eq!(whole.permissions, [Permission::Network, Permission::Files]);
     assert_eq!((whole.ceiling, whole.accepts), (Ceiling::Confidential, Accepts::Tainted));
     assert_eq!(whole.resources.concurrent_max, Some(4));
+    let rate = Rate { calls: 60, per: Duration::from_secs(60), burst: Some(5) };
+    assert_eq!(whole.resources.rate, Some(rate));
     assert!(whole.files[0].write && !whole.examples[1].alone && whole.examples[0].alone);
     assert_eq!(whole.examples[0].gives, Gives::Failure(FailureClass::Validation));
     let least = read("{name: a.b, version: 1.0.0, description: x, effect: pure}", "x").unwrap();

@@ -36,6 +36,12 @@ pub struct ModelCall {
     /// Counts the step's attempts, from 1.
     #[serde(default = "first")]
     pub attempt: u32,
+    /// The run for which it is asked, whose budget it counts for; empty when there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub run: String,
+    /// The project for which it is asked; empty when there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub project: String,
     /// Comes back unchanged with the outcome.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub echo: Value,
@@ -93,6 +99,14 @@ pub enum ModelResult {
     },
     /// An earlier life may have sent it, and nobody knows what came of it: nothing is sent.
     Unknown {},
+    /// A budget above the task has not enough left: nothing is sent.
+    Withheld {
+        /// Which budget, and what is missing.
+        message: String,
+        /// The task ends with it; else it waits for a person.
+        #[serde(default)]
+        stops: bool,
+    },
 }
 
 /// Who answered.

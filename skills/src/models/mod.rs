@@ -18,6 +18,7 @@ mod limits;
 pub mod meter;
 mod perform;
 mod price;
+mod purse;
 mod reply;
 pub mod secrets;
 mod trouble;
@@ -28,3 +29,4 @@ pub use exchange::{By, HANDLER, ModelCall, ModelOutcome, ModelResult, OUTCOME_CO
 pub use fault::Fault;
 pub use perform::{ModelEffects, Silent, Watch};
 pub use price::{MicroUnits, Price, Prices};
+pub use purse::{Amount, Bottomless, Purse, Withheld};

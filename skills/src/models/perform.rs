@@ -21,7 +21,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    By, Config, EmbedCall, Embedded, Fault, HANDLER, MicroUnits, ModelCall, ModelOutcome, ModelResult, NoVectors,
+    Amount, Bottomless, By, Config, EmbedCall, Embedded, Fault, HANDLER, MicroUnits, ModelCall, ModelOutcome,
+    ModelResult, NoVectors, Price, Purse, Withheld,
     cassette::Cassette,
     chat::Usage,
     client::{Client, Done, Place, input_estimate},
@@ -50,6 +51,7 @@ pub struct ModelEffects {
     client: Client,
     gates: BTreeMap<String, Arc<Gate>>,
     watch: Arc<dyn Watch>,
+    purse: Arc<dyn Purse>,
     meter: Arc<Meter>,
 }
 
@@ -80,6 +82,7 @@ impl ModelEffects {
             gates: gates.collect(),
             client: Client::new(config, env, clock, cassette),
             watch: Arc::new(Silent),
+            purse: Arc::new(Bottomless),
             meter: Arc::default(),
         }
     }
@@ -93,6 +96,13 @@ impl ModelEffects {
     #[must_use]
     pub fn watched(mut self, watch: Arc<dyn Watch>) -> Self {
         self.watch = watch;
+        self
+    }
+
+    /// The same, with budgets above the tasks that ask.
+    #[must_use]
+    pub fn paid_by(mut self, purse: Arc<dyn Purse>) -> Self {
+        self.purse = purse;
         self
     }
 
@@ -133,12 +143,47 @@ impl ModelEffects {
             Ok(call) => call,
             Err(error) => return Some(outcome(&effect.request, Value::Null, unreadable(&error))),
         };
-        let result = if effect.asked_before {
-            ModelResult::Unknown {}
-        } else {
-            effect.cancelled.run_until_cancelled(self.result(&effect, &call)).await?
+        if effect.asked_before {
+            // It may have been paid for.
+            self.purse.settle(&effect, None).await;
+            return Some(outcome(&effect.request, call.echo, ModelResult::Unknown {}));
+        }
+        let Some(result) = effect.cancelled.run_until_cancelled(self.paying(&effect, &call)).await else {
+            self.purse.settle(&effect, None).await;
+            return None;
         };
         Some(outcome(&effect.request, call.echo, result))
+    }
+
+    /// Asks with what it may take set aside, and says what it took.
+    async fn paying(&self, effect: &EffectCall, call: &ModelCall) -> ModelResult {
+        let Ok(place) = self.client.place(&call.class, call.candidate) else {
+            return self.result(effect, call).await;
+        };
+        let price = self.price(&place);
+        let (input, output) = (input_estimate(&call.request), u64::from(call.request.max_tokens));
+        let most = Amount { tokens: input.saturating_add(output), cost: price.at_most(input, output) };
+        match self.purse.reserve(effect, call, most).await {
+            Ok(()) => {}
+            Err(Withheld::Spent { message, stops }) => return ModelResult::Withheld { message, stops },
+            Err(Withheld::Unknown(message)) => {
+                return self.failed(call, "", Trouble::new(Fault::Overloaded, message));
+            }
+        }
+        let result = self.result(effect, call).await;
+        self.purse.settle(effect, Some(took(&result, &price))).await;
+        result
+    }
+
+    /// The dearest prices of a class's candidates: what its calls may cost is reserved by them.
+    pub fn dearest(&self, class: &str) -> Price {
+        let count = u32::try_from(self.client.config().candidates(class).len()).unwrap_or(u32::MAX);
+        let places = (0..count).filter_map(|candidate| self.client.place(class, candidate).ok());
+        places.map(|place| self.price(&place)).fold(Price::default(), Price::dearer)
+    }
+
+    fn price(&self, place: &Place<'_>) -> Price {
+        self.client.config().prices.models.get(place.model).copied().unwrap_or_default()
     }
 
     async fn result(&self, effect: &EffectCall, call: &ModelCall) -> ModelResult {
@@ -239,6 +284,17 @@ fn unreadable(error: &serde_json::Error) -> ModelResult {
 
 fn without_candidates(trouble: &Trouble) -> ModelResult {
     ModelResult::Failed { failure: trouble.failure(""), fault: trouble.fault, candidates: 0, lost: None }
+}
+
+/// What a call took, as far as it is known.
+fn took(result: &ModelResult, price: &Price) -> Amount {
+    let tokens = |usage: &Usage| usage.input_tokens.saturating_add(usage.output_tokens);
+    let cost = |cost: MicroUnits| u64::try_from(cost.0).unwrap_or_default();
+    match result {
+        ModelResult::Answered { answer, cost: paid, .. } => Amount { tokens: tokens(&answer.usage), cost: cost(*paid) },
+        ModelResult::Failed { lost: Some(lost), .. } => Amount { tokens: tokens(lost), cost: cost(price.cost(lost)) },
+        _ => Amount::default(),
+    }
 }
 
 fn asked(operation: Operation, place: &Place<'_>) -> Asked {

@@ -24,7 +24,8 @@ impl fmt::Display for MicroUnits {
 
 /// What a model costs. **Units**: 1e-12 of the currency a token, which is the same number as
 /// micro-units per million tokens: 0.15 per million tokens is 150,000.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Price {
     /// Of input that was not cached.
     pub input: u64,
@@ -50,6 +51,27 @@ impl Price {
         let part = |(tokens, price)| i128::from(tokens).saturating_mul(i128::from(price));
         let pico = parts.into_iter().map(part).fold(0, i128::saturating_add);
         MicroUnits(i64::try_from(pico.saturating_add(PICO - 1) / PICO).unwrap_or(i64::MAX))
+    }
+}
+
+impl Price {
+    /// The dearer of both in each part.
+    #[must_use]
+    pub fn dearer(self, other: Self) -> Self {
+        Self {
+            input: self.input.max(other.input),
+            cached_input: self.cached_input.max(other.cached_input),
+            output: self.output.max(other.output),
+            reasoning: self.reasoning.max(other.reasoning),
+        }
+    }
+
+    /// What a call costs at most that uses as many tokens.
+    pub fn at_most(&self, input_tokens: u64, output_tokens: u64) -> u64 {
+        let of = |tokens: u64, price: u64| u128::from(tokens).saturating_mul(u128::from(price));
+        let pico = of(input_tokens, self.input.max(self.cached_input))
+            .saturating_add(of(output_tokens, self.output.max(self.reasoning)));
+        u64::try_from(pico.saturating_add(PICO.unsigned_abs() - 1) / PICO.unsigned_abs()).unwrap_or(u64::MAX)
     }
 }
 
@@ -93,6 +115,16 @@ mod tests {
         assert_eq!(price.cost(&usage(1_000_000, 5_000_000, 0, 0)), MicroUnits(1));
         let dear = Price { input: u64::MAX, ..price };
         assert_eq!(dear.cost(&usage(u64::MAX, 0, u64::MAX, 0)), MicroUnits(i64::MAX));
+    }
+
+    #[test]
+    fn what_a_call_costs_at_most_is_never_less_than_what_it_costs() {
+        let price = Price { input: 150_000, cached_input: 75_000, output: 600_000, reasoning: 700_000 };
+        for (input, cached, output, reasoning) in [(2, 1, 2, 1), (0, 0, 0, 0), (1_000, 1_000, 9, 9), (7, 0, 1, 0)] {
+            let cost = price.cost(&usage(input, cached, output, reasoning)).0;
+            assert!(price.at_most(input, output) >= cost.unsigned_abs());
+        }
+        assert_eq!(price.dearer(Price { output: 800_000, ..Price::default() }).output, 800_000);
     }
 
     #[test]

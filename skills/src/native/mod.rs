@@ -10,6 +10,7 @@ mod blueprint_validate;
 mod checkout;
 mod flow_fail;
 mod http_post;
+mod knowledge_context;
 mod product_build;
 mod product_clean;
 mod product_probe;
@@ -30,7 +31,7 @@ mod workshop;
 
 use std::sync::Arc;
 
-use crate::contract::Skill;
+use crate::contract::{Contexts, Skill};
 
 pub use workshop::{Needs, Workshop};
 
@@ -44,6 +45,14 @@ pub fn with_workshop(workshop: &Arc<Workshop>) -> Vec<Arc<dyn Skill>> {
     let mut skills = general();
     skills.extend(of_products(workshop));
     skills
+}
+
+/// The skills that find what the tenant has read.
+pub fn of_knowledge(contexts: &Arc<dyn Contexts>) -> Vec<Arc<dyn Skill>> {
+    vec![
+        Arc::new(knowledge_context::KnowledgeContext::inside(contexts.clone())),
+        Arc::new(knowledge_context::KnowledgeContext::anywhere(contexts.clone())),
+    ]
 }
 
 /// The skills that need nothing around them.

@@ -37,7 +37,8 @@ pub(super) async fn call(skill: Arc<dyn Skill>, call: Call, timeout: Duration) -
         Ok(Ok(Err(_))) | Err(_) if late => Err(Failure::timeout(
             "skill.timeout",
             format!("`{name}` took longer than {timeout:?}; raise the step's `timeout` when it needs more"),
-        )),
+        )
+        .late()),
         Ok(ended) => flat(ended),
         Err(_) => Err(Failure::cancelled()),
     }

@@ -15,13 +15,14 @@ use mesh_kernel::{
     BoxFuture,
     entity::EffectRequest,
     envelope::Headers,
-    ports::{ContentStore, Effects, Outcome, effects::Concurrency, effects::EffectCall},
+    ports::{Clock, ContentStore, Effects, Outcome, effects::Concurrency, effects::EffectCall},
 };
 use serde_json::Value;
 
 use crate::{
     contract::{Call, Failure, HANDLER, Manifest, Registered, Registry, SkillCall, SkillOutcome, SkillResult},
     logs::{LineKind, LogId, LogStore, LogWriter},
+    pools::{Host, Pools, Settings},
 };
 
 pub use refs::{OUTPUT_BYTES_MAX, RESOLVED_BYTES_MAX, resolve};
@@ -62,6 +63,8 @@ pub struct SkillEffects {
     logs: Arc<LogStore>,
     concurrency: Concurrency,
     turns: turns::Turns,
+    pools: Pools,
+    clock: Arc<dyn Clock>,
 }
 
 impl SkillEffects {
@@ -71,6 +74,8 @@ impl SkillEffects {
             registry: registry.borrow().clone(),
             registered: Arc::new(NoneRegistered(registry.borrow().clone())),
             content,
+            pools: Pools::new(logs.clock(), Settings::default()),
+            clock: logs.clock(),
             logs,
             concurrency: Concurrency {
                 // Time for a skill to notice (`guard::GRACE`) and for its outcome to be stored.
@@ -85,6 +90,13 @@ impl SkillEffects {
     #[must_use]
     pub fn with_registered(mut self, registered: Arc<dyn RegisteredSkills>) -> Self {
         self.registered = registered;
+        self
+    }
+
+    /// The same with these rates and breakers, which others look at.
+    #[must_use]
+    pub fn paced(mut self, pools: Pools) -> Self {
+        self.pools = pools;
         self
     }
 
@@ -172,10 +184,23 @@ impl SkillEffects {
             log: log.clone(),
             cancelled: effect.cancelled.child_token(),
         };
-        let timeout = effect.request.timeout.unwrap_or(entry.manifest().timeout);
-        let (turn, timeout) = self.turns.wait(entry.manifest(), &call, timeout).await?;
-        let output = guard::call(entry.skill().clone(), call, timeout).await?;
+        let (manifest, is_native) = (entry.manifest(), self.registry.get(&request.skill).is_some());
+        let host = Host::of(manifest, is_native);
+        let timeout = effect.request.timeout.unwrap_or(manifest.timeout);
+        let left = self.pools.pace(manifest, &host, &call, timeout).await?;
+        let (turn, left) = self.turns.wait(manifest, &call, left).await?;
+        let (pass, spent) = self.pools.pass(manifest, &host, &call, request.waits.then_some(left)).await?;
+        let left = left.saturating_sub(spent);
+        let began = self.clock.monotonic();
+        let mut result = guard::call(entry.skill().clone(), call, left).await;
         drop(turn);
+        // A step that says a time ends the call itself when it is over, a moment before the guard would.
+        let is_over = self.clock.monotonic().saturating_sub(began) >= left - left / 20;
+        if is_over && effect.cancelled.is_cancelled() {
+            result = result.map_err(Failure::late);
+        }
+        pass.ended(result.as_ref(), left >= timeout / 2);
+        let output = result?;
         entry.check_output(&output)?;
         refs::store(self.content.as_ref(), &effect.scope, output).await
     }

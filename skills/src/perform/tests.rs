@@ -100,6 +100,7 @@ fn effect(input: Value) -> EffectCall {
         attempt: 2,
         idempotency_key: None,
         echo: json!({"seen": 7}),
+        waits: false,
         taint: Vec::new(),
     };
     EffectCall {

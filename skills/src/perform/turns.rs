@@ -52,7 +52,7 @@ impl Turns {
             () = tokio::time::sleep(timeout) => return Err(Failure::timeout(
                 "skill.turn",
                 format!("`{}` does {most} calls at once, and this one did not come to its turn in {timeout:?}", skill.name),
-            )),
+            ).unasked()),
         };
         Ok((Some(turn), timeout.saturating_sub(began.elapsed())))
     }

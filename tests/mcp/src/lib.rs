@@ -144,6 +144,14 @@ impl Server {
                 tell(json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" }));
                 given(Value::Null)
             }
+            "chatter" => {
+                let token = at(params, "/_meta/progressToken");
+                for n in 2..=40 {
+                    let params = json!({ "progressToken": token, "progress": n, "total": 40 });
+                    tell(json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params }));
+                }
+                given(Value::Null)
+            }
             "environment" => given(std::env::vars().map(|(name, value)| json!([name, value])).collect()),
             "process" => given(json!(std::process::id())),
             _ => {

@@ -211,7 +211,7 @@ async fn a_conversation_goes_by_its_script_also_when_a_turn_is_asked_for_again()
         match bench.ask_this("streams", "scripted", request.clone()).await {
             ModelResult::Answered { answer, .. } => break answer.said.text,
             ModelResult::Failed { fault, .. } => faults.push(fault),
-            other @ ModelResult::Unknown {} => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         }
         assert!(faults.len() < 5);
     };
@@ -246,6 +246,6 @@ fn outcome_of(result: ModelResult) -> Result<Answer, (Fault, Option<Duration>)> 
     match result {
         ModelResult::Answered { answer, .. } => Ok(answer),
         ModelResult::Failed { failure, fault, .. } => Err((fault, failure.retry_after)),
-        other @ ModelResult::Unknown {} => panic!("{other:?}"),
+        other => panic!("{other:?}"),
     }
 }

@@ -49,6 +49,9 @@ pub struct Agent {
     /// What it may call, and nothing else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skills: Vec<Binding>,
+    /// Agents that it may give a part of its task, and nobody else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<Helper>,
     /// Skills that look at what it gives, in this order; one that fails has it corrected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Check>,
@@ -144,6 +147,37 @@ impl<'de> Deserialize<'de> for Binding {
     }
 }
 
+/// An agent that another one may give a part of its task. A bare text is its name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Helper {
+    /// The agent.
+    pub agent: String,
+    /// Its version; the active one when a task begins, when it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+}
+
+impl<'de> Deserialize<'de> for Helper {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Long {
+            agent: String,
+            version: Option<u32>,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Short(String),
+            Long(Long),
+        }
+        Ok(match Either::deserialize(from)? {
+            Either::Short(agent) => Self { agent, version: None },
+            Either::Long(Long { agent, version }) => Self { agent, version },
+        })
+    }
+}
+
 /// A skill that looks at what an agent gives: it is called with `with`, and beside that with `output` and `input`.
 ///
 /// A failure of class validation, or an output `{"passed": false, "message": …}`, has the agent correct itself.
@@ -193,7 +227,8 @@ pub struct Budget {
 }
 
 impl Budget {
-    fn is_none(&self) -> bool {
+    /// Whether it bounds nothing.
+    pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
 }

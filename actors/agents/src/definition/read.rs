@@ -81,6 +81,7 @@ fn known_at(pointer: &str) -> Vec<String> {
         None => "/properties".to_owned(),
         Some("model") => "/properties/model/anyOf/1/properties".to_owned(),
         Some("skills") => "/properties/skills/items/anyOf/1/properties".to_owned(),
+        Some("agents") => "/properties/agents/items/anyOf/1/properties".to_owned(),
         Some("checks") => "/properties/checks/items/properties".to_owned(),
         Some(name) => format!("/properties/{name}/properties"),
     };
@@ -145,6 +146,16 @@ fn meant(tree: &Node, agent: &Agent) -> Vec<Mistake> {
             wrong(&pointer, format!("`{range}` is no range of versions"), "write it as in `^1.2` or `1.4.0`");
         }
     }
+    for (at, helper) in agent.agents.iter().enumerate() {
+        let twice = agent.agents.iter().take(at).any(|other| other.agent == helper.agent);
+        if twice || helper.agent == agent.name {
+            let message = match twice {
+                true => format!("`{}` is named twice", helper.agent),
+                false => "an agent cannot give a part of its task to itself".to_owned(),
+            };
+            wrong(&format!("/agents/{at}"), message, "name each agent once, and not this one");
+        }
+    }
     let bytes = agent.to_json().to_string().len();
     if bytes > DEFINITION_BYTES_MAX {
         let message = format!("the definition has {bytes} bytes as JSON; at most {DEFINITION_BYTES_MAX} are taken");
@@ -188,6 +199,11 @@ mod tests {
             ("name: clerk\ninstructions: x\noutput: { type: strnig }\n", "`output` is no JSON Schema"),
             ("name: clerk\ninstructions: x\nskills: [a.b, a.b]\n", "have the same name for a model"),
             ("name: clerk\ninstructions: x\nskills: [{skill: a.b, version: newest}]\n", "no range of versions"),
+            ("name: clerk\ninstructions: x\nagents: [clerk]\n", "a.yaml:3:10: an agent cannot give"),
+            (
+                "name: clerk\ninstructions: x\nagents: [a, { agent: a, version: 2 }]\n",
+                "a.yaml:3:13: `a` is named twice",
+            ),
             ("name: clerk\ninstructions: [\n", "a.yaml:"),
         ] {
             let told = mistakes(source).join("\n");
@@ -200,7 +216,7 @@ mod tests {
         let full = Agent {
             input: Some(serde_json::json!({"type": "object"})),
             budget: crate::definition::Budget { tokens: Some(1), cost: Some(2) },
-            ..parse("name: a\ninstructions: x\nskills: [a.b]\nchecks: [{skill: a.c}]\nexhausted: fail\n", None).unwrap()
+            ..parse("name: a\ninstructions: x\nagents: [b, {agent: c, version: 2}]\nskills: [a.b]\nchecks: [{skill: a.c}]\nexhausted: fail\n", None).unwrap()
         };
         let json = full.to_json();
         let errors: Vec<String> = validator().unwrap().iter_errors(&json).map(|error| error.to_string()).collect();

@@ -14,7 +14,7 @@ use mesh_skills::models::{
 
 use super::{
     conversation,
-    messages::{AssignTask, Event},
+    messages::{AssignTask, Event, SubtaskResult},
     state::{Checked, Head, Phase, Task, Tooled, Work},
 };
 use crate::definition::Origin;
@@ -36,7 +36,8 @@ pub(super) fn evolve(task: &mut Task, event: Event, at: Timestamp, address: &Add
         event @ (Event::ModelCallRequested { .. }
         | Event::ModelCallAnswered { .. }
         | Event::ModelCallFailed { .. }
-        | Event::ModelCallOutcomeUnknown { .. }) => model(task, event),
+        | Event::ModelCallOutcomeUnknown { .. }
+        | Event::ModelCallWithheld { .. }) => model(task, event, at),
         event @ (Event::ToolCallRequested { .. }
         | Event::ToolCallHeld { .. }
         | Event::ToolAttemptFailed { .. }
@@ -44,6 +45,9 @@ pub(super) fn evolve(task: &mut Task, event: Event, at: Timestamp, address: &Add
         | Event::ToolCallSucceeded { .. }
         | Event::ToolCallFailed { .. }
         | Event::ToolCallRefused { .. }) => tool(task, event),
+        event @ (Event::SubtaskRequested { .. } | Event::SubtaskEnded { .. }) => subtask(task, event),
+        // What ends it follows.
+        Event::SubtasksAbandoned { .. } => {}
         event @ (Event::CheckRequested { .. }
         | Event::CheckAttemptFailed { .. }
         | Event::CheckAttemptStarted { .. }
@@ -70,16 +74,19 @@ fn assign(task: &mut Task, assigned: AssignTask, at: Timestamp, address: &Addres
     task.phase = Phase::Assigned;
 }
 
-fn model(task: &mut Task, event: Event) {
+fn model(task: &mut Task, event: Event, at: Timestamp) {
     match event {
-        Event::ModelCallRequested { turn, attempt, candidate, reserved, .. } => {
+        Event::ModelCallRequested { turn, attempt, candidate, reserved, reserved_cost, .. } => {
             for note in std::mem::take(&mut task.notes) {
                 say(task, Message::User { text: note });
+            }
+            if turn != task.turn {
+                task.withheld = 0;
             }
             (task.turn, task.attempts) = (turn, attempt);
             task.spent.model_calls += 1;
             task.phase = Phase::Executing;
-            task.work = Work::Model { attempt, candidate, reserved, made: OnceLock::new() };
+            task.work = Work::Model { attempt, candidate, reserved, reserved_cost, made: OnceLock::new() };
         }
         Event::ModelCallAnswered { answer, by, cost, .. } => {
             task.spent.turns += 1;
@@ -93,7 +100,8 @@ fn model(task: &mut Task, event: Event) {
             };
             say(task, Message::Assistant(answer.said.clone()));
         }
-        Event::ModelCallFailed { attempt, lost, retry_at, next, .. } => {
+        Event::ModelCallFailed { attempt, lost, lost_cost, retry_at, next, .. } => {
+            pay(task, lost_cost);
             task.spent.lost_tokens += lost.map_or(0, |lost: Usage| lost.input_tokens + lost.output_tokens);
             task.work = match retry_at {
                 Some(at) => Work::Again { attempt: attempt + 1, candidate: next, at },
@@ -102,13 +110,24 @@ fn model(task: &mut Task, event: Event) {
         }
         Event::ModelCallOutcomeUnknown { .. } => {
             // It may have been paid for: what was reserved counts as spent.
-            if let Work::Model { reserved, .. } = task.work {
+            if let Work::Model { reserved, reserved_cost, .. } = task.work {
                 task.spent.lost_tokens += reserved;
+                pay(task, reserved_cost);
             }
             task.work = Work::Nothing;
         }
+        Event::ModelCallWithheld { attempt, .. } => {
+            let candidate = if let Work::Model { candidate, .. } = task.work { candidate } else { 0 };
+            task.withheld += 1;
+            task.spent.model_calls = task.spent.model_calls.saturating_sub(1);
+            task.work = Work::Again { attempt: attempt + 1, candidate, at };
+        }
         _ => {}
     }
+}
+
+fn pay(task: &mut Task, cost: u64) {
+    task.spent.cost = task.spent.cost.saturating_add(i64::try_from(cost).unwrap_or(i64::MAX));
 }
 
 /// The calls of a turn, before any was made.
@@ -126,6 +145,7 @@ fn tools(task: &Task, said: &Said) -> Vec<Tooled> {
         told: None,
         again: None,
         held: false,
+        child: None,
         taint: BTreeSet::new(),
         made: OnceLock::new(),
     };
@@ -164,6 +184,37 @@ fn tool(task: &mut Task, event: Event) {
         Event::ToolCallRefused { call, message, .. } => settle(task, call, format!("error: {message}")),
         _ => {}
     }
+}
+
+fn subtask(task: &mut Task, event: Event) {
+    match event {
+        Event::SubtaskRequested { call, task: child, assign, .. } => {
+            let input = given(&assign.goal, &assign.input);
+            *task.calls.entry(call_key(&assign.agent, &input)).or_default() += 1;
+            task.spent.tool_calls += 1;
+            change(task, call, |tool| {
+                (tool.skill, tool.input, tool.child) = (assign.agent, Arc::new(input), Some(child));
+            });
+        }
+        Event::SubtaskEnded { call, result, taint, spent, .. } => {
+            task.taint.extend(taint);
+            task.spent.input_tokens += spent.input_tokens;
+            task.spent.output_tokens += spent.output_tokens;
+            task.spent.lost_tokens += spent.lost_tokens;
+            task.spent.cost = task.spent.cost.saturating_add(spent.cost);
+            let told = match result {
+                SubtaskResult::Succeeded { output } => conversation::told(&output),
+                SubtaskResult::Failed { failure } => secrets::redact(&format!("error: {failure}")).into_owned(),
+            };
+            settle(task, call, told);
+        }
+        _ => {}
+    }
+}
+
+/// What an agent is given as a tool, in one form.
+pub(super) fn given(goal: &str, input: &serde_json::Value) -> serde_json::Value {
+    serde_json::json!({ "goal": goal, "input": input })
 }
 
 /// What a tool gave is read by the model from now on.

@@ -16,7 +16,10 @@ use mesh_skills::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::context::{Context, ContextOutcome};
+use crate::{
+    context::{Context, ContextOutcome},
+    definition::Budget,
+};
 
 /// Who waits for a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +55,18 @@ pub struct AssignTask {
     /// What from outside went into what it is given, such as `skill:web.fetch`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taint: Vec<String>,
+    /// The project that it is for, whose budget its calls count for; empty when there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub project: String,
+    /// The run for which it is done in the end, when an agent gave it; its parent otherwise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub run: String,
+    /// How many agents stand between it and the run.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub depth: u32,
+    /// What it may spend of its parent's budget.
+    #[serde(default, skip_serializing_if = "Budget::is_none")]
+    pub most: Budget,
 }
 
 /// What a task can be asked.
@@ -66,6 +81,19 @@ pub enum Command {
     RecordModelOutcome(Box<ModelOutcome>),
     /// The outcome of a skill: a tool's, or a check's.
     RecordOutcome(Box<SkillOutcome>),
+    /// A task that was given to another agent has ended.
+    RecordSubtask {
+        /// Which.
+        task: String,
+        /// How.
+        result: SubtaskResult,
+        /// What from outside it has read.
+        #[serde(default)]
+        taint: Vec<String>,
+        /// What it has spent.
+        #[serde(default)]
+        spent: super::Spent,
+    },
     /// Begin nothing new until resumed; what is under way goes on.
     PauseTask {
         /// Why.
@@ -106,6 +134,22 @@ pub enum Command {
     },
 }
 
+/// How a task that was given to another agent ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SubtaskResult {
+    /// It gave this.
+    Succeeded {
+        /// What.
+        output: Arc<Value>,
+    },
+    /// It gave nothing.
+    Failed {
+        /// Why.
+        failure: Arc<Failure>,
+    },
+}
+
 /// Why a tool call was not made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -122,6 +166,8 @@ pub enum Refused {
     Tainted,
     /// A person did not allow it.
     Denied,
+    /// There are too many agents between it and the run.
+    TooDeep,
 }
 
 /// Why a task waits for a person, or failed.
@@ -160,6 +206,9 @@ pub enum Event {
         /// What it may use at most. **Units**: tokens.
         #[serde(default)]
         reserved: u64,
+        /// What it may cost at most. **Units**: millionths of the currency.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        reserved_cost: u64,
     },
     /// A model answered.
     ModelCallAnswered {
@@ -194,6 +243,9 @@ pub enum Event {
         /// What was used all the same.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lost: Option<chat::Usage>,
+        /// What that cost at most. **Units**: millionths of the currency.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        lost_cost: u64,
         /// When the next attempt is made, when there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_at: Option<Timestamp>,
@@ -207,6 +259,18 @@ pub enum Event {
         turn: u32,
         /// Which attempt.
         attempt: u32,
+    },
+    /// An attempt was not sent: a budget above the task has no room for it.
+    ModelCallWithheld {
+        /// Which turn.
+        turn: u32,
+        /// Which attempt.
+        attempt: u32,
+        /// Which budget, and what is missing.
+        message: String,
+        /// The task ends with it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stops: bool,
     },
     /// A tool is called.
     ToolCallRequested {
@@ -292,6 +356,39 @@ pub enum Event {
         because: Refused,
         /// The same in words, for the model.
         message: String,
+    },
+    /// A part of the task is given to another agent.
+    SubtaskRequested {
+        /// Which turn gave it.
+        turn: u32,
+        /// Which of the turn's calls, from 0.
+        call: u32,
+        /// The id of the other task.
+        task: String,
+        /// What it is told.
+        assign: Box<AssignTask>,
+    },
+    /// That task has ended.
+    SubtaskEnded {
+        /// Which turn gave it.
+        turn: u32,
+        /// Which of the turn's calls.
+        call: u32,
+        /// How.
+        result: SubtaskResult,
+        /// What from outside it has read.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        taint: Vec<String>,
+        /// What it has spent; counts for this one's budget.
+        #[serde(default)]
+        spent: super::Spent,
+    },
+    /// Nobody waits for these tasks any more.
+    SubtasksAbandoned {
+        /// Their ids.
+        tasks: Vec<String>,
+        /// Why.
+        reason: String,
     },
     /// What it gives is looked at by a skill.
     CheckRequested {
@@ -411,6 +508,9 @@ pub enum Event {
         /// Who waits for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<Parent>,
+        /// What from outside was read on the way.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        taint: Vec<String>,
     },
     /// It took too long.
     AgentTaskTimedOut {
@@ -422,6 +522,9 @@ pub enum Event {
         /// Who waits for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<Parent>,
+        /// What from outside was read on the way.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        taint: Vec<String>,
     },
     /// It was cancelled.
     AgentTaskCancelled {
@@ -430,8 +533,19 @@ pub enum Event {
         /// Why.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
+        /// What was spent.
+        #[serde(default)]
+        spent: super::Spent,
         /// Who waits for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<Parent>,
     },
+}
+
+fn is_none_yet(number: &u32) -> bool {
+    *number == 0
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

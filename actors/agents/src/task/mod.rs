@@ -20,7 +20,7 @@ mod view;
 mod wants;
 
 pub use error::Error;
-pub use messages::{AssignTask, Command, Event, Parent, Refused, Why};
+pub use messages::{AssignTask, Command, Event, Parent, Refused, SubtaskResult, Why};
 pub use state::{Phase, Spent, Task};
 
 use mesh_kernel::{

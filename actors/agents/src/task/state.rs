@@ -112,6 +112,8 @@ pub(super) enum Work {
         attempt: u32,
         candidate: u32,
         reserved: u64,
+        #[serde(default)]
+        reserved_cost: u64,
         #[serde(skip)]
         made: Made,
     },
@@ -140,6 +142,9 @@ pub(super) struct Tooled {
     /// A person has to allow it first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) held: bool,
+    /// The task that another agent was given for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) child: Option<String>,
     /// What from outside had been read when it was called.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(super) taint: BTreeSet<String>,
@@ -187,6 +192,9 @@ pub struct Task {
     pub(super) turn: u32,
     /// Attempts of it that were made.
     pub(super) attempts: u32,
+    /// Those of them that were not sent.
+    #[serde(default)]
+    pub(super) withheld: u32,
     /// How often each call was made: skill and input to a number.
     pub(super) calls: BTreeMap<String, u32>,
     /// Corrections that were made, ever.
@@ -233,6 +241,12 @@ impl Task {
     /// Whether a person must do something before it goes on.
     pub(super) fn waits_for_a_person(&self) -> bool {
         self.paused.is_some() || self.phase == Phase::Escalated
+    }
+
+    /// The tasks that other agents were given and that have not ended.
+    pub(crate) fn children(&self) -> Vec<String> {
+        let Work::Tools(tools) = &self.work else { return Vec::new() };
+        tools.iter().filter(|tool| tool.told.is_none()).filter_map(|tool| tool.child.clone()).collect()
     }
 
     pub(super) fn id(&self) -> &str {

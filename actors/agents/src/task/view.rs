@@ -3,7 +3,10 @@
 use mesh_skills::models::chat::Message;
 use serde_json::{Map, Value, json};
 
-use super::state::{Phase, Task, Work};
+use super::{
+    state::{Phase, Task, Tooled, Work},
+    wants,
+};
 
 /// Longest text of one message in a view. **Units**: bytes; the journal has it whole.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
@@ -20,6 +23,7 @@ pub(super) fn view(task: &Task) -> Value {
         "goal": head.assigned.goal,
         "input": head.assigned.input,
         "parent": head.assigned.parent,
+        "run": wants::parent_run(task),
         "submittedBy": head.assigned.submitted_by,
         "assignedAt": head.at,
         "movedAt": task.moved_at,
@@ -63,12 +67,19 @@ fn waiting(task: &Task) -> Option<String> {
         Work::Model { attempt, .. } => format!("a model's answer, attempt {attempt}"),
         Work::Again { at, .. } => format!("the next attempt to get an answer, at {at}"),
         Work::Tools(tools) => {
-            let open: Vec<&str> =
-                tools.iter().filter(|tool| tool.told.is_none()).map(|tool| tool.skill.as_str()).collect();
+            let open: Vec<String> = tools.iter().filter(|tool| tool.told.is_none()).map(open).collect();
             open.join(", ")
         }
         Work::Check(_) => "a check of what it gives".to_owned(),
     })
+}
+
+/// What is under way of a call, as people are told.
+fn open(tool: &Tooled) -> String {
+    match &tool.child {
+        Some(child) => format!("agent `{}` ({child})", tool.skill),
+        None => tool.skill.clone(),
+    }
 }
 
 fn said(message: &Message) -> Value {

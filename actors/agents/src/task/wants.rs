@@ -127,9 +127,18 @@ fn asks_a_model(task: &Task, attempt: u32, candidate: u32) -> Option<EffectReque
         step_id: format!("{}/{}/model", task.id(), task.turn),
         attempt_id: format!("{}/{}/model/{attempt}", task.id(), task.turn),
         attempt,
+        run: parent_run(task),
+        project: task.head.as_ref().map(|head| head.assigned.project.clone()).unwrap_or_default(),
         echo: Value::Null,
     };
     effect(models::HANDLER, &model_key(task, attempt), attempt, &call, None)
+}
+
+/// The run for which it is done in the end.
+pub(super) fn parent_run(task: &Task) -> String {
+    let Some(assigned) = task.head.as_ref().map(|head| &head.assigned) else { return String::new() };
+    let parent = || assigned.parent.as_ref().map(|parent| parent.run.id().to_owned()).unwrap_or_default();
+    if assigned.run.is_empty() { parent() } else { assigned.run.clone() }
 }
 
 fn calls_a_tool(task: &Task, at: u32, tool: &Tooled) -> Option<EffectRequest> {
@@ -145,6 +154,7 @@ fn calls_a_tool(task: &Task, at: u32, tool: &Tooled) -> Option<EffectRequest> {
         attempt: tool.attempt,
         idempotency_key: IdempotencyKey::parse(&tool_key(task, at, 1)).ok(),
         echo: serde_json::to_value(Echo::Tool(task.turn, at)).ok()?,
+        waits: false,
         taint: tool.taint.iter().cloned().collect(),
     };
     effect(contract::HANDLER, &tool_key(task, at, tool.attempt), tool.attempt, &call, None)
@@ -162,6 +172,7 @@ fn asks_for_a_check(task: &Task, checked: &Checked) -> Option<EffectRequest> {
         attempt: checked.attempt,
         idempotency_key: IdempotencyKey::parse(&check_key(task, checked, 1)).ok(),
         echo: serde_json::to_value(Echo::Check(checked.number)).ok()?,
+        waits: false,
         // Its definition has it look, and no model.
         taint: Vec::new(),
     };

@@ -128,6 +128,7 @@ pub(super) fn nothing_tainted_sets_off_what_is_careful(events: &[Event]) {
             Event::ToolCallSucceeded { tainted: true, .. } | Event::ToolCallFailed { tainted: true, .. } => {
                 tainted = true;
             }
+            Event::SubtaskEnded { taint, .. } if !taint.is_empty() => tainted = true,
             Event::ToolCallHeld { turn, call, .. } => drop(held.insert((*turn, *call))),
             Event::TaskResumed { .. } => allowed.append(&mut held),
             Event::ToolCallRefused { turn, call, because: Refused::Denied, .. } => {

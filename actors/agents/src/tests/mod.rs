@@ -1,7 +1,9 @@
 //! Scenarios and properties of whole tasks.
 
 mod answers;
+mod budgets;
 mod guard;
+mod helpers;
 mod models;
 mod people;
 mod properties;
@@ -89,7 +91,18 @@ impl Sim {
             let effect = if binding.skill.starts_with("mail.") { Effect::AtLeastOnce } else { Effect::Pure };
             Arc::new(Tool::of(&manifest.effect(effect)))
         });
-        let context = Context { version: 3, digest: agent.digest(), tools: tools.collect(), agent: Arc::new(agent) };
+        let helpers = agent.agents.iter().map(|helper| {
+            let definition = Agent { name: helper.agent.clone(), ..self::agent(CLERK) };
+            Arc::new(Tool::of_agent(helper.version.unwrap_or(1), &definition))
+        });
+        let tools = tools.chain(helpers);
+        let context = Context {
+            version: 3,
+            digest: agent.digest(),
+            tools: tools.collect(),
+            agent: Arc::new(agent),
+            prices: None,
+        };
         let result = ContextResult::Loaded(context);
         self.send(Command::RecordContext(Box::new(ContextOutcome { key: request.key, result }))).unwrap();
     }
@@ -221,6 +234,7 @@ impl Sim {
             ended
                 || person
                 || !wants.effects.is_empty()
+                || !self.task.children().is_empty()
                 || wants.timers.iter().any(|t| t.name != "deadline")
                 || self.task.phase == Phase::Absent,
             "{view}"
@@ -275,6 +289,10 @@ fn assigned(input: Value) -> AssignTask {
         parent: Some(Parent { run: "acme/control-plane/run/run-1".parse().unwrap(), step: "ask".into() }),
         submitted_by: "ada".into(),
         taint: Vec::new(),
+        project: "proj-1".into(),
+        run: String::new(),
+        depth: 0,
+        most: Default::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const ANY: &str = "name: clerk\nmodel: { class: small, maxTokens: 200 }\ninstructions: sort\nskills: [text.echo, value.pass, web.fetch, mail.send]\noutput: { type: object, required: [n] }\nchecks: [{ skill: code.test }]\nlimits: { turns: 6, toolCalls: 5, corrections: 2, attempts: 3 }\nbudget: { tokens: 6000 }\n";
+const ANY: &str = "name: clerk\nmodel: { class: small, maxTokens: 200 }\ninstructions: sort\nskills: [text.echo, value.pass, web.fetch, mail.send]\nagents: [helper]\noutput: { type: object, required: [n] }\nchecks: [{ skill: code.test }]\nlimits: { turns: 6, toolCalls: 5, corrections: 2, attempts: 3 }\nbudget: { tokens: 6000 }\n";
 
 fn act(sim: &mut Sim, choice: u32) {
     let pick = (choice / 32) as usize;
@@ -33,6 +33,13 @@ fn act(sim: &mut Sim, choice: u32) {
 }
 
 fn outcome(sim: &mut Sim, choice: u32, pick: usize) {
+    if let Some(child) = sim.task.children().first().filter(|_| choice.is_multiple_of(3)) {
+        let (task, output) = (child.clone(), Arc::new(json!(choice)));
+        let taint = if choice.is_multiple_of(2) { vec!["skill:web.fetch".to_owned()] } else { Vec::new() };
+        let (result, spent) = (crate::task::SubtaskResult::Succeeded { output }, crate::task::Spent::default());
+        sim.send(Command::RecordSubtask { task, result, taint, spent }).unwrap();
+        return;
+    }
     let skills = sim.skills().len();
     if skills > 0 {
         let result = match choice % 7 {
@@ -49,12 +56,16 @@ fn outcome(sim: &mut Sim, choice: u32, pick: usize) {
     }
     match choice % 11 {
         0 => drop(sim.model(ModelResult::Unknown {})),
+        1 if choice.is_multiple_of(3) => {
+            drop(sim.model(ModelResult::Withheld { message: "spent".to_owned(), stops: false }));
+        }
         1 => drop(sim.fails(Fault::ServerError, 1 + choice % 3)),
         2 => drop(sim.says("not json")),
         3 => drop(sim.says("{\"n\": 1}")),
         4 => drop(sim.calls(&[("nothing", json!({})), ("value_pass", json!({ "x": choice % 3 }))])),
         5 => drop(sim.calls(&[("web_fetch", json!({ "x": choice % 5 })), ("mail_send", json!({ "x": choice % 7 }))])),
-        6 | 7 => drop(sim.calls(&[("mail_send", json!({ "x": choice % 5 }))])),
+        6 => drop(sim.calls(&[("helper", json!({ "goal": choice % 5 })), ("mail_send", json!({ "x": choice % 5 }))])),
+        7 => drop(sim.calls(&[("mail_send", json!({ "x": choice % 5 }))])),
         _ => drop(sim.calls(&[("text_echo", json!({ "x": choice % 5 })), ("value_pass", json!({ "x": choice % 5 }))])),
     }
 }
@@ -75,7 +86,8 @@ proptest! {
         super::guard::nothing_tainted_sets_off_what_is_careful(&sim.events);
         let requested = sim.events.iter().filter(|event| matches!(event, Event::ModelCallRequested { .. })).count();
         prop_assert_eq!(requested, sim.asked.len(), "two attempts have one name");
-        prop_assert_eq!(requested as u32, sim.task.spent.model_calls);
+        let withheld = sim.events.iter().filter(|event| matches!(event, Event::ModelCallWithheld { .. })).count();
+        prop_assert_eq!((requested - withheld) as u32, sim.task.spent.model_calls);
         let reserved = sim.events.iter().filter_map(|event| match event {
             Event::ModelCallRequested { reserved, .. } => Some(*reserved),
             _ => None,

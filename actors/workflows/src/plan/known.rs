@@ -14,11 +14,44 @@ use crate::form::struct_to_json;
 pub struct Known {
     /// The skills by name, each with the JSON Schema of its input.
     pub skills: Option<BTreeMap<String, Value>>,
+    /// The agents by name, each with how many versions of it there are: they are numbered from 1.
+    pub agents: Option<BTreeMap<String, u32>>,
 }
 
-/// Faults against what is known to exist: unknown skills, inputs that cannot fit.
+/// Faults against what is known to exist: unknown skills, inputs that cannot fit, unknown agents.
 pub fn check_known(definition: &WorkflowDefinition, known: &Known) -> Vec<Fault> {
-    let Some(skills) = &known.skills else { return Vec::new() };
+    let mut faults = known.skills.as_ref().map_or_else(Vec::new, |skills| check_skills(definition, skills));
+    if let Some(agents) = &known.agents {
+        let steps = definition.steps.iter().enumerate();
+        faults.extend(steps.filter_map(|(at, step)| check_agent(step, at, agents)));
+    }
+    faults
+}
+
+fn check_agent(step: &Step, at: usize, agents: &BTreeMap<String, u32>) -> Option<Fault> {
+    let Some(Kind::Agent(wanted)) = &step.kind else { return None };
+    let name = wanted.agent.as_str();
+    let pointer = |field: &str| format!("/steps/{at}/agent/{field}");
+    match agents.get(name) {
+        _ if name.is_empty() => None,
+        None => {
+            let near = suggest(name, agents.keys())
+                .map(|near| format!("did you mean `{near}`?"))
+                .unwrap_or_else(|| "publish it first; `mesh agents list` shows what there is".to_owned());
+            Some(Fault::new(pointer("agent"), format!("there is no agent `{name}`")).help(near))
+        }
+        Some(count) if wanted.version > *count => {
+            let help = match count {
+                0 => "it comes with the node: leave the version out".to_owned(),
+                count => format!("it has 1 to {count}"),
+            };
+            Some(Fault::new(pointer("version"), format!("agent `{name}` has no version {}", wanted.version)).help(help))
+        }
+        Some(_) => None,
+    }
+}
+
+fn check_skills(definition: &WorkflowDefinition, skills: &BTreeMap<String, Value>) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (at, step) in definition.steps.iter().enumerate() {
         for (pointer, skill, with) in calls(step, at) {

@@ -287,6 +287,9 @@ pub enum Event {
         /// Who is answerable for the run.
         #[serde(default)]
         submitted_by: String,
+        /// The project of the run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        project: Option<String>,
     },
     /// The items of a for-each step are known.
     ItemsListed {

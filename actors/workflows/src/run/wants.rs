@@ -9,11 +9,11 @@ use mesh_kernel::{
     entity::{EffectRequest, TimerRequest, Wants},
     envelope::{IdempotencyKey, Timestamp},
 };
-use mesh_skills::contract::{HANDLER, SkillCall};
+use mesh_skills::contract::{FailureClass, HANDLER, SkillCall};
 use serde::{Deserialize, Serialize};
 
 use super::state::{Effect, Head, Run, Status, Wait, Work};
-use crate::plan::{Act, Body, Plan, StepIndex};
+use crate::plan::{Act, Body, Plan, PlanStep, StepIndex};
 
 /// What an outcome brings back, so that it finds its step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,10 +122,15 @@ pub(super) fn wants(run: &Run, plan: &Plan) -> Wants {
         && let Some(step) = plan.step(*index)
         && let Some(compensate) = &step.compensate
     {
-        let of = Of { step: &step.id, item: None, undo: true, skill: &compensate.skill };
+        let of = Of { step: &step.id, item: None, undo: true, skill: &compensate.skill, attempts: attempts(step) };
         collector.work(&undo.work, &of, &mut wants);
     }
     wants
+}
+
+/// Attempts while the skill, or what it talks to, is not there.
+fn attempts(step: &PlanStep) -> u32 {
+    step.retry.of(FailureClass::External).attempts
 }
 
 /// Whether steps can begin that have not: what did not fit into one append.
@@ -152,6 +157,8 @@ struct Of<'p> {
     item: Option<u32>,
     undo: bool,
     skill: &'p str,
+    /// Attempts while the skill, or what it talks to, is not there.
+    attempts: u32,
 }
 
 impl Collector<'_> {
@@ -165,7 +172,7 @@ impl Collector<'_> {
             },
             _ => "",
         };
-        let of = Of { step: &planned.id, item: None, undo: false, skill };
+        let of = Of { step: &planned.id, item: None, undo: false, skill, attempts: attempts(planned) };
         self.work(&step.work, &of, wants);
         if let Some(items) = &step.items {
             for item in &items.open {
@@ -214,6 +221,7 @@ impl Collector<'_> {
             attempt: work.attempts,
             idempotency_key: key(work.before + 1),
             echo: serde_json::to_value(echo).unwrap_or_default(),
+            waits: of.attempts > 1,
             // Its definition decided on the call, and a person on the definition.
             taint: Vec::new(),
         };

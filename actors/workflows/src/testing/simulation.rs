@@ -178,6 +178,7 @@ impl Simulation {
             attempt: request.attempt,
             idempotency_key: None,
             echo: Value::Null,
+            waits: false,
             taint: Vec::new(),
         });
         self.send(Command::RecordOutcome(Box::new(SkillOutcome {

@@ -21,6 +21,7 @@ fn mistakes(source: &str) -> Vec<Mistake> {
             ),
             ("text.echo".to_owned(), json!({"type": "object"})),
         ])),
+        agents: Some(BTreeMap::from([("clerk".to_owned(), 2), ("planner".to_owned(), 0)])),
     };
     parse(source, Some("f.yaml"), &known).expect_err("it has mistakes")
 }
@@ -31,6 +32,27 @@ fn told(source: &str) -> Vec<String> {
         .iter()
         .map(|m| format!("{}:{} {} {}", m.line, m.column, m.message, m.help.clone().unwrap_or_default()))
         .collect()
+}
+
+#[test]
+fn agents_that_nobody_published_are_told_with_their_step() {
+    let step = |id: &str, agent: &str| format!("  - {{ id: {id}, agent: {agent} }}\n");
+    let good =
+        [step("a", "{ agent: clerk }"), step("b", "{ agent: clerk, version: 2 }"), step("c", "{ agent: planner }")];
+    let bad = [
+        step("d", "{ agent: clark }"),
+        step("e", "{ agent: clerk, version: 3 }"),
+        step("f", "{ agent: planner, version: 1 }"),
+    ];
+    let told = told(&format!("name: sort\nsteps:\n{}{}", good.concat(), bad.concat())).join("\n");
+    for part in [
+        "6:30 there is no agent `clark` did you mean `clerk`?",
+        "7:46 agent `clerk` has no version 3 it has 1 to 2",
+        "8:48 agent `planner` has no version 1 it comes with the node: leave the version out",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    assert_eq!(told.lines().count(), 3, "{told}");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use mesh_workflows::form::parse_duration;
 
 use super::{
-    agents, approvals, backup, blueprints, completions, dead_letters, definitions, doctor, keys, logs, open,
-    output::Format, run, runs, settings, skills, tail, tenants, tree, up,
+    agents, approvals, backup, blueprints, completions, dead_letters, definitions, doctor, keys, knowledge, lineage,
+    logs, open, output::Format, run, runs, settings, skills, tail, tenants, tree, up,
 };
 
 /// Agent Mesh: one binary that turns a blueprint into a running multi-tenant product.
@@ -109,6 +109,16 @@ pub(crate) enum Command {
     Agents {
         #[command(subcommand)]
         command: agents::Agents,
+    },
+    /// Take documents in, find pieces of them, build context packages
+    Knowledge {
+        #[command(subcommand)]
+        command: knowledge::Knowledge,
+    },
+    /// Ask what came from what: why, and what came of it
+    Lineage {
+        #[command(subcommand)]
+        command: lineage::Lineage,
     },
     /// Check and apply blueprints
     Blueprints {

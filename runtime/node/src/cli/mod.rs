@@ -17,6 +17,8 @@ mod definitions;
 mod doctor;
 mod failure;
 mod keys;
+mod knowledge;
+mod lineage;
 mod logging;
 mod logs;
 mod open;
@@ -88,7 +90,9 @@ async fn dispatch(command: Command, context: Context) -> Result<(), Failure> {
         Command::Runs { command } => runs::dispatch(command, context).await,
         Command::Approvals { command } => approvals::dispatch(command, context).await,
         Command::Definitions { command } => definitions::dispatch(command, context).await,
+        Command::Lineage { command } => lineage::dispatch(command, context).await,
         Command::Agents { command } => agents::dispatch(command, context).await,
+        Command::Knowledge { command } => knowledge::dispatch(command, context).await,
         Command::Skills { command } => skills::dispatch(command, context).await,
         Command::Blueprints { command } => blueprints::dispatch(command, context).await,
         Command::Tenants { command } => tenants::dispatch(command, context).await,

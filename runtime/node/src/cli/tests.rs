@@ -38,6 +38,8 @@ fn the_help_of_the_whole() {
       definitions   Check and publish workflow definitions
       skills        Look at skills, call one by itself, run their examples
       agents        Publish agents, give them tasks, and steer these
+      knowledge     Take documents in, find pieces of them, build context packages
+      lineage       Ask what came from what: why, and what came of it
       blueprints    Check and apply blueprints
       tenants       Make, disable and delete tenants
       keys          Make and revoke API keys
@@ -139,7 +141,9 @@ fn every_noun_has_its_verbs() {
     approvals list get decide
     definitions validate publish get list schema test
     skills list describe invoke new register schema deprecate withdraw test
-    agents list describe validate publish activate run evals task pause resume redirect take-over cancel schema
+    agents list describe validate publish activate run evals tasks task pause resume redirect take-over cancel budgets budget schema
+    knowledge ingest search context sources documents forget status
+    lineage why impact path common diff get export
     blueprints validate plan apply get list
     tenants create list get disable enable delete
     keys create list revoke
@@ -179,8 +183,16 @@ fn what_the_documentation_shows_is_taken() {
         "mesh agents evals config/evals/triage.yaml --against previous --jobs 8 --report evals.xml",
         "mesh agents evals cases.yaml --agent triage@2 --against 1 --case invoice --output json",
         "mesh agents schema --evals",
+        "mesh lineage why run-1 --all --kind Approval --as-of 2h",
+        "mesh lineage impact model/local/tiny --along USED --depth 3",
+        "mesh lineage common run-1 run-2 run-3",
+        "mesh lineage export run-1 --form prov --impact",
         "mesh agents resume task-1 --tokens 1000",
         "mesh agents take-over task-1 {\"n\":1}",
+        "mesh agents tasks --waiting --agent triage",
+        "mesh agents tasks --state failed --state timed-out --run run-1",
+        "mesh agents budget tenant --tokens 5000000 --cost 20000000 --time 2h",
+        "mesh agents budget run/run-1 --restart",
         "mesh completions bash",
     ] {
         let parsed = Cli::try_parse_from(line.split(' '));
@@ -201,8 +213,13 @@ fn what_makes_no_sense_is_refused() {
         "mesh tail --signals --beginning",
         "mesh skills register",
         "mesh skills new acme.hello --lang cobol",
+        "mesh lineage common run-1",
+        "mesh lineage export run-1 --form xml",
         "mesh agents evals cases.yaml --against 0",
         "mesh agents evals cases.yaml --jobs 0",
+        "mesh agents budget tenant",
+        "mesh agents budget tenant --tokens 0",
+        "mesh agents budget tenant --lift --tokens 5",
     ] {
         let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{line}");

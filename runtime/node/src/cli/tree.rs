@@ -70,6 +70,11 @@ fn described(node: &v1::ActorNode, paint: Paint) -> String {
     if node.awake > 0 && node.kind != "entity" {
         parts.push(format!("{} awake", node.awake));
     }
+    if let Some(worker) = &node.worker {
+        parts.push(clean(&worker.skills.join(", ")));
+        parts.push(format!("{} of {} calls", worker.leased, worker.concurrency));
+        parts.push(paint.tone(Tone::Faint, &format!("heard {} ago", told(worker.heard))));
+    }
     if node.restarts > 0 {
         parts.push(paint.tone(Tone::Waits, &format!("{} restarts", node.restarts)));
     }
@@ -122,7 +127,20 @@ mod tests {
         let mut shard = node("shard 7", "shard", vec![sick, busy]);
         shard.awake = 2;
         let platform = node("control-plane", "platform", vec![shard]);
-        let root = node("node", "node", vec![node("control", "plane", vec![platform]), node("work", "plane", vec![])]);
+        let mut worker = node("acme/w-1", "worker", vec![]);
+        worker.state = "draining".into();
+        worker.worker = Some(v1::SkillWorker {
+            tenant: "acme".into(),
+            skills: vec!["acme.shout@1.0.0".into()],
+            leased: 2,
+            concurrency: 8,
+            heard: Some(prost_types::Duration { seconds: 3, nanos: 0 }),
+            connected: None,
+        });
+        let mut workers = node("workers", "workers", vec![worker]);
+        workers.awake = 1;
+        let planes = [node("control", "plane", vec![platform]), node("work", "plane", vec![]), workers];
+        let root = node("node", "node", planes.into());
         insta::assert_snapshot!(drawn(&root, Paint::NONE).join("\n"), @r"
         node
         ├─ control
@@ -130,7 +148,9 @@ mod tests {
         │     └─ shard 7  2 awake
         │        ├─ acme/control-plane/run/run-1  quarantined  3 restarts  position 7 cannot be decoded
         │        └─ acme/control-plane/run/run-2  2 waiting, oldest 1s  12 handled, p50 80µs, p99 9ms
-        └─ work
+        ├─ work
+        └─ workers  1 awake
+           └─ acme/w-1  draining  acme.shout@1.0.0  2 of 8 calls  heard 3s ago
         ");
     }
 }

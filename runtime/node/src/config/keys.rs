@@ -47,7 +47,9 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("tenants", "What one tenant may ask for, so that none starves another."),
     ("retention", "How long runs that have ended are kept whole; afterwards they are archived."),
     ("policy", "What a caller may do beside what its roles allow, and what is kept of what it may not."),
+    ("budgets", "What agents may spend on models, for each tenant, project and run; no bound where nothing is said."),
     ("effects", "Work in the outside world: skills, builds, processes."),
+    ("skills", "How often skills may be called, and when one is not called for a while."),
     ("models", "Who answers for agents."),
     (
         "mcp",
@@ -190,6 +192,30 @@ pub const KEYS: &[Key] = &[
         "How often what callers were denied is recorded, as one event for each tenant; a killed node loses this much of it.",
     ),
     key(
+        "budgets.tenant",
+        "",
+        Form::List("tokens=N, cost=MILLIONTHS, time=TIME"),
+        "What the agents of each tenant may spend on models, where the tenant has set nothing by `mesh agents budget`.",
+    ),
+    key(
+        "budgets.project",
+        "",
+        Form::List("tokens=N, cost=MILLIONTHS, time=TIME"),
+        "The same for each project of a tenant.",
+    ),
+    key(
+        "budgets.run",
+        "",
+        Form::List("tokens=N, cost=MILLIONTHS, time=TIME"),
+        "The same for each run, such as tokens=200_000.",
+    ),
+    key(
+        "budgets.then",
+        "pause",
+        Form::OneOf(&["pause", "stop"]),
+        "What becomes of a task whose next call finds no room in one of these: it waits for a person, or it fails.",
+    ),
+    key(
         "effects.concurrent_max",
         "256",
         count(1, 100_000),
@@ -203,6 +229,33 @@ pub const KEYS: &[Key] = &[
         "Steps of a run that are recorded together, in one append, when their skills are pure and answer at once; \
          with 0 every step is recorded by itself before the next begins.",
     ),
+    key(
+        "skills.tenant_calls_per_minute",
+        "0",
+        count(0, 1_000_000),
+        "Calls of skills that one tenant may make a minute, a tenth of them at once; the others wait within their \
+         timeout. With 0 there is no such limit. A manifest may say one for its skill: `resources.rate`.",
+    ),
+    key(
+        "skills.host_calls_per_minute",
+        "0",
+        count(0, 1_000_000),
+        "The same for one tenant's calls at one host: at its workers, and at each MCP server.",
+    ),
+    key(
+        "skills.breaker_failures",
+        "5",
+        count(0, 1_000),
+        "A tenant's skill, or its MCP server, is not called for a while when its host was lost or, for a skill, its \
+         time was over this often in a row; with 0 never.",
+    ),
+    key(
+        "skills.breaker_wait",
+        "5s",
+        seconds(1, 3_600),
+        "How long it is not called before one call tries; it doubles with each try that fails.",
+    ),
+    key("skills.breaker_wait_max", "1m", seconds(1, 86_400), "The longest that it is not called before the next try."),
     key(
         "models.file",
         "",

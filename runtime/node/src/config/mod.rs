@@ -4,6 +4,7 @@
 //! `MESH_<SECTION>_<KEY>`, flags. Every mistake in all of them is told at once, with its place.
 //! Nothing but this room reads configuration; the composition root hands the parts on.
 
+mod budgets;
 mod error;
 mod file;
 mod folder;

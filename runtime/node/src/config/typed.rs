@@ -2,7 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{ConfigError, Layers, Mistake, Retention, Settings, Value, layers::file_of};
+use mesh_agents::budget::Defaults;
+
+use super::{ConfigError, Layers, Mistake, Retention, Settings, Value, budgets, layers::file_of};
 
 /// Everything that was set, each part for the room that it belongs to.
 #[derive(Debug, Clone)]
@@ -23,8 +25,12 @@ pub struct Config {
     pub retention: Retention,
     /// What a caller may do beside its roles.
     pub policy: Policy,
+    /// What each tenant, project and run may spend on models where nothing else is set.
+    pub budgets: Defaults,
     /// Work in the outside world.
     pub effects: Effects,
+    /// Section `skills`.
+    pub skills: Skills,
     /// Section `models`.
     pub models: Models,
     /// MCP servers.
@@ -110,15 +116,23 @@ pub struct Policy {
 /// themselves, which nobody could then approve; and what an operator does to other tenants, for theirs
 /// would be the approvers.
 pub const HOLDABLE: &[&str] = &[
+    "ActivateAgent",
     "ApplyBlueprint",
     "CancelRun",
+    "CancelTask",
     "PauseRun",
+    "PauseTask",
+    "PublishAgent",
     "PublishDefinition",
+    "RedirectTask",
     "ResumeRun",
+    "ResumeTask",
     "RetryRun",
     "RevokeKey",
+    "SetBudget",
     "SignalRun",
     "SubmitRun",
+    "TakeOverTask",
 ];
 
 /// Section `effects`.
@@ -130,6 +144,21 @@ pub struct Effects {
     pub tenant_concurrent_max: usize,
     /// Pure steps that a run computes within one decision.
     pub computed_steps_max: usize,
+}
+
+/// Section `skills`.
+#[derive(Debug, Clone)]
+pub struct Skills {
+    /// Calls of one tenant a minute; 0: no limit.
+    pub tenant_calls_per_minute: u64,
+    /// Calls of one tenant at one host a minute; 0: no limit.
+    pub host_calls_per_minute: u64,
+    /// Failures in a row after which a breaker opens; 0: it never does.
+    pub breaker_failures: u64,
+    /// How long it is open before the first try.
+    pub breaker_wait: Duration,
+    /// How long it is open at most before the next try.
+    pub breaker_wait_max: Duration,
 }
 
 /// Section `models`.
@@ -220,6 +249,7 @@ impl Config {
         refuse_strangers(&all)?;
         refuse_what_cannot_wait(&all)?;
         let retention = Retention::take(&mut all)?;
+        let budgets = budgets::take(&mut all)?;
         let config = Self {
             data: layers.data.clone(),
             file: file_of(layers),
@@ -247,10 +277,18 @@ impl Config {
                 require_approval: all.take_list("policy.require_approval")?,
                 denials_every: all.take_time("policy.denials_every")?,
             },
+            budgets,
             effects: Effects {
                 concurrent_max: all.take_size("effects.concurrent_max")?,
                 tenant_concurrent_max: all.take_size("effects.tenant_concurrent_max")?,
                 computed_steps_max: all.take_size("effects.computed_steps_max")?,
+            },
+            skills: Skills {
+                tenant_calls_per_minute: all.take_count("skills.tenant_calls_per_minute")?,
+                host_calls_per_minute: all.take_count("skills.host_calls_per_minute")?,
+                breaker_failures: all.take_count("skills.breaker_failures")?,
+                breaker_wait: all.take_time("skills.breaker_wait")?,
+                breaker_wait_max: all.take_time("skills.breaker_wait_max")?,
             },
             models: Models {
                 file: Some(all.take_text("models.file")?).filter(|file| !file.is_empty()).map(PathBuf::from),
@@ -409,7 +447,7 @@ mod tests {
         let (_folder, layers) = layers("", &[("MESH_POLICY_REQUIRE_APPROVAL", "CancelRun,IssueKey")], &[]);
         insta::assert_snapshot!(told(&layers), @r"
         environment variable MESH_POLICY_REQUIRE_APPROVAL: `IssueKey` is no command that can wait for an approval
-          help: one of ApplyBlueprint, CancelRun, PauseRun, PublishDefinition, ResumeRun, RetryRun, RevokeKey, SignalRun, SubmitRun is expected
+          help: one of ActivateAgent, ApplyBlueprint, CancelRun, CancelTask, PauseRun, PauseTask, PublishAgent, PublishDefinition, RedirectTask, ResumeRun, ResumeTask, RetryRun, RevokeKey, SetBudget, SignalRun, SubmitRun, TakeOverTask is expected
         ");
     }
 

@@ -1,6 +1,6 @@
 //! `AgentService`: publishes agents, gives them tasks, and steers these.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use mesh_agents::{
     catalogue::{self, Command, Event, Version, Versions},
@@ -23,9 +23,10 @@ use tonic::{Request, Response, Status};
 use super::{
     GatewayState, Terms,
     auth::caller,
-    convert, keys, not_found,
+    budgets, convert, keys, not_found,
     page::Binding,
     status::{answer, refused_field},
+    tasks,
     workflows::{METHOD, Submission, Submittable, Submitted, faulty, input, project, take},
 };
 
@@ -86,6 +87,30 @@ impl AgentService for AgentsService {
         let caller = caller(&request)?;
         answer(steer(&self.0, &caller, request.into_inner()).await)
     }
+
+    async fn list_tasks(
+        &self,
+        request: Request<v1::ListTasksRequest>,
+    ) -> Result<Response<v1::ListTasksResponse>, Status> {
+        let caller = caller(&request)?;
+        answer(tasks::list(&self.0, &caller, request.into_inner()).await)
+    }
+
+    async fn list_budgets(
+        &self,
+        request: Request<v1::ListBudgetsRequest>,
+    ) -> Result<Response<v1::ListBudgetsResponse>, Status> {
+        let caller = caller(&request)?;
+        answer(budgets::list(&self.0, &caller, request.get_ref()).await)
+    }
+
+    async fn set_budget(
+        &self,
+        request: Request<v1::SetBudgetRequest>,
+    ) -> Result<Response<v1::SetBudgetResponse>, Status> {
+        let caller = caller(&request)?;
+        answer(budgets::set(&self.0, &caller, request.into_inner()).await)
+    }
 }
 
 fn address(caller: &Caller) -> Result<Address, Refusal> {
@@ -104,10 +129,12 @@ async fn publish(
     let agent = definition::parse(&request.source, Some(file))
         .map_err(|mistakes| convert::mistake::refused(MISTAKES, "source", "the agent", &mistakes))?;
     state.mesh.admit_read(caller, "GetAgent")?;
-    state.agents.bound(caller, &agent).await.map_err(|refusal| match refusal.kind {
+    let unknown = |refusal: Refusal| match refusal.kind {
         ErrorKind::NotFound | ErrorKind::FailedPrecondition => refused_field("source", refusal.message),
         _ => refusal,
-    })?;
+    };
+    state.agents.bound(caller, &agent).await.map_err(unknown)?;
+    state.agents.helpers(caller, &agent).await.map_err(unknown)?;
     let (name, digest) = (agent.name.clone(), agent.digest());
     if request.validate_only {
         state.mesh.admit_read(caller, "PublishAgent")?;
@@ -137,9 +164,12 @@ async fn list(
     let page = binding.request(request.page_size, &request.page_token)?;
     let after = page.after.unwrap_or_default();
     let all = state.agents.of(caller).await?;
-    let mut rest = all.agents.iter().filter(|(name, _)| name.as_str() > after.as_str());
-    let shown = rest.by_ref().filter_map(|(_, versions)| brief(versions, 0));
-    let agents: Vec<v1::Agent> = shown.take(page.size).collect();
+    // A tenant's own goes before a shipped one of the same name.
+    let shipped = state.agents.shipped().iter().map(|(name, agent)| (name.as_str(), described(agent)));
+    let own = all.agents.iter().filter_map(|(name, versions)| Some((name.as_str(), brief(versions, 0)?)));
+    let listed: BTreeMap<&str, v1::Agent> = shipped.chain(own).collect();
+    let mut rest = listed.into_iter().filter(|(name, _)| *name > after.as_str()).map(|(_, agent)| agent);
+    let agents: Vec<v1::Agent> = rest.by_ref().take(page.size).collect();
     let next = rest.next().and(agents.last()).map(|agent| agent.name.as_str());
     Ok(v1::ListAgentsResponse { next_page_token: binding.seal(next), agents })
 }
@@ -289,7 +319,7 @@ async fn steer(
         Action::Cancel(cancel) => task::Command::CancelTask { reason: cancel.reason },
     };
     let known = state.mesh.query(caller, &address, "GetTask", "").await?;
-    let run = known.view.pointer("/parent/run").and_then(Value::as_str).and_then(|run| run.rsplit('/').next());
+    let run = known.view.get("run").and_then(Value::as_str);
     let terms = Terms { correlation: run.and_then(|run| CorrelationId::parse(run).ok()), ..terms };
     let reply = state.tell(caller, address, &command, terms).await?;
     Ok(v1::SteerTaskResponse { task: Some(convert::task::message(&reply.view)?), position: reply.position.0 })

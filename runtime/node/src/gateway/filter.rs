@@ -3,10 +3,10 @@
 //! **Source**: AIP-160, as much of it as lists need. `OR`, `NOT` and brackets are refused by name.
 
 use mesh_kernel::envelope::{Refusal, Timestamp};
-use mesh_proto::v1::{ApprovalState, RunState, TenantState};
+use mesh_proto::v1::{ApprovalState, RunState, TaskState, TenantState};
 
 use super::{
-    lists::{ApprovalFilter, RunFilter, Span, TenantFilter},
+    lists::{ApprovalFilter, RunFilter, Span, TaskFilter, TenantFilter},
     status::refused_field,
 };
 
@@ -44,6 +44,24 @@ pub(super) fn approvals(text: &str) -> Result<ApprovalFilter, Refusal> {
             "run_id" => filter.run_id = Some(term.equal()?),
             "create_time" => term.narrow(&mut filter.created)?,
             _ => return Err(term.unknown("state, run_id, create_time")),
+        }
+    }
+    Ok(filter)
+}
+
+/// Which tasks a list shows.
+///
+/// # Errors
+/// As [`runs`].
+pub(super) fn tasks(text: &str) -> Result<TaskFilter, Refusal> {
+    let mut filter = TaskFilter::default();
+    for term in parse(text)? {
+        match term.field {
+            "state" => filter.states.push(term.state("TASK_STATE_", TaskState::from_str_name)?),
+            "agent" => filter.agent = Some(term.equal()?),
+            "run_id" => filter.run_id = Some(term.equal()?),
+            "create_time" => term.narrow(&mut filter.created)?,
+            _ => return Err(term.unknown("state, agent, run_id, create_time")),
         }
     }
     Ok(filter)

@@ -7,12 +7,13 @@
 
 use std::time::Duration;
 
+use mesh_agents::task::Spent;
 use mesh_kernel::{
     BoxFuture,
     envelope::{Refusal, Role, TenantId, TenantScope, Timestamp},
     ports::{Cursor, Position},
 };
-use mesh_proto::v1::{ApprovalState, RunState, TenantState};
+use mesh_proto::v1::{ApprovalState, RunState, TaskState, TenantState};
 
 /// Which page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,6 +172,46 @@ pub struct ApprovalRow {
     pub version: u64,
 }
 
+/// Which tasks. Newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct TaskFilter {
+    /// In any of these states; all when empty.
+    pub states: Vec<TaskState>,
+    /// Of this agent.
+    pub agent: Option<String>,
+    /// Given by this run.
+    pub run_id: Option<String>,
+    /// Asked for in this span.
+    pub created: Span,
+}
+
+/// A task as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskRow {
+    /// `task-…`.
+    pub task_id: String,
+    /// The agent.
+    pub agent: String,
+    /// The agent's version; 0 until it is known, and of a shipped one.
+    pub version: u32,
+    /// Where it stands. While it works it is `Executing`, `Validating` or `Correcting`.
+    pub state: TaskState,
+    /// The run that waits for it; empty when there is none.
+    pub run_id: String,
+    /// The step of that run.
+    pub step_id: String,
+    /// Who is answerable for it.
+    pub submitted_by: String,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How often it was corrected.
+    pub corrections: u32,
+    /// What it has spent; known when it has ended.
+    pub spent: Spent,
+}
+
 /// A definition's latest version as a list shows it. In the order of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DefinitionRow {
@@ -304,6 +345,14 @@ pub trait Lists: Send + Sync + 'static {
         page: PageRequest,
     ) -> BoxFuture<'a, Result<Page<ApprovalRow>, Refusal>>;
 
+    /// Tasks of agents, newest first.
+    fn tasks<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        filter: TaskFilter,
+        page: PageRequest,
+    ) -> BoxFuture<'a, Result<Page<TaskRow>, Refusal>>;
+
     /// Definitions; `name` asks for that one alone.
     fn definitions<'a>(
         &'a self,
@@ -327,6 +376,13 @@ pub trait Lists: Send + Sync + 'static {
         name: Option<String>,
         page: PageRequest,
     ) -> BoxFuture<'a, Result<Page<BlueprintRow>, Refusal>>;
+
+    /// The names of the collections of documents.
+    fn collections<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        page: PageRequest,
+    ) -> BoxFuture<'a, Result<Page<String>, Refusal>>;
 
     /// Products; `name` asks for that one alone.
     fn products<'a>(

@@ -11,12 +11,15 @@ mod agents;
 mod approvals;
 mod auth;
 mod blueprints;
+mod budgets;
 mod convert;
 mod cursor;
 mod dead_letters;
 mod filter;
 mod follow;
 mod keys;
+mod knowledge;
+mod lineage;
 pub mod lists;
 pub mod mcp;
 mod mount;
@@ -24,6 +27,7 @@ mod open;
 mod page;
 mod skills;
 mod status;
+mod tasks;
 mod telemetry;
 mod tenants;
 mod unreadable;
@@ -44,10 +48,11 @@ use mesh_kernel::{
     path::{Caller, Command, Mesh, Reply},
     ports::{Clock, ContentStore, Digest, Position},
 };
+use mesh_knowledge::lineage::projection::Lineages;
 use mesh_skills::logs::LogStore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{agents::AgentCatalogue, catalogue::Catalogue};
+use crate::{agents::AgentCatalogue, catalogue::Catalogue, knowledge::Knowledge};
 
 /// How long a list waits for a position that a request names.
 const WAIT_MAX: Duration = Duration::from_secs(10);
@@ -71,6 +76,10 @@ pub struct GatewayState {
     pub skills: Arc<Catalogue>,
     /// The agents that tenants have published.
     pub agents: Arc<AgentCatalogue>,
+    /// What was read, and is found again.
+    pub knowledge: Arc<Knowledge>,
+    /// What came from what.
+    pub lineages: Arc<Lineages>,
     /// The kernel's clock.
     pub clock: Arc<dyn Clock>,
     /// Draws the secret of a new API key.

@@ -5,6 +5,7 @@ use mesh_proto::{
     v1::{
         agent_service_server::AgentServiceServer, approval_service_server::ApprovalServiceServer,
         blueprint_service_server::BlueprintServiceServer, dead_letter_service_server::DeadLetterServiceServer,
+        knowledge_service_server::KnowledgeServiceServer, lineage_service_server::LineageServiceServer,
         skill_service_server::SkillServiceServer, telemetry_service_server::TelemetryServiceServer,
         tenant_service_server::TenantServiceServer, worker_service_server::WorkerServiceServer,
         workflow_service_server::WorkflowServiceServer,
@@ -18,8 +19,8 @@ use tonic_reflection::server::Builder;
 
 use super::{
     GatewayState, agents::AgentsService, approvals::Approvals, auth::Authenticate, blueprints::Blueprints,
-    dead_letters::Letters, skills::Skills, telemetry::Telemetry, tenants::Tenants, unreadable, workers::Workers,
-    workflows::Workflows,
+    dead_letters::Letters, knowledge::Knowing, lineage::Lineage, skills::Skills, telemetry::Telemetry,
+    tenants::Tenants, unreadable, workers::Workers, workflows::Workflows,
 };
 
 /// Bytes of one request or answer: a run may be given 8 MB, which protobuf makes somewhat more of.
@@ -60,6 +61,8 @@ pub async fn routes(state: GatewayState) -> Result<(Routes, HealthReporter), Mou
         SkillServiceServer(Skills),
         WorkerServiceServer(Workers),
         AgentServiceServer(AgentsService),
+        KnowledgeServiceServer(Knowing),
+        LineageServiceServer(Lineage),
         TenantServiceServer(Tenants),
         TelemetryServiceServer(Telemetry),
         DeadLetterServiceServer(Letters),

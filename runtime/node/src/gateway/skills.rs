@@ -12,6 +12,7 @@ use mesh_proto::v1::{self, skill_service_server::SkillService};
 use mesh_skills::{
     catalogue::{self, Command, Entry, Event, is_dev},
     contract::{Failure, FailureClass, Manifest, Registered, check_manifest},
+    pools::Host,
 };
 use mesh_workflows::{
     definition::{Known, to_json, validate},
@@ -121,13 +122,22 @@ async fn whole(state: &GatewayState, caller: &Caller, name: &str) -> Result<v1::
     let own = state.skills.of(caller).await?;
     let entry = own.latest(name).filter(|_| state.skills.native().get(name).is_none());
     let skill = match entry {
-        Some(entry) => manifest::whole(told(state, caller, entry), &entry.manifest),
+        Some(entry) => {
+            let breakers = breakers(state, caller, &entry.manifest, false);
+            v1::Skill { breakers, ..manifest::whole(told(state, caller, entry), &entry.manifest) }
+        }
         None => {
             let native = find(state, caller, name).await?;
-            manifest::whole(brief(native.manifest()), native.manifest())
+            let breakers = breakers(state, caller, native.manifest(), true);
+            v1::Skill { breakers, ..manifest::whole(brief(native.manifest()), native.manifest()) }
         }
     };
     Ok(v1::Skill { used_by, ..skill })
+}
+
+fn breakers(state: &GatewayState, caller: &Caller, manifest: &Manifest, is_native: bool) -> Vec<v1::SkillBreaker> {
+    let seen = state.skills.pools().seen(caller.tenant(), manifest, &Host::of(manifest, is_native));
+    seen.into_iter().map(|(before, seen)| convert::skill::breaker(before, seen)).collect()
 }
 
 async fn find(state: &GatewayState, caller: &Caller, name: &str) -> Result<Arc<Registered>, Refusal> {

@@ -135,6 +135,7 @@ async fn pump(
             Ok(Err(status)) => return format!("the connection is lost: {}", status.message()),
             Err(_) => return format!("it has said nothing for {lease:?}"),
         };
+        session.beats();
         match message {
             None | Some(Said::Beat(_) | Said::Hello(_)) => {}
             Some(Said::Drain(_)) => {

@@ -6,7 +6,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use mesh_agents::{catalogue::AgentsDecider, context::ContextEffects, task::TaskDecider};
+use mesh_agents::{budget::BudgetsDecider, catalogue::AgentsDecider, context::ContextEffects, task::TaskDecider};
 use mesh_journal::{EmbeddedJournal, FolderStore, Options};
 use mesh_kernel::{
     actor::{ActorConfig, Bounds, Crash, ServiceSpec, Tree},
@@ -18,8 +18,15 @@ use mesh_kernel::{
     tenant::{Quota, Quotas},
     work::Workers,
 };
+use mesh_knowledge::{
+    embed::Embedder,
+    fuse::STATIC_TABLE_ALPHA,
+    lineage::projection::{LineageProjection, Lineages, OPEN_MAX},
+    shelf::Shelves,
+};
 use mesh_platforms::{
     governance::reactions::DenialsKept,
+    knowledge::effects::IndexEffects,
     runtime_cloud::{OnShutdown, ProcessEffects, WorkloadsPort},
 };
 use mesh_skills::{
@@ -50,7 +57,7 @@ use super::{
     held::HeldCommands,
     policy::RolePolicy,
     retention::Retention,
-    skills::{mcp_servers, native_skills},
+    skills::{mcp_servers, native_skills, pools},
 };
 use crate::{
     agents::AgentCatalogue,
@@ -59,9 +66,11 @@ use crate::{
         BackUps,
         pause::{self, PausedPolicy},
     },
+    budgets::Budgets,
     catalogue::Catalogue,
     config::Config,
     gateway::lists::Lists,
+    knowledge::{self, ContextsPort, Knowledge},
     readmodel::{self, Keys, LoginTokens, ReadModel},
     telemetry::otlp::{self, Sink, Traces},
 };
@@ -79,6 +88,8 @@ pub struct Whole {
     pub tree: Arc<Tree>,
     /// The read models.
     pub lists: Arc<ReadModel>,
+    /// What came from what.
+    pub lineages: Arc<Lineages>,
     /// What steps have written.
     pub logs: Arc<LogStore>,
     /// Bodies over 64 KB.
@@ -89,6 +100,8 @@ pub struct Whole {
     pub skills: Arc<Catalogue>,
     /// The agents.
     pub agents: Arc<AgentCatalogue>,
+    /// What was read, and is found again.
+    pub knowledge: Arc<Knowledge>,
     /// What the skills that make products share.
     pub workshop: Arc<Workshop>,
     /// Single-use log-ins for browsers.
@@ -132,6 +145,8 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     let cursors = Arc::new(FolderCursors::open(&data.join("cursors"), clock.clone())?);
     let (index, lists) = readmodel::open(&data.join("readmodel.sqlite"))?;
     let lists = Arc::new(lists);
+    let lineages = Lineages::open(&data.join("lineage"), OPEN_MAX)?;
+    let lineage = LineageProjection::new(lineages.clone())?;
     let archive = RunArchive::open(&data.join("archive.sqlite"))?;
 
     // Who may come in.
@@ -143,20 +158,35 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     // What is done in the outside world, and what waits until somebody approved it.
     let held = Arc::new(HeldCommands::new(content.clone()));
     let workloads = Arc::new(WorkloadsPort::default());
-    let (skills, workshop) = native_skills(config, workloads.clone())?;
-    let skills = Arc::new(Catalogue::new(skills, SkillWorkers::default(), mcp_servers(config)));
-    let agents = Arc::new(AgentCatalogue::new(skills.clone()));
-    let models = models(config, clock.clone())?;
-    let meter = models.meter();
+    let contexts = Arc::new(ContextsPort::default());
+    let (skills, workshop) = native_skills(config, workloads.clone(), contexts.clone())?;
+    let skills =
+        Arc::new(Catalogue::new(skills, SkillWorkers::default(), mcp_servers(config), pools(config, clock.clone())));
+    let budgets = Budgets::new(config.budgets);
+    let models = Arc::new(models(config, clock.clone())?.paid_by(budgets.clone()));
+    let (meter, priced) = (models.meter(), models.clone());
+    let agents = Arc::new(AgentCatalogue::new(skills.clone(), config.budgets, move |class| priced.dearest(class)));
+    let shelves = Arc::new(Shelves::new(data.join("knowledge"), embedder()?, STATIC_TABLE_ALPHA));
+    let knowledge = Arc::new(Knowledge::new(knowledge::Parts {
+        shelves: shelves.clone(),
+        content: content.clone(),
+        collections: lists.clone(),
+        clock: clock.clone(),
+        at_once: processors(),
+        own: own.clone(),
+    }));
+    contexts.connect(knowledge.clone());
     let performers: Vec<Arc<dyn Effects>> = vec![
         Arc::new(
             SkillEffects::new(skills.native(), content.clone(), logs.clone())
                 .with_registered(skills.clone())
+                .paced(skills.pools().clone())
                 .bounded(config.effects.concurrent_max, config.effects.tenant_concurrent_max),
         ),
-        Arc::new(models),
+        models,
         Arc::new(ContextEffects::new(agents.clone())),
         Arc::new(ProcessEffects::new(OnShutdown::Stop)),
+        Arc::new(IndexEffects::new(shelves.clone(), content.clone(), processors())),
         held.clone(),
     ];
 
@@ -165,7 +195,9 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     let runs = RunDecider::default().computing(skills.native().clone(), config.effects.computed_steps_max);
     let kinds = Kinds::default().with(runs).with(DefinitionDecider::default()).with(LimitDecider);
     let tasks = TaskDecider::default().computing(skills.native().clone());
-    let kinds = mesh_platforms::kinds(kinds.with(SkillsDecider).with(AgentsDecider).with(tasks));
+    let kinds = mesh_platforms::kinds(
+        kinds.with(SkillsDecider).with(AgentsDecider).with(BudgetsDecider::new(config.budgets)).with(tasks),
+    );
     let mesh = Mesh::new(Parts {
         journal: journal.clone(),
         kinds,
@@ -189,10 +221,13 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
     held.connect(mesh.clone());
     skills.connect(mesh.clone());
     agents.connect(mesh.clone());
+    knowledge.connect(mesh.clone());
+    budgets.connect(mesh.clone());
     mesh.connect_archive(Arc::new(archive.clone()));
 
     // Who follows the journal.
     serve_projection(&tree, journal.clone(), index);
+    serve_projection(&tree, journal.clone(), lineage);
     let mut sink = None;
     // A paused node only shows: nobody reacts, no timer fires, nothing is told to others.
     if !paused {
@@ -208,9 +243,12 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
             lists: lists.clone(),
             content: content.clone(),
             logs: logs.clone(),
+            lineages: lineages.clone(),
             dead_letters: dead_letters.clone(),
             archive: archive.clone(),
             servers: skills.servers().clone(),
+            shelves,
+            pools: skills.pools().clone(),
             keeping: Arc::default(),
         };
         let retention = Retention {
@@ -218,6 +256,7 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
             own: own.clone(),
             settings: config.retention.clone(),
             lists: lists.clone(),
+            lineages: lineages.clone(),
             archive,
             logs: logs.clone(),
             bodies: UnusedBodies::new(bodies, config.actors.command_timeout),
@@ -234,11 +273,13 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
         mesh,
         tree,
         lists,
+        lineages,
         logs,
         content,
         dead_letters,
         skills,
         agents,
+        knowledge,
         workshop,
         logins,
         journal: engine,
@@ -250,6 +291,16 @@ pub async fn compose(config: &Config, traces: Option<Traces>) -> Result<Whole> {
         cursors,
         own,
     })
+}
+
+/// What makes vectors of texts, on the first start and without a network.
+fn embedder() -> Result<Embedder> {
+    Embedder::offline().context("reading the table of words that comes with the binary")
+}
+
+/// How much work for processors is done at once.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Who answers for agents: by the file, else by the environment.
@@ -325,15 +376,15 @@ fn reactors() -> Vec<(&'static str, Arc<dyn Reactor>)> {
     reactors
 }
 
-/// The read models' projection, under Observability: it is how people see.
-fn serve_projection(tree: &Tree, journal: Arc<dyn Journal>, index: readmodel::Index) {
-    let index = Arc::new(tokio::sync::Mutex::new(index));
-    tree.serve_node(ServiceSpec::metered("lists", move |stop, meter| {
-        let (journal, index) = (journal.clone(), index.clone());
+/// A projection, under Observability: it is how people see.
+fn serve_projection(tree: &Tree, journal: Arc<dyn Journal>, projection: impl Projection) {
+    let name = projection.name();
+    let projection = Arc::new(tokio::sync::Mutex::new(projection));
+    tree.serve_node(ServiceSpec::metered(name, move |stop, meter| {
+        let (journal, projection) = (journal.clone(), projection.clone());
         async move {
-            let mut index = index.lock().await;
-            let projection: &mut dyn Projection = &mut *index;
-            run_projection(journal, projection, stop, meter).await.map_err(|error| Crash::Retry(Box::new(error)))
+            let mut projection = projection.lock().await;
+            run_projection(journal, &mut *projection, stop, meter).await.map_err(|error| Crash::Retry(Box::new(error)))
         }
     }));
 }

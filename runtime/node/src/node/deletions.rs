@@ -19,7 +19,8 @@ use mesh_kernel::{
     path::Mesh,
     ports::{AppendOutcome, ContentStore, Credential, Reclaim},
 };
-use mesh_skills::{hosts::mcp::McpServers, logs::LogStore, product::process};
+use mesh_knowledge::{lineage::projection::Lineages, shelf::Shelves};
+use mesh_skills::{hosts::mcp::McpServers, logs::LogStore, pools::Pools, product::process};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -43,9 +44,13 @@ pub(super) struct Deletions {
     pub(super) lists: Arc<ReadModel>,
     pub(super) content: Arc<dyn ContentStore>,
     pub(super) logs: Arc<LogStore>,
+    pub(super) lineages: Arc<Lineages>,
     pub(super) dead_letters: Arc<FolderDeadLetters>,
     pub(super) archive: RunArchive,
     pub(super) servers: McpServers,
+    pub(super) shelves: Arc<Shelves>,
+    /// The rates and breakers of calls.
+    pub(super) pools: Pools,
     /// Held by whoever archives or deletes.
     pub(super) keeping: Arc<Mutex<()>>,
 }
@@ -104,6 +109,8 @@ impl Deletions {
             bail!("some of its effects have not ended yet");
         }
         self.servers.forget(tenant).await;
+        self.shelves.forget(scope).context("its indexes")?;
+        self.pools.forget(tenant);
         self.remove_files(scope).await?;
         while self.mesh.journal().reclaim(Reclaim::default()).await.context("the journal")?.erasing > 0 {
             tokio::time::sleep(AGAIN_AFTER).await;
@@ -126,6 +133,7 @@ impl Deletions {
         }
         remove(&own).context("its products")?;
         self.content.erase(scope).await.context("its bodies")?;
+        self.lineages.erase(scope).context("its lineage")?;
         self.logs.erase(scope).context("the logs of its steps")
     }
 

@@ -29,7 +29,7 @@ fn may(action: &str) -> &'static [Role] {
         "ListAllDeadLetters" | "ReadMetrics" | "ExamineNode" | "BackUpNode" => return &[Operator],
         _ => {}
     }
-    let reads = ["Get", "List", "Read", "Watch", "Tail", "Validate", "Plan"];
+    let reads = ["Get", "List", "Read", "Watch", "Tail", "Validate", "Plan", "Search"];
     if reads.iter().any(|verb| action.starts_with(verb)) {
         return &[Viewer, Approver, Developer, Admin, Operator];
     }
@@ -37,11 +37,13 @@ fn may(action: &str) -> &'static [Role] {
         "DecideApproval" => &[Approver, Admin],
         "CreateTenant" | "DisableTenant" | "EnableTenant" | "DeleteTenant" => &[Operator],
         "IssueKey" | "RevokeKey" => &[Admin, Operator],
-        "ReplayDeadLetter" => &[Admin, Operator],
+        "ReplayDeadLetter" | "SetBudget" => &[Admin, Operator],
         "SubmitRun" | "SignalRun" | "PauseRun" | "ResumeRun" | "CancelRun" | "RetryRun" | "PublishDefinition"
         | "PublishAgent" | "ActivateAgent" | "PauseTask" | "ResumeTask" | "RedirectTask" | "TakeOverTask"
         | "CancelTask" | "RegisterSkills" | "DeprecateSkill" | "WithdrawSkill" | "ServeSkills" | "ApplyBlueprint"
-        | "StopWorkload" | "ServeWorkload" => &[Developer, Admin],
+        | "IngestDocuments" | "ForgetDocuments" | "BuildContext" | "StopWorkload" | "ServeWorkload" => {
+            &[Developer, Admin]
+        }
         // Everything else is said by the node to itself: reactions, outcomes, timers.
         _ => &[],
     }
@@ -124,6 +126,9 @@ mod tests {
             (Role::Admin, "BackUpNode", false),
             (Role::Operator, "BackUpNode", true),
             (Role::Operator, "ExamineNode", true),
+            (Role::Developer, "SetBudget", false),
+            (Role::Admin, "SetBudget", true),
+            (Role::Admin, "ReserveBudget", false),
         ];
         for (role, action, expected) in table {
             assert_eq!(allowed(&decide(&RolePolicy::default(), &[*role], action)), *expected, "{role} {action}");

@@ -12,6 +12,7 @@ use mesh_kernel::{
     path::{Caller, Mesh},
     ports::{AppendOutcome, Credential, Position, Reclaim, Retire},
 };
+use mesh_knowledge::lineage::projection::Lineages;
 use mesh_skills::logs::LogStore;
 use mesh_workflows::run::KIND;
 use tokio::sync::Mutex;
@@ -22,7 +23,7 @@ use crate::{
     archive::{ArchivedRun, RunArchive},
     config::Retention as Settings,
     gateway::lists::Lists as _,
-    readmodel::{Over, ReadModel},
+    readmodel::{Over, ReadModel, TaskOver},
     telemetry::Followers as _,
 };
 
@@ -38,6 +39,7 @@ pub(super) struct Retention {
     pub(super) own: String,
     pub(super) settings: Settings,
     pub(super) lists: Arc<ReadModel>,
+    pub(super) lineages: Arc<Lineages>,
     pub(super) archive: RunArchive,
     pub(super) logs: Arc<LogStore>,
     pub(super) bodies: UnusedBodies,
@@ -87,11 +89,53 @@ impl Retention {
             let is_due = |run: &Over| run.ended <= before(now, self.settings.of(&run.tenant, &run.definition));
             archived += self.archive_all(page.into_iter().filter(is_due).collect(), now).await?;
         }
+        let erased = self.erase_tasks(now).await?;
         self.free().await?;
-        if archived > 0 {
-            tracing::info!(runs = archived, "archived");
+        if archived > 0 || erased > 0 {
+            tracing::info!(runs = archived, tasks = erased, "archived");
         }
-        self.bodies.sweep(&self.mesh, archived > 0, now).await
+        self.bodies.sweep(&self.mesh, archived > 0 || erased > 0, now).await
+    }
+
+    /// Ends tasks whose runs are archived, and those without a run whose own time is over. No record of them is kept:
+    /// what they gave stands in the run's.
+    async fn erase_tasks(&self, now: Timestamp) -> Result<usize> {
+        let (mut erased, mut after) = (0, None);
+        loop {
+            let latest = before(now, self.settings.shortest());
+            let page = self.lists.tasks_over(latest, after, AT_ONCE).await?;
+            let Some(last) = page.last() else { return Ok(erased) };
+            after = Some(last.clone());
+            let mut gone = Vec::with_capacity(page.len());
+            for task in page {
+                let own = before(now, self.settings.of(&task.tenant, ""));
+                if (!task.is_alone || task.ended <= own) && self.end_task(&task).await? {
+                    gone.push(task);
+                }
+            }
+            erased += gone.len();
+            self.lists.forget_tasks(gone).await?;
+        }
+    }
+
+    /// Ends a task in the journal; false when it moved meanwhile.
+    async fn end_task(&self, task: &TaskOver) -> Result<bool> {
+        let address = Address::new(&task.tenant, mesh_agents::task::KIND, &task.id)?;
+        let expected_version = self.mesh.journal().version(&address).await?;
+        if expected_version == 0 {
+            // Its row was made again from events that are not freed yet.
+            return Ok(true);
+        }
+        let epoch = self.mesh.journal().epoch(address.shard());
+        let retire = Retire { address: address.clone(), expected_version, epoch };
+        match self.mesh.journal().retire(retire).await {
+            AppendOutcome::Appended { .. } | AppendOutcome::Retired => {
+                self.mesh.directory().kill(&address);
+                Ok(true)
+            }
+            AppendOutcome::WrongVersion { .. } => Ok(false),
+            other => bail!("ending `{address}`: {other:?}"),
+        }
     }
 
     /// Puts archived runs into lists that were made anew; false while the lists have not caught up.
@@ -191,7 +235,13 @@ impl Retention {
         let reached = self.cursors.positions();
         self.cursors.flush();
         let of = |name: &String| reached.get(name).copied().unwrap_or_default();
-        let seen = self.followers.iter().map(of).chain([self.lists.position()]).min().unwrap_or_default();
+        let seen = self
+            .followers
+            .iter()
+            .map(of)
+            .chain([self.lists.position(), self.lineages.kept()])
+            .min()
+            .unwrap_or_default();
         let marks = Reclaim { seen, tombstones_before: Position(0) };
         let freed = self.mesh.journal().reclaim(marks).await.context("freeing the journal's room")?;
         if freed.bytes > 0 {

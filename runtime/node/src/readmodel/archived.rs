@@ -28,7 +28,47 @@ pub struct Over {
     pub ended: Timestamp,
 }
 
+/// A task that has ended, and whose run is archived or was never there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskOver {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// `task-…`.
+    pub id: String,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// There is no run whose retention would be its own.
+    pub is_alone: bool,
+}
+
 impl ReadModel {
+    /// Tasks of all tenants that ended at this instant or earlier and whose run is archived or was never there, those
+    /// that ended first before others, behind `after`: for retention and for nobody else.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store cannot be read.
+    pub async fn tasks_over(
+        &self,
+        before: Timestamp,
+        after: Option<TaskOver>,
+        most: usize,
+    ) -> Result<Vec<TaskOver>, Refusal> {
+        Ok(self.read(move |connection| Ok((tasks_over(connection, before, after.as_ref(), most)?, None))).await?.rows)
+    }
+
+    /// Removes the rows of these tasks.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be written; it may be repeated.
+    pub async fn forget_tasks(&self, tasks: Vec<TaskOver>) -> Result<(), StoreError> {
+        let forget = |tx: &Transaction<'_>, task: &TaskOver| {
+            tx.prepare_cached("DELETE FROM tasks WHERE tenant = ?1 AND id = ?2")?
+                .execute((task.tenant.as_str(), &task.id))
+                .map(drop)
+        };
+        self.write_beside(move |tx| tasks.iter().try_for_each(|task| forget(tx, task))).await
+    }
+
     /// Runs of all tenants that ended at this instant or earlier and are not archived, those that ended
     /// first before others, behind `after`: for retention and for nobody else.
     ///
@@ -107,6 +147,30 @@ fn over(
         let Ok(tenant) = TenantId::parse(&tenant) else { return Ok(None) };
         let ended = instant(row, "ended")?;
         Ok(Some(Over { tenant, id: row.get("id")?, definition: row.get("definition")?, ended }))
+    })?;
+    Ok(rows.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+fn tasks_over(
+    connection: &Connection,
+    before: Timestamp,
+    after: Option<&TaskOver>,
+    most: usize,
+) -> Result<Vec<TaskOver>, QueryError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT t.tenant, t.id, t.ended, r.id IS NULL AS alone FROM tasks t
+         LEFT JOIN runs r ON r.tenant = t.tenant AND r.id = t.run
+         WHERE t.ended IS NOT NULL AND t.ended <= ?1 AND (t.ended, t.tenant, t.id) > (?2, ?3, ?4)
+            AND (r.id IS NULL OR r.archived IS NOT NULL)
+         ORDER BY t.ended, t.tenant, t.id LIMIT ?5",
+    )?;
+    let (ended, tenant, id) =
+        after.map_or((i64::MIN, "", ""), |task| (task.ended.unix_nanos(), task.tenant.as_str(), task.id.as_str()));
+    let rows = statement.query_map((before.unix_nanos(), ended, tenant, id, most), |row| {
+        let tenant: String = row.get("tenant")?;
+        let Ok(tenant) = TenantId::parse(&tenant) else { return Ok(None) };
+        let ended = instant(row, "ended")?;
+        Ok(Some(TaskOver { tenant, id: row.get("id")?, ended, is_alone: row.get("alone")? }))
     })?;
     Ok(rows.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }

@@ -16,13 +16,14 @@ use super::{
     keys::KeyRing,
     query::{QueryError, Rows},
     store::{StoreError, open_reader},
-    tables::{approvals, blueprints, definitions, products, runs, tenants},
+    tables::{approvals, blueprints, collections, definitions, products, runs, tasks, tenants},
     tally::{self, Tally},
 };
 use crate::gateway::lists::{
     ApprovalFilter, ApprovalRow, BlueprintRow, DefinitionRow, KeyRow, Lists, Page, PageRequest, ProductRow, RunFilter,
-    RunRow, TenantFilter, TenantRow,
+    RunRow, TaskFilter, TaskRow, TenantFilter, TenantRow,
 };
+use crate::knowledge::Collections;
 
 /// Connections kept open for the next query; more are opened when needed and closed afterwards.
 const IDLE_READERS_MAX: usize = 8;
@@ -179,6 +180,25 @@ impl Lists for ReadModel {
         Box::pin(self.read(move |connection| approvals::page(connection, &scope, &filter, &page)))
     }
 
+    fn collections<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        page: PageRequest,
+    ) -> BoxFuture<'a, Result<Page<String>, Refusal>> {
+        let scope = scope.clone();
+        Box::pin(self.read(move |connection| collections::page(connection, &scope, &page)))
+    }
+
+    fn tasks<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        filter: TaskFilter,
+        page: PageRequest,
+    ) -> BoxFuture<'a, Result<Page<TaskRow>, Refusal>> {
+        let scope = scope.clone();
+        Box::pin(self.read(move |connection| tasks::page(connection, &scope, &filter, &page)))
+    }
+
     fn definitions<'a>(
         &'a self,
         scope: &'a TenantScope,
@@ -288,4 +308,13 @@ fn late(position: Position) -> Refusal {
         format!("the lists have not come to position {position} in time: ask again, or read the entity by its id"),
     )
     .after(Duration::from_millis(500))
+}
+
+impl Collections for ReadModel {
+    fn names<'a>(&'a self, scope: &'a TenantScope, most: usize) -> BoxFuture<'a, Result<(Vec<String>, bool), Refusal>> {
+        Box::pin(async move {
+            let page = self.collections(scope, PageRequest { size: most, after: None }).await?;
+            Ok((page.rows, page.next.is_some()))
+        })
+    }
 }

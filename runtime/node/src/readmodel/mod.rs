@@ -24,7 +24,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use archived::Over;
+pub use archived::{Over, TaskOver};
 pub use index::{Index, open};
 pub use keys::{Held, KeyRing, Keys};
 pub use lists::ReadModel;

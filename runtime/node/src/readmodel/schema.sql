@@ -68,6 +68,29 @@ CREATE TABLE approvals (
 CREATE INDEX approvals_by_time ON approvals (tenant, created DESC, id DESC);
 CREATE INDEX approvals_by_state ON approvals (tenant, state, created DESC, id DESC);
 
+CREATE TABLE tasks (
+    tenant       TEXT NOT NULL,
+    id           TEXT NOT NULL,
+    agent        TEXT NOT NULL,
+    number       INTEGER NOT NULL DEFAULT 0,
+    state        INTEGER NOT NULL,
+    -- Where it stands beside being paused.
+    phase        INTEGER NOT NULL,
+    run          TEXT NOT NULL,
+    step         TEXT NOT NULL,
+    submitted_by TEXT NOT NULL,
+    created      INTEGER NOT NULL,
+    ended        INTEGER,
+    corrections  INTEGER NOT NULL DEFAULT 0,
+    -- As JSON, once it has ended.
+    spent        TEXT,
+    PRIMARY KEY (tenant, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tasks_by_time ON tasks (tenant, created DESC, id DESC);
+CREATE INDEX tasks_by_run ON tasks (tenant, run, created DESC, id DESC);
+-- For retention.
+CREATE INDEX tasks_by_end ON tasks (ended, tenant, id) WHERE ended IS NOT NULL;
+
 CREATE TABLE definitions (
     tenant       TEXT NOT NULL,
     name         TEXT NOT NULL,
@@ -140,3 +163,9 @@ CREATE TABLE keys (
     PRIMARY KEY (tenant, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX keys_by_name ON keys (tenant, name, id);
+
+CREATE TABLE collections (
+    tenant TEXT NOT NULL,
+    name   TEXT NOT NULL,
+    PRIMARY KEY (tenant, name)
+) STRICT, WITHOUT ROWID;

@@ -9,7 +9,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 /// The form of the tables. Another number in the file means: make it anew.
-const FORM: i64 = 4;
+const FORM: i64 = 5;
 
 /// Why the read model cannot be used.
 #[derive(Debug, thiserror::Error)]

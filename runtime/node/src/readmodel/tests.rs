@@ -9,11 +9,11 @@ use mesh_kernel::{
     follow::{Projection, Seen},
     ports::{Authenticator, Credential, Cursor, Digest, Position},
 };
-use mesh_proto::v1::{ApprovalState, RunState, TenantState};
+use mesh_proto::v1::{ApprovalState, RunState, TaskState, TenantState};
 use serde_json::{Value, json};
 
 use super::{Index, Keys, ReadModel, login, open};
-use crate::gateway::lists::{ApprovalFilter, Lists, PageRequest, RunFilter, Span, TenantFilter};
+use crate::gateway::lists::{ApprovalFilter, Lists, PageRequest, RunFilter, Span, TaskFilter, TenantFilter};
 
 fn scope(tenant: &str) -> TenantScope {
     TenantScope::unproven(TenantId::parse(tenant).unwrap())
@@ -128,6 +128,56 @@ async fn a_run_is_listed_as_its_events_say() {
     let row = feed.read.runs(&scope("acme"), RunFilter::default(), page(9)).await.unwrap().rows.remove(0);
     assert_eq!((row.state, row.ended_at, row.failure), (RunState::Running, None, None));
     assert_eq!((row.progress.done, row.progress.failed), (1, 0));
+}
+
+#[tokio::test]
+async fn a_task_is_listed_as_its_events_say_and_in_its_tenant_alone() {
+    let (_folder, path) = folder();
+    let mut feed = Feeder::on(&path);
+    let parent = json!({ "run": "acme/control-plane/run/run-1", "step": "ask" });
+    let assigned = json!({ "agent": "clerk", "parent": parent, "submittedBy": "key:ci", "input": {} });
+    feed.event("acme/agent-mesh/task/task-1", "AgentTaskAssigned", assigned);
+    let mut states = Vec::new();
+    for (name, payload) in [
+        ("TaskClaimed", json!({})),
+        ("ContextLoaded", json!({ "version": 3, "digest": "x", "agent": {} })),
+        ("CheckRequested", json!({ "check": 0, "number": 1, "input": {} })),
+        ("TaskPaused", json!({ "by": "ann" })),
+        ("CorrectionAttempted", json!({ "number": 1, "message": "no" })),
+        ("TaskResumed", json!({ "by": "ann" })),
+        ("AgentTaskEscalated", json!({ "because": "turns", "message": "m" })),
+        ("TaskRedirected", json!({ "by": "ann", "note": "n" })),
+        ("BudgetExhausted", json!({ "spent": {}, "missing": "all" })),
+        ("TaskResumed", json!({ "by": "ann" })),
+        ("AgentTaskCompleted", json!({ "output": {}, "spent": { "inputTokens": 7, "cost": 9 } })),
+    ] {
+        feed.event("acme/agent-mesh/task/task-1", name, payload);
+        let row = feed.read.tasks(&scope("acme"), TaskFilter::default(), page(9)).await.unwrap().rows.remove(0);
+        states.push(row.state);
+    }
+    use TaskState::{Completed, ContextLoading, Correcting, Escalated, Executing, Paused, Validating};
+    assert_eq!(
+        states,
+        [
+            ContextLoading,
+            Executing,
+            Validating,
+            Paused,
+            Paused,
+            Correcting,
+            Escalated,
+            Executing,
+            Paused,
+            Executing,
+            Completed
+        ]
+    );
+    let row = feed.read.tasks(&scope("acme"), TaskFilter::default(), page(9)).await.unwrap().rows.remove(0);
+    assert_eq!((row.agent.as_str(), row.version, row.corrections), ("clerk", 3, 1));
+    assert_eq!((row.run_id.as_str(), row.step_id.as_str(), row.spent.input_tokens), ("run-1", "ask", 7));
+    assert!(feed.read.tasks(&scope("beta"), TaskFilter::default(), page(9)).await.unwrap().rows.is_empty());
+    let other = TaskFilter { run_id: Some("run-2".to_owned()), ..TaskFilter::default() };
+    assert!(feed.read.tasks(&scope("acme"), other, page(9)).await.unwrap().rows.is_empty());
 }
 
 #[tokio::test]

@@ -7,7 +7,11 @@ use mesh_kernel::{
     path::Mesh,
     telemetry::{ActorKind, KindSums, Timed},
 };
-use mesh_skills::models::meter::{Asked, Meter, Operation};
+use mesh_skills::{
+    hosts::worker::{WorkerFigures, Workers},
+    models::meter::{Asked, Meter, Operation},
+    pools::{Figures, Pools},
+};
 
 use super::{
     Followers, Requests, genai,
@@ -214,6 +218,59 @@ pub(super) fn models(text: &mut Text, meter: &Meter) {
             let ends = micros.micros().into_iter().map(|(end, within)| (seconds(end).to_string(), within));
             let fault: Vec<(&str, &str)> = fault.iter().map(|fault| (genai::ERROR_TYPE, *fault)).collect();
             durations.tell_buckets(&of(asked, &fault), ends, (seconds(micros.sum), micros.count));
+        }
+    }
+}
+
+/// The rates and breakers of skills' calls, by the tenant's label.
+pub(super) fn pools(text: &mut Text, pools: &Pools, named: &Named) {
+    let all = pools.figures();
+    let mut by_tenant: BTreeMap<&str, Figures> = BTreeMap::new();
+    for (tenant, figures) in &all {
+        by_tenant.entry(named.label(tenant)).or_default().add(figures);
+    }
+    let help = "Skills and hosts that are not called for a while; one of several tries is still one.";
+    let mut open = text.family("mesh_skill_breakers_open", Form::Gauge, help);
+    for (tenant, figures) in &by_tenant {
+        open.tell(&[("tenant", tenant), ("before", "skill")], figures.open_skills);
+        open.tell(&[("tenant", tenant), ("before", "host")], figures.open_hosts);
+    }
+    let help = "How often a breaker has opened, or stayed open because a try has failed.";
+    let mut opened = text.family("mesh_skill_breakers_opened_total", Form::Counter, help);
+    for (tenant, figures) in &by_tenant {
+        opened.tell(&[("tenant", tenant)], figures.tally.opened);
+    }
+    let help = "Calls of skills that a rate or a breaker has held back.";
+    let mut held = text.family("mesh_skill_calls_held_total", Form::Counter, help);
+    for (tenant, Figures { tally, .. }) in &by_tenant {
+        for (by, outcome, count) in [
+            ("rate", "waited", tally.rate_waited),
+            ("rate", "refused", tally.rate_refused),
+            ("breaker", "waited", tally.breaker_waited),
+            ("breaker", "refused", tally.breaker_refused),
+        ] {
+            held.tell(&[("tenant", tenant), ("by", by), ("outcome", outcome)], count);
+        }
+    }
+}
+
+/// The workers that are connected and the calls for them, by the tenant's label.
+pub(super) fn workers(text: &mut Text, workers: &Workers, named: &Named) {
+    let all = workers.figures();
+    let mut by_tenant: BTreeMap<&str, WorkerFigures> = BTreeMap::new();
+    for (tenant, figures) in &all {
+        by_tenant.entry(named.label(tenant)).or_default().add(figures);
+    }
+    let mut connected = text.family("mesh_skill_workers", Form::Gauge, "Workers that are connected.");
+    for (tenant, figures) in &by_tenant {
+        connected.tell(&[("tenant", tenant), ("state", "live")], figures.live);
+        connected.tell(&[("tenant", tenant), ("state", "draining")], figures.draining);
+    }
+    let help = "Calls that a worker has, that none has yet, and that are kept for one that was lost.";
+    let mut calls = text.family("mesh_skill_worker_calls", Form::Gauge, help);
+    for (tenant, figures) in &by_tenant {
+        for (state, count) in [("leased", figures.leased), ("waiting", figures.waiting), ("lost", figures.lost)] {
+            calls.tell(&[("tenant", tenant), ("state", state)], count);
         }
     }
 }

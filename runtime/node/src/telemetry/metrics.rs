@@ -8,7 +8,7 @@ use mesh_kernel::{
     path::Mesh,
     ports::{Clock, Position},
 };
-use mesh_skills::models::meter::Meter;
+use mesh_skills::{hosts::worker::Workers, models::meter::Meter, pools::Pools};
 use parking_lot::Mutex;
 
 use super::{
@@ -52,6 +52,10 @@ pub struct Sources {
     pub sink: Option<Sink>,
     /// What asking models took.
     pub models: Arc<Meter>,
+    /// The rates and breakers of skills' calls.
+    pub pools: Pools,
+    /// The workers that are connected.
+    pub workers: Workers,
     /// The clock of the node.
     pub clock: Arc<dyn Clock>,
     /// When the node started.
@@ -89,6 +93,8 @@ impl Metrics {
         gather::followers(&mut text, &sources.journal, sources.followers.as_ref(), sources.lists.as_ref());
         gather::requests(&mut text, &sources.requests);
         gather::models(&mut text, &sources.models);
+        gather::pools(&mut text, &sources.pools, &self.named);
+        gather::workers(&mut text, &sources.workers, &self.named);
         gather::kept(&mut text, &sources.archive, &sources.backups);
         if let Some(sink) = &sources.sink {
             gather::traces(&mut text, sink);

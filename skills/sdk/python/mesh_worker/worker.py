@@ -102,6 +102,7 @@ class Worker:
         failures: Sequence[tuple[str, str, str]] = (),
         concurrent_max: int = 0,
         memory_max: int = 0,
+        rate: tuple[int, float, int] | None = None,
     ) -> Callable[[Function], Function]:
         """Makes a function a skill.
 
@@ -112,7 +113,8 @@ class Worker:
         ``failures`` are codes that callers can count on, each with its class and a sentence. A call whose cause is
         classified above ``ceiling`` is refused, and one that is tainted unless it ``accepts`` that. What
         somebody outside may have written it ``returns`` as tainted: not said, so does one that needs "network". Of
-        ``concurrent_max`` calls at once the node has no more done, over all workers. ``hosts``, ``reads``,
+        ``concurrent_max`` calls at once the node has no more done, over all workers; with a ``rate`` of calls,
+        seconds and burst it has no more done in that time. ``hosts``, ``reads``,
         ``writes`` and ``memory_max`` (bytes) are declared; the node does not hold a skill to them yet.
         """
 
@@ -127,7 +129,7 @@ class Worker:
                 "accepts": f"SKILL_ACCEPTS_{accepts.upper()}",
                 "returns": f"SKILL_RETURNS_{(returns or 'unspecified').upper()}",
                 "failures": [dict(zip(_FAILURE, failure, strict=True)) for failure in failures],
-                "resources": {"concurrent_max": concurrent_max, "memory_max": memory_max},
+                "resources": {"concurrent_max": concurrent_max, "memory_max": memory_max, **_rate(rate)},
             }
             self._skills[name] = _Skill(
                 name, version, told, effect, takes, gives, within, fails, examples, reach, function
@@ -297,6 +299,14 @@ class Worker:
             cancelled = self._running.pop(ack.call_id, None)
         if cancelled is not None:
             cancelled.set()
+
+
+def _rate(rate: tuple[int, float, int] | None) -> dict[str, Any]:
+    if rate is None:
+        return {}
+    calls, seconds, burst = rate
+    per = {"seconds": int(seconds), "nanos": int(seconds % 1 * 1e9)}
+    return {"rate": {"calls": calls, "per": per, "burst": burst}}
 
 
 def _spoken(said: queue.Queue[Any], contract: Contract, beat_every: list[float]) -> Iterator[Any]:

@@ -166,6 +166,14 @@ impl Skill {
         self
     }
 
+    /// Most calls of the tenant in a time, of which `burst` may come at once; others wait for their time.
+    #[must_use]
+    pub fn at_rate(mut self, calls: u32, per: Duration, burst: u32) -> Self {
+        let per = per.try_into().ok();
+        self.0.resources.get_or_insert_default().rate = Some(v1::SkillRate { calls, per, burst });
+        self
+    }
+
     /// Most memory of a call, in bytes. Declared; the node does not hold it to it yet.
     #[must_use]
     pub fn memory_max(mut self, bytes: u64) -> Self {

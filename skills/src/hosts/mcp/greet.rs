@@ -1,7 +1,6 @@
 //! How a connection begins, and who listens to what a server says without being asked.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,12 +9,9 @@ use std::{
 };
 
 use mesh_kernel::envelope::TenantId;
-use parking_lot::Mutex;
 use rmcp::{
     ClientHandler, RoleClient,
-    model::{
-        ClientCapabilities, ClientConfig, Implementation, ProgressNotificationParam, ProgressToken, ProtocolVersion,
-    },
+    model::{ClientCapabilities, ClientConfig, Implementation, ProtocolVersion},
     service::{
         ClientInitializeError, ClientLifecycleMode, NotificationContext, RunningService, serve_client_with_lifecycle,
     },
@@ -24,16 +20,11 @@ use rmcp::{
 
 use super::{
     http::{MESSAGE_BYTES_MAX, chain, http},
+    order::{CALLS_MAX, InOrder, Progress},
     process::Process,
     reach::Settings,
 };
-use crate::{
-    contract::{Failure, McpServer, McpTransport},
-    logs::LogWriter,
-};
-
-/// Calls that one connection has under way.
-pub(super) const CALLS_MAX: usize = 64;
+use crate::contract::{Failure, McpServer, McpTransport};
 
 /// How long a server may take until it has said who it is. **Units**: within it lies the ten seconds' wait for
 /// a server of an older revision that does not answer the newer question.
@@ -46,23 +37,12 @@ const REVISIONS: [ProtocolVersion; 1] = [ProtocolVersion::V_2026_07_28];
 #[derive(Clone, Default)]
 pub(super) struct Hears {
     /// Where the calls that are under way tell of their progress.
-    pub(super) logs: Arc<Mutex<HashMap<ProgressToken, LogWriter>>>,
-    /// Held by whoever sends a call until its log is known.
-    pub(super) sending: Arc<tokio::sync::RwLock<()>>,
+    pub(super) progress: Progress,
     /// The list of tools is another than the one that is known.
     pub(super) is_stale: Arc<AtomicBool>,
 }
 
 impl ClientHandler for Hears {
-    async fn on_progress(&self, said: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
-        if !self.logs.lock().contains_key(&said.progress_token) {
-            drop(self.sending.write().await);
-        }
-        let Some(log) = self.logs.lock().get(&said.progress_token).cloned() else { return };
-        let of = said.total.map(|total| format!(" of {total}")).unwrap_or_default();
-        log.note(said.message.unwrap_or_else(|| format!("{}{of}", said.progress)));
-    }
-
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
         self.is_stale.store(true, Ordering::Release);
     }
@@ -125,6 +105,7 @@ async fn try_in(
             let env = settings.resolved(tenant, env)?;
             let (process, (read, write)) = Process::start(command, args, env, settings.memory_max)?;
             let transport = AsyncRwTransport::new_client(read, write).with_max_line_length(MESSAGE_BYTES_MAX);
+            let transport = InOrder::new(transport, hears.progress.clone());
             let greeted = hello(server, serve_client_with_lifecycle(hears.clone(), transport, mode)).await;
             let greeted = greeted.map_err(|mut unmet| {
                 unmet.failure.message.push_str(&said(&process.last_words()));
@@ -134,6 +115,7 @@ async fn try_in(
         }
         McpTransport::Http { url, headers } => {
             let transport = http(server, url, settings.resolved(tenant, headers)?, CALLS_MAX)?;
+            let transport = InOrder::new(transport, hears.progress.clone());
             Ok((hello(server, serve_client_with_lifecycle(hears.clone(), transport, mode)).await?, None))
         }
     }
@@ -145,7 +127,7 @@ async fn hello<T>(
 ) -> Result<T, Unmet> {
     let unmet = |why: String, is_odd| {
         let message = format!("the MCP server `{}` cannot be reached: {why}", server.name);
-        Unmet { failure: Failure::external("mcp.unreachable", message), is_odd }
+        Unmet { failure: Failure::external("mcp.unreachable", message).of_host(), is_odd }
     };
     let greeted = tokio::time::timeout(HELLO_WITHIN, greeting).await;
     greeted.map_err(|_| unmet("it has not said who it is in time".to_owned(), false))?.map_err(|error| {

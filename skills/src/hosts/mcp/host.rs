@@ -97,7 +97,7 @@ impl McpServers {
             && !left.is_zero()
         {
             let message = format!("the MCP server `{}` could not be reached a moment ago", server.name);
-            return Err(Failure::external("mcp.unreachable", message).after(left));
+            return Err(Failure::external("mcp.unreachable", message).unasked().after(left));
         }
         match Link::open(&self.inner.settings, tenant, server).await {
             Ok(link) => {

@@ -23,8 +23,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    greet::{CALLS_MAX, Hears, greet, said},
+    greet::{Hears, greet, said},
     listing::Listing,
+    order::CALLS_MAX,
     output,
     process::Process,
     reach::Settings,
@@ -127,7 +128,7 @@ impl Link {
         }
         let told = tokio::time::timeout(LIST_WITHIN, self.list()).await.map_err(|_| {
             let message = format!("the MCP server `{}` has not listed its tools in time", self.server.name);
-            Failure::external("mcp.lost", message)
+            Failure::external("mcp.lost", message).of_host()
         })??;
         let info = self.peer.peer_info();
         let identity = info.and_then(|info| info.server_info.clone()).map(|info| info.name).unwrap_or_default();
@@ -181,8 +182,6 @@ impl Link {
                 return Err(Failure::cancelled());
             }
         };
-        // The library hands notifications out beside the answer: what the server said before it may be on its way.
-        tokio::time::sleep(SETTLE).await;
         output::read(tool, answer.map_err(|error| self.failed(&error))?)
     }
 
@@ -194,10 +193,9 @@ impl Link {
         let params = CallToolRequestParams::new(tool.name.clone()).with_arguments(arguments.clone());
         let mut options = PeerRequestOptions::no_options();
         options.meta = Some(about(call));
-        let _sending = self.hears.sending.read().await;
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
         let sent = self.peer.send_request_with_option(request, options).await.map_err(|error| self.failed(&error))?;
-        self.hears.logs.lock().insert(sent.progress_token.clone(), call.log.clone());
+        self.hears.progress.follow(sent.progress_token.clone(), call.log.clone());
         Ok(sent)
     }
 
@@ -215,12 +213,13 @@ impl Link {
                 failure.with(data)
             }
             ServiceError::UnexpectedResponse => {
-                Failure::external("mcp.protocol", format!("the MCP server `{server}` answers with something else"))
+                let message = format!("the MCP server `{server}` answers with something else");
+                Failure::external("mcp.protocol", message).of_host()
             }
             lost => {
                 let words = self.process.lock().as_ref().map(Process::last_words).unwrap_or_default();
                 let message = format!("the MCP server `{server}` was lost: {lost}{}", said(&words));
-                Failure::external("mcp.lost", message)
+                Failure::external("mcp.lost", message).of_host()
             }
         }
     }
@@ -252,9 +251,6 @@ fn about(call: &Call) -> RequestMetaObject {
     meta
 }
 
-/// How long an answer waits for what the server said of its progress before.
-const SETTLE: Duration = Duration::from_millis(5);
-
 /// A call under way, counted.
 struct Counted<'a>(&'a Link);
 
@@ -263,7 +259,7 @@ impl<'a> Counted<'a> {
         let counted = Self(link);
         if link.open.fetch_add(1, Ordering::AcqRel) >= CALLS_MAX {
             let message = format!("the MCP server `{}` does {CALLS_MAX} calls already", link.server.name);
-            return Err(Failure::resource("mcp.busy", message).after(Duration::from_secs(1)));
+            return Err(Failure::resource("mcp.busy", message).unasked().after(Duration::from_secs(1)));
         }
         Ok(counted)
     }
@@ -284,6 +280,6 @@ struct Forgotten<'a> {
 
 impl Drop for Forgotten<'_> {
     fn drop(&mut self) {
-        self.hears.logs.lock().remove(&self.token);
+        self.hears.progress.forget(&self.token);
     }
 }

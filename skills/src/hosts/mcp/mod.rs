@@ -15,6 +15,7 @@ mod host;
 mod http;
 mod link;
 mod listing;
+mod order;
 mod output;
 mod process;
 mod reach;

@@ -7,7 +7,10 @@ use mesh_mcp_server::{Listening, obedient};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::contract::{Failure, Manifest, McpDeclaration, McpServer, McpTerms, McpTransport, Skill, testing};
+use crate::{
+    contract::{Call, Failure, Manifest, McpDeclaration, McpServer, McpTerms, McpTransport, Skill, testing},
+    logs::{LogId, LogStore},
+};
 
 /// The process that the tests below start.
 #[test]
@@ -235,4 +238,24 @@ async fn one_that_is_at_a_loss_at_the_newer_question_is_asked_the_older_one() {
     mesh_mcp_server::write(bench.folder.path(), mesh_mcp_server::ODD, &[obedient("one", "Does it.")]).unwrap();
     let tools = bench.servers.skills_of(&acme(), &bench.declaration).await.unwrap();
     assert_eq!(tools.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_server_said_before_its_answer_is_in_the_log_when_the_answer_is_there() {
+    for is_http in [false, true] {
+        let bench = Bench::new(is_http, |settings| settings).await;
+        let skill = McpSkill::new(Arc::new(bench.manifests.first().unwrap().clone()), bench.servers.clone()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let logs = LogStore::open(folder.path(), Arc::new(testing::Still)).unwrap();
+        let told: Vec<String> = (2..=40).map(|n| format!("{n} of 40")).collect();
+        for attempt in 1..=30 {
+            let id = LogId { run: "run-1".into(), step: "step".into(), item: None, attempt };
+            let log = logs.writer(&testing::scope("acme"), &id).unwrap();
+            let call = testing::call_of("acme", "run-1", json!({ "do": "chatter" }));
+            skill.call(Call { log: log.clone(), ..call }).await.unwrap();
+            let lines = logs.read(&testing::scope("acme"), &id, 0, 1000).unwrap().lines;
+            let texts: Vec<_> = lines.into_iter().map(|line| line.text).collect();
+            assert_eq!(texts, [&["called".to_owned()], told.as_slice()].concat(), "http: {is_http}, call {attempt}");
+        }
+    }
 }

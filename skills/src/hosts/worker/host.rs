@@ -179,7 +179,7 @@ impl Workers {
         let ids: Vec<String> = state.calls.iter().filter(|(_, call)| is_one(call)).map(|(id, _)| id.clone()).collect();
         for call in ids.iter().filter_map(|id| state.calls.remove(id)) {
             let message = format!("`{skill}@{version}` was withdrawn while it waited for a worker: {reason}");
-            let _gone = call.answer.send(Err(Failure::external("skill.withdrawn", message)));
+            let _gone = call.answer.send(Err(Failure::external("skill.withdrawn", message).unasked()));
         }
     }
 
@@ -213,7 +213,7 @@ impl Workers {
                 if let Some(call) = is_lost.then(|| state.calls.remove(&id)).flatten() {
                     let message =
                         format!("the worker `{}` was lost while it did this, and has not come back", lost.worker);
-                    let _gone = call.answer.send(Err(Failure::external("worker.lost", message)));
+                    let _gone = call.answer.send(Err(Failure::external("worker.lost", message).of_host()));
                 }
             }
         });

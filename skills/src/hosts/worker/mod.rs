@@ -10,10 +10,12 @@
 //! INVARIANT: whatever a worker says concerns its own tenant's calls alone; another tenant's ids are unknown.
 
 mod host;
+mod seen;
 mod session;
 mod skill;
 
 pub use host::{Asked, LEASE, Workers};
+pub use seen::{WorkerFigures, WorkerSeen};
 pub use session::{Said, Session, Told};
 pub use skill::WorkerSkill;
 

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use mesh_kernel::envelope::TenantId;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::host::{Asked, Lost, Open, State, Workers};
@@ -66,6 +66,9 @@ pub(super) struct Seat {
     pub(super) open: HashSet<String>,
     /// It takes nothing new.
     pub(super) is_draining: bool,
+    /// When it has connected, and when it last said something.
+    pub(super) since: Instant,
+    pub(super) heard: Instant,
     tell: mpsc::Sender<Told>,
     ended: CancellationToken,
 }
@@ -111,10 +114,20 @@ impl Workers {
             }
         }
         let (tenant, worker) = (tenant.clone(), worker.to_owned());
-        state.seats.insert(
-            number,
-            Seat { tenant, worker, skills, most, open, is_draining: false, tell, ended: ended.clone() },
-        );
+        let (now, ended_too) = (Instant::now(), ended.clone());
+        let seat = Seat {
+            tenant,
+            worker,
+            skills,
+            most,
+            open,
+            is_draining: false,
+            since: now,
+            heard: now,
+            tell,
+            ended: ended_too,
+        };
+        state.seats.insert(number, seat);
         state.dispatch();
         drop(state);
         (Session { workers: self.clone(), number, ended }, told)
@@ -122,6 +135,13 @@ impl Workers {
 }
 
 impl Session {
+    /// It has said something, whatever it was.
+    pub fn beats(&self) {
+        if let Some(seat) = self.workers.lock().seats.get_mut(&self.number) {
+            seat.heard = Instant::now();
+        }
+    }
+
     /// Takes what the worker says.
     pub fn hear(&self, said: Said) {
         let mut state = self.workers.lock();

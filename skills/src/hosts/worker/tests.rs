@@ -145,3 +145,30 @@ async fn what_nobody_wants_is_taken_back_and_whoever_drains_gets_nothing_new() {
     let (_session, mut told) = welcome(&workers, &own(), 9, &[]);
     assert!(told.try_recv().is_err(), "a call that was taken back was given to a worker");
 }
+
+#[tokio::test(start_paused = true)]
+async fn observers_see_the_workers_of_one_tenant_and_what_they_have() {
+    let workers = Workers::new(LEASE);
+    let (session, mut told) = welcome(&workers, &own(), 1, &[]);
+    let (_foreign, _nothing) = welcome(&workers, &tenant("other"), 3, &[]);
+    let (_, first) = call(&workers, json!(1));
+    let (_, second) = call(&workers, json!(2));
+    let id = asked(&mut told).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    session.drain();
+    let seen = workers.seen(Some(&own()));
+    assert_eq!(seen.len(), 1, "another tenant's are seen: {seen:?}");
+    let one = seen.first().unwrap();
+    assert_eq!((one.leased, one.most, one.is_draining, one.heard.as_secs()), (1, 1, true, 2));
+    assert_eq!(one.skills, [("acme.shout".to_owned(), "1.0.0".to_owned())]);
+    session.beats();
+    assert!(workers.seen(Some(&own())).iter().all(|one| one.heard.is_zero() && one.connected.as_secs() == 2));
+    let figures = |of: &TenantId| workers.figures().get(of).copied().unwrap_or_default();
+    assert_eq!(figures(&own()), WorkerFigures { draining: 1, leased: 1, waiting: 1, ..WorkerFigures::default() });
+    assert_eq!(figures(&tenant("other")), WorkerFigures { live: 1, ..WorkerFigures::default() });
+    assert_eq!(workers.seen(None).len(), 2);
+    drop(session);
+    assert_eq!(figures(&own()).lost, 1, "{id}");
+    first.abort();
+    second.abort();
+}

@@ -157,6 +157,8 @@ impl Bench {
             step_id: format!("task-1/turn/{endpoint}/{model}"),
             attempt_id: format!("attempt-{number}"),
             attempt: number,
+            run: String::new(),
+            project: String::new(),
             echo: Value::Null,
         };
         EffectCall {

@@ -77,8 +77,7 @@ impl Deciding<'_> {
     }
 
     pub(super) fn complete(&mut self, output: Arc<Value>) {
-        let (spent, parent) = (self.task.spent, self.parent());
-        let taint = self.task.taint.iter().cloned().collect();
+        let (spent, parent, taint) = (self.task.spent, self.parent(), self.taint());
         self.emit(Event::AgentTaskCompleted { output, spent, parent, taint });
     }
 

@@ -1,6 +1,7 @@
 //! Command in, events or a refusal out.
 
 mod answer;
+mod helper;
 mod model;
 mod person;
 mod tool;
@@ -60,6 +61,10 @@ impl Deciding<'_> {
             Command::RecordContext(outcome) => self.record_context(*outcome),
             Command::RecordModelOutcome(outcome) => self.record_model(*outcome),
             Command::RecordOutcome(outcome) => self.record_skill(*outcome),
+            Command::RecordSubtask { task, result, taint, spent } => {
+                self.record_subtask(&task, result, taint, spent);
+                Ok(())
+            }
             Command::PauseTask { reason } => self.pause(reason),
             Command::ResumeTask { tokens, cost } => self.resume(tokens, cost),
             Command::RedirectTask { note } => self.redirect(note),
@@ -93,6 +98,10 @@ impl Deciding<'_> {
 
     fn parent(&self) -> Option<Parent> {
         self.task.head.as_ref().and_then(|head| head.assigned.parent.clone())
+    }
+
+    fn taint(&self) -> Vec<String> {
+        self.task.taint.iter().cloned().collect()
     }
 
     fn context(&self) -> Option<Arc<Context>> {
@@ -209,8 +218,9 @@ impl Deciding<'_> {
     }
 
     fn fail(&mut self, failure: Failure) {
-        let (spent, parent) = (self.task.spent, self.parent());
-        self.emit(Event::AgentTaskFailed { failure: Arc::new(failure), spent, parent });
+        self.abandon("the task that gave it has failed");
+        let (spent, parent, taint) = (self.task.spent, self.parent(), self.taint());
+        self.emit(Event::AgentTaskFailed { failure: Arc::new(failure), spent, parent, taint });
     }
 
     fn time_out(&mut self) {
@@ -220,8 +230,9 @@ impl Deciding<'_> {
             mesh_skills::yaml::show_duration(limit)
         );
         let failure = Arc::new(Failure::timeout("agent.timeout", message));
-        let (spent, parent) = (self.task.spent, self.parent());
-        self.emit(Event::AgentTaskTimedOut { failure, spent, parent });
+        self.abandon("the task that gave it took too long");
+        let (spent, parent, taint) = (self.task.spent, self.parent(), self.taint());
+        self.emit(Event::AgentTaskTimedOut { failure, spent, parent, taint });
     }
 
     /// When the next attempt is made: what the other side asked for, or twice as long each time.

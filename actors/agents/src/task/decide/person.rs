@@ -85,6 +85,7 @@ impl Deciding<'_> {
         if let Some(mistakes) = schema.and_then(|schema| mistakes(schema, &output)) {
             return Err(Error::Output { mistakes });
         }
+        self.abandon("a person has done what it was a part of");
         let by = self.by();
         self.emit(Event::TaskTakenOver { by });
         self.complete(Arc::new(output));
@@ -93,8 +94,9 @@ impl Deciding<'_> {
 
     pub(super) fn cancel(&mut self, reason: String) -> Result<(), Error> {
         if !self.task.phase.is_final() {
-            let (by, parent) = (self.by(), self.parent());
-            self.emit(Event::AgentTaskCancelled { by, reason, parent });
+            self.abandon("the task that gave it was cancelled");
+            let (by, parent, spent) = (self.by(), self.parent(), self.task.spent);
+            self.emit(Event::AgentTaskCancelled { by, reason, spent, parent });
         } else if !self.is_our_own() {
             return self.refuse("it has ended");
         }

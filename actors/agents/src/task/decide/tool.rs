@@ -6,11 +6,11 @@ use mesh_skills::{
     contract::{Failure, FailureClass, SkillOutcome, SkillResult},
     models::chat::{Answer, Arguments, ToolCall},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     super::{
-        evolve::call_key,
+        evolve::{call_key, given},
         messages::{Event, Refused, Why},
         state::Work,
         wants::is_open,
@@ -36,8 +36,13 @@ impl Deciding<'_> {
     pub(super) fn call_tools(&mut self, answer: &Answer) {
         let Some(context) = self.context() else { return };
         let turn = self.task.turn;
+        let is_helper = |call: &&ToolCall| context.agent.agents.iter().any(|helper| helper.agent == call.name);
+        let helpers = answer.said.tool_calls.iter().filter(is_helper).count() as u64;
         for (at, call) in (0..).zip(&answer.said.tool_calls) {
             match self.allowed(&context, at, call) {
+                Ok((Tool { agent: Some(version), skill, .. }, input)) => {
+                    self.delegate(&context, (skill, *version), (turn, at), (&input, helpers));
+                }
                 Ok((tool, input)) => self.guarded(&context, tool, (turn, at), input),
                 Err((because, message)) => {
                     self.emit(Event::ToolCallRefused { turn, call: at, because, message });
@@ -135,6 +140,10 @@ impl Deciding<'_> {
             return Err((Refused::Unknown, format!("there is no tool `{}`: {known}", call.name)));
         };
         let input = match &call.arguments {
+            Arguments::Object(input) if tool.agent.is_some() => {
+                let goal = input.get("goal").and_then(Value::as_str).unwrap_or_default();
+                Arc::new(given(goal, input.get("input").unwrap_or(&Value::Object(Map::new()))))
+            }
             Arguments::Object(input) => Arc::new(input.clone()),
             Arguments::Unreadable(text) => {
                 let text: String = text.chars().take(200).collect();

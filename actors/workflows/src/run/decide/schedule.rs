@@ -207,6 +207,7 @@ impl Deciding<'_> {
             },
             due: self.due(step),
             submitted_by: self.run.head.as_ref().map(|head| head.submitted_by.clone()).unwrap_or_default(),
+            project: self.run.head.as_ref().and_then(|head| head.project.clone()),
         });
         Ok(())
     }

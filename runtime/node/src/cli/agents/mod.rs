@@ -1,8 +1,10 @@
 //! `mesh agents`: agents, checked, published, given tasks; and their tasks.
 
+mod budgets;
 mod evals;
 mod run;
 mod task;
+mod tasks;
 
 use std::path::PathBuf;
 
@@ -24,7 +26,7 @@ use super::{
 /// What can be done with agents.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Agents {
-    /// List the published agents
+    /// List the published agents, and those that come with the node
     List(PageArgs),
     /// Show a published agent and its versions, as NAME or NAME@VERSION
     Describe(Named),
@@ -38,6 +40,8 @@ pub(crate) enum Agents {
     Run(run::RunAgent),
     /// Try an agent's cases on the node that runs, and say which failed, or got worse than with another version
     Evals(evals::Evals),
+    /// List tasks, the newest first
+    Tasks(tasks::List),
     /// Show a task: where it stands, what was said, what it has spent
     Task(task::Show),
     /// Let a task begin nothing new
@@ -50,6 +54,10 @@ pub(crate) enum Agents {
     TakeOver(task::TakeOver),
     /// Stop a task
     Cancel(task::Because),
+    /// List what the tenant, its projects and its runs may spend on models, and have spent
+    Budgets(PageArgs),
+    /// Set what the tenant, a project or a run may spend on models
+    Budget(budgets::Set),
     /// Print the JSON Schema of definitions, for editors and checks
     Schema(Form),
 }
@@ -87,12 +95,15 @@ pub(super) async fn dispatch(command: Agents, context: Context) -> Result<(), Fa
         Agents::Activate(args) => activate(args, context).await,
         Agents::Run(args) => run::run(args, context).await,
         Agents::Evals(args) => evals::evals(args, context).await,
+        Agents::Tasks(args) => tasks::list(args, context).await,
         Agents::Task(args) => task::show(args, context).await,
         Agents::Pause(args) => task::pause(args, context).await,
         Agents::Resume(args) => task::resume(args, context).await,
         Agents::Redirect(args) => task::redirect(args, context).await,
         Agents::TakeOver(args) => task::take_over(args, context).await,
         Agents::Cancel(args) => task::cancel(args, context).await,
+        Agents::Budgets(page) => budgets::list(page, context).await,
+        Agents::Budget(args) => budgets::set(args, context).await,
         Agents::Schema(form) => {
             let schema = if form.evals { evals::schema() } else { definition::schema() };
             Ok(context.out.line(pretty(&schema))?)
@@ -139,7 +150,7 @@ async fn list(page: PageArgs, context: Context) -> Result<(), Failure> {
         let what = if agent.description.is_empty() { &agent.title } else { &agent.description };
         table.row([
             agent.name.as_str().into(),
-            agent.version.to_string().into(),
+            version(agent).into(),
             agent.model_class.as_str().into(),
             clean(or_dash(&agent.skills.join(", "))).into(),
             clean(what).into(),
@@ -147,6 +158,11 @@ async fn list(page: PageArgs, context: Context) -> Result<(), Failure> {
     }
     context.out.table(&table, "no agents: `mesh agents publish FILE` publishes one")?;
     context.more(&answer.next_page_token)
+}
+
+/// Its version; one that comes with the node has none.
+fn version(agent: &v1::Agent) -> String {
+    if agent.version == 0 { "shipped".to_owned() } else { agent.version.to_string() }
 }
 
 async fn describe(args: Named, context: Context) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use super::{effect, get, hosted, pretty, within};
 use crate::cli::{
     Failure,
     context::Context,
-    output::{clean, label, or_dash},
+    output::{clean, duration, label, or_dash},
 };
 
 /// What `mesh skills describe` takes.
@@ -35,9 +35,25 @@ fn standing(skill: &v1::Skill) -> Vec<String> {
     let said = [("withdrawn", &skill.withdrawn), ("deprecated", &skill.deprecated)];
     let said = said.iter().filter(|(_, why)| !why.is_empty());
     let mut lines: Vec<String> = said.map(|(what, why)| format!("{what:<12} {}", clean(why))).collect();
+    lines.extend(skill.breakers.iter().map(breaker));
     let users: Vec<String> = skill.used_by.iter().map(|it| format!("{}@{}", it.definition, it.version)).collect();
     lines.push(format!("used by      {}", clean(or_dash(&users.join(", ")))));
     lines
+}
+
+/// What keeps calls from it, and for how long.
+fn breaker(breaker: &v1::SkillBreaker) -> String {
+    let mut line = format!("breaker      {} of {}", breaker.state, breaker.before);
+    if let Some(since) = breaker.open_time {
+        line.push_str(&format!(" since {since}"));
+    }
+    if let Some(tried) = breaker.retry_time {
+        line.push_str(&format!(", tried again at {tried}"));
+    }
+    if breaker.failures > 0 {
+        line.push_str(&format!(", after {} failures in a row; the last: {}", breaker.failures, breaker.last_failure));
+    }
+    clean(&line)
 }
 
 /// What it gives to be read.
@@ -114,6 +130,11 @@ fn reach(skill: &v1::Skill) -> Vec<String> {
     let resources = skill.resources.unwrap_or_default();
     if resources.concurrent_max > 0 {
         lines.push(format!("at once      {}", resources.concurrent_max));
+    }
+    if let Some(rate) = resources.rate {
+        let per = rate.per.and_then(|per| per.try_into().ok()).map(duration).unwrap_or_default();
+        let burst = if rate.burst > 0 { format!(", {} at once", rate.burst) } else { String::new() };
+        lines.push(format!("rate         {} in {per}{burst}", rate.calls));
     }
     if resources.memory_max > 0 {
         lines.push(format!("memory       {} bytes (declared)", resources.memory_max));

@@ -6,8 +6,9 @@ use mesh_skills::{
     catalogue::Entry,
     contract::{
         Accepts, Ceiling, Effect, Example, FailureClass, FailureCode, FileScope, Gives, Instructions, Manifest,
-        Permission, Resources, Returns,
+        Permission, Rate, Resources, Returns,
     },
+    pools::{Before, Seen},
 };
 use serde_json::Value;
 
@@ -90,8 +91,30 @@ fn reach(skill: &v1::Skill) -> Manifest {
         resources: Resources {
             memory_max: Some(resources.memory_max).filter(|bytes| *bytes > 0),
             concurrent_max: Some(resources.concurrent_max).filter(|calls| *calls > 0),
+            rate: resources.rate.map(rate),
         },
         ..plain
+    }
+}
+
+/// A rate; one without a time is refused with the manifest.
+fn rate(rate: v1::SkillRate) -> Rate {
+    let per = rate.per.and_then(of_message).unwrap_or_default();
+    Rate { calls: rate.calls, per, burst: Some(rate.burst).filter(|burst| *burst > 0) }
+}
+
+/// A breaker, as it stands.
+pub(in crate::gateway) fn breaker(before: Before, seen: Seen) -> v1::SkillBreaker {
+    v1::SkillBreaker {
+        before: match before {
+            Before::Skill(skill) => format!("skill {skill}"),
+            Before::Host(host) => format!("host {host}"),
+        },
+        state: seen.stands.as_str().to_owned(),
+        failures: seen.failures,
+        open_time: seen.since.map(Into::into),
+        retry_time: seen.tried.map(Into::into),
+        last_failure: seen.last,
     }
 }
 

@@ -1,6 +1,6 @@
 //! An agent's task, as its entity shows it.
 
-use mesh_kernel::envelope::{ErrorKind, Refusal, Timestamp};
+use mesh_kernel::envelope::{Address, ErrorKind, Refusal, Timestamp};
 use mesh_proto::v1::{self, TaskState};
 use serde::Deserialize;
 use serde_json::Value;
@@ -18,6 +18,7 @@ struct TaskView {
     goal: String,
     input: Value,
     parent: Option<Parent>,
+    run: String,
     submitted_by: String,
     assigned_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
@@ -83,7 +84,8 @@ pub(in crate::gateway) fn message(view: &Value) -> Result<v1::Task, Refusal> {
         waiting: view.waiting,
         goal: view.goal,
         input: Some(to_value(&view.input)),
-        run_id: parent.and_then(|parent| parent.run.rsplit('/').next()).unwrap_or_default().to_owned(),
+        run_id: view.run.clone(),
+        parent_task_id: parent.and_then(parent_task).unwrap_or_default(),
         step_id: parent.map(|parent| parent.step.clone()).unwrap_or_default(),
         submitted_by: view.submitted_by,
         assign_time: view.assigned_at.map(Into::into),
@@ -103,6 +105,12 @@ pub(in crate::gateway) fn message(view: &Value) -> Result<v1::Task, Refusal> {
         }),
         conversation: view.conversation.into_iter().map(said).collect(),
     })
+}
+
+/// The task that gave it, when no run did.
+fn parent_task(parent: &Parent) -> Option<String> {
+    let address: Address = parent.run.parse().ok()?;
+    address.is(mesh_agents::task::KIND).then(|| address.id().to_owned())
 }
 
 fn state(name: &str) -> TaskState {

@@ -47,7 +47,9 @@ impl TelemetryService for Telemetry {
         let asked = request.into_inner();
         let lines = self.0.mesh.directory().tree();
         let sees_all = caller.principal().has(Role::Operator);
-        let root = tree::build(&lines, caller.tenant(), sees_all, asked.view(), asked.supervisors_only);
+        let mut root = tree::build(&lines, caller.tenant(), sees_all, asked.view(), asked.supervisors_only);
+        let workers = self.0.skills.workers().seen((!sees_all).then_some(caller.tenant()));
+        root.children.extend(tree::workers(&workers, asked.supervisors_only));
         Ok(Response::new(v1::GetActorTreeResponse { root: Some(root), read_time: Some(self.0.clock.now().into()) }))
     }
 }

@@ -6,7 +6,8 @@ use mesh_kernel::{
     envelope::TenantId,
     telemetry::{ActorInfo, ActorKind},
 };
-use mesh_proto::v1::{ActorNode, ActorTreeView};
+use mesh_proto::v1::{ActorNode, ActorTreeView, SkillWorker};
+use mesh_skills::hosts::worker::WorkerSeen;
 
 use crate::gateway::convert::time;
 
@@ -123,6 +124,38 @@ fn leaf(line: &ActorInfo) -> ActorNode {
         last_error: line.last_error.as_deref().unwrap_or_default().to_owned(),
         awake: 0,
         children: Vec::new(),
+        worker: None,
+    }
+}
+
+/// The workers that are connected, under one node; none when there are none.
+pub(super) fn workers(seen: &[WorkerSeen], supervisors_only: bool) -> Option<ActorNode> {
+    let shown = seen.iter().filter(|_| !supervisors_only);
+    (!seen.is_empty()).then(|| ActorNode {
+        name: "workers".to_owned(),
+        kind: "workers".to_owned(),
+        state: "live".to_owned(),
+        awake: seen.len() as u64,
+        children: shown.map(worker).collect(),
+        ..Default::default()
+    })
+}
+
+fn worker(seen: &WorkerSeen) -> ActorNode {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    ActorNode {
+        name: format!("{}/{}", seen.tenant, seen.worker),
+        kind: "worker".to_owned(),
+        state: if seen.is_draining { "draining" } else { "live" }.to_owned(),
+        worker: Some(SkillWorker {
+            tenant: seen.tenant.to_string(),
+            skills: seen.skills.iter().map(|(name, version)| format!("{name}@{version}")).collect(),
+            leased: count(seen.leased),
+            concurrency: count(seen.most),
+            heard: time::duration(seen.heard),
+            connected: time::duration(seen.connected),
+        }),
+        ..Default::default()
     }
 }
 

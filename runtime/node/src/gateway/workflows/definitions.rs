@@ -228,10 +228,11 @@ fn file_name(source: &v1::DefinitionSource) -> &str {
     if source.file_name.is_empty() { NAMELESS } else { &source.file_name }
 }
 
-/// The skills that there are, so that a definition which calls another is refused.
+/// The skills and agents that there are, so that a definition which calls another is refused.
 async fn known(state: &GatewayState, caller: &Caller) -> Result<Known, Refusal> {
     let manifests = state.skills.manifests(caller).await?;
-    Ok(Known { skills: Some(manifests.into_iter().map(|(name, manifest)| (name, manifest.input.clone())).collect()) })
+    let skills = manifests.into_iter().map(|(name, manifest)| (name, manifest.input.clone())).collect();
+    Ok(Known { skills: Some(skills), agents: Some(state.agents.versions(caller).await?) })
 }
 
 /// Every fault of a definition in one refusal.

@@ -2,10 +2,12 @@
 
 pub(super) mod approvals;
 pub(super) mod blueprints;
+pub(super) mod collections;
 pub(super) mod definitions;
 mod fold;
 pub(super) mod products;
 pub(super) mod runs;
+pub(super) mod tasks;
 pub(super) mod tenants;
 
 use mesh_kernel::{entity::decode_tagged, envelope::Envelope, follow::Seen};
@@ -37,7 +39,9 @@ pub(super) fn apply(tx: &Transaction<'_>, seen: &Seen, batch: &mut Batch) -> rus
         ("control-plane", "definition") => definitions::apply(tx, seen),
         ("control-plane", "blueprint") => blueprints::apply(tx, seen),
         ("control-plane", "tenant") => tenants::apply(tx, seen, batch),
+        ("agent-mesh", "task") => tasks::apply(tx, seen),
         ("governance", "approval") => approvals::apply(tx, seen),
+        ("knowledge", "collection") => collections::apply(tx, seen),
         ("product", "product") | ("runtime-cloud", "workload") => products::apply(tx, seen),
         _ => Ok(()),
     }

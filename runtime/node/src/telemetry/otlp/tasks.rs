@@ -111,7 +111,8 @@ impl Task {
             Event::ModelCallRequested { .. }
             | Event::ModelCallAnswered { .. }
             | Event::ModelCallFailed { .. }
-            | Event::ModelCallOutcomeUnknown { .. } => self.see_model(at, event),
+            | Event::ModelCallOutcomeUnknown { .. }
+            | Event::ModelCallWithheld { .. } => self.see_model(at, event),
             Event::ToolCallRequested { .. }
             | Event::ToolAttemptFailed { .. }
             | Event::ToolCallSucceeded { .. }
@@ -128,6 +129,9 @@ impl Task {
             Event::AgentTaskAssigned(_)
             | Event::TaskClaimed {}
             | Event::ToolCallHeld { .. }
+            | Event::SubtaskRequested { .. }
+            | Event::SubtaskEnded { .. }
+            | Event::SubtasksAbandoned { .. }
             | Event::ToolAttemptStarted { .. }
             | Event::CheckAttemptStarted { .. } => {}
             Event::CorrectionAttempted { .. }
@@ -158,6 +162,9 @@ impl Task {
             }
             Event::ModelCallOutcomeUnknown { attempt, .. } => {
                 self.attempt_failed(at, "unknown", format!("attempt {attempt}: its outcome is unknown"));
+            }
+            Event::ModelCallWithheld { attempt, .. } => {
+                self.attempt_failed(at, "withheld", format!("attempt {attempt}: a budget had no room"));
             }
             _ => {}
         }

@@ -44,18 +44,23 @@ fn assigned() -> Event {
         parent: None,
         submitted_by: "key:ann".to_owned(),
         taint: Vec::new(),
+        project: String::new(),
+        run: String::new(),
+        depth: 0,
+        most: Default::default(),
     };
     Event::AgentTaskAssigned(Box::new(assigned))
 }
 
 fn asked(attempt: u32) -> Event {
-    Event::ModelCallRequested { turn: 1, attempt, candidate: 0, digest: Digest::of(b"x"), reserved: 0 }
+    let digest = Digest::of(b"x");
+    Event::ModelCallRequested { turn: 1, attempt, candidate: 0, digest, reserved: 0, reserved_cost: 0 }
 }
 
 fn failed(attempt: u32) -> Event {
     let failure = Failure::external("model.rate-limited", "a secret reason").into();
     let fault = Fault::RateLimited;
-    Event::ModelCallFailed { turn: 1, attempt, fault, failure, lost: None, retry_at: None, next: 0 }
+    Event::ModelCallFailed { turn: 1, attempt, fault, failure, lost: None, lost_cost: 0, retry_at: None, next: 0 }
 }
 
 fn answered(estimated: bool) -> Event {

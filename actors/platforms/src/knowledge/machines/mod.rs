@@ -1,0 +1,4 @@
+//! What may happen to collections and context packages.
+
+pub mod collection;
+pub mod package;

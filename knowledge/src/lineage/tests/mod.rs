@@ -1,0 +1,3 @@
+mod follows;
+mod model;
+mod survival;

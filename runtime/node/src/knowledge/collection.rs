@@ -24,12 +24,6 @@ pub struct Figures {
     pub sources: Vec<SourceFigures>,
     /// Documents that wait for the index.
     pub pending: u32,
-    /// Rounds of indexing that are done.
-    pub rounds: u64,
-    /// Which index it is.
-    pub generation: u64,
-    /// The round behind which that index began.
-    pub began: u64,
     /// Why the last round failed.
     pub problem: String,
 }
@@ -54,7 +48,21 @@ pub struct SourceFigures {
     pub changed_at: Timestamp,
 }
 
-impl Figures {
+/// How far a collection's index is, as its entity says.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stands {
+    /// Rounds of indexing that are done.
+    pub rounds: u64,
+    /// Which index it is.
+    pub generation: u64,
+    /// The round behind which that index began.
+    pub began: u64,
+    /// Documents that wait for it.
+    pub pending: usize,
+}
+
+impl Stands {
     /// How far its index must have come.
     pub fn standing(&self) -> Standing {
         Standing { generation: self.generation, began: self.began, rounds: self.rounds }
@@ -62,6 +70,18 @@ impl Figures {
 }
 
 impl Knowledge {
+    /// How far a collection's index is; `None` when there is no such collection.
+    ///
+    /// # Errors
+    /// What the policy says.
+    pub async fn standing(&self, caller: &Caller, collection: &str, action: &str) -> Result<Option<Stands>, Refusal> {
+        match self.mesh()?.query(caller, &address(caller, collection)?, action, "standing").await {
+            Ok(viewed) => serde_json::from_value(viewed.view).map(Some).map_err(|error| internal(&error)),
+            Err(refusal) if refusal.kind == ErrorKind::NotFound => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
     /// What a collection has, and how far it is.
     ///
     /// # Errors

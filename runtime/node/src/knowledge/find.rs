@@ -7,7 +7,7 @@ use mesh_kernel::{
 use mesh_knowledge::shelf::{Candidate, Shelved, Wanted};
 use mesh_proto::v1;
 
-use super::{Knowledge, redacted, refused, said};
+use super::{Knowledge, missing, redacted, refused, said};
 
 /// Longest query and intent. **Units**: bytes.
 const QUERY_BYTES_MAX: usize = 8 * 1024;
@@ -68,7 +68,8 @@ impl Knowledge {
         };
         let mut found = Vec::new();
         for name in &names {
-            let figures = self.figures(caller, name, asked.action).await?;
+            let stands = self.standing(caller, name, asked.action).await?;
+            let stands = stands.ok_or_else(|| missing("collection", name))?;
             let wanted = Wanted {
                 text: asked.text.clone(),
                 count: asked.count,
@@ -77,7 +78,7 @@ impl Knowledge {
                 ceiling: asked.ceiling,
                 inside_only: asked.inside_only,
             };
-            found.extend(self.search(caller, name, &figures.standing(), wanted).await?);
+            found.extend(self.search(caller, name, &stands.standing(), wanted).await?);
         }
         found.sort_by(|a, b| b.score.total_cmp(&a.score));
         found.truncate(asked.count);

@@ -5,7 +5,7 @@ mod find;
 mod package;
 mod port;
 
-pub use collection::{Figures, SourceFigures, address};
+pub use collection::{Figures, SourceFigures, Stands, address};
 pub use find::{Asked, ceiling_of, told};
 pub use package::Ask;
 pub use port::ContextsPort;

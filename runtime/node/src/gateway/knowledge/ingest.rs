@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use mesh_kernel::{
     entity::decode_tagged,
-    envelope::{Classification, ErrorKind, Refusal},
+    envelope::{Address, Classification, ErrorKind, Refusal},
     path::Caller,
     ports::{ContentError, Digest},
 };
 use mesh_platforms::knowledge::{
+    Error,
+    config::Config,
     effects::wrapped,
     machines::collection::Source,
     messages::{CollectionCommand as Command, CollectionEvent as Event, Document, Origin},
@@ -90,12 +92,19 @@ pub(super) async fn take(
     // Nobody's bytes are kept for a caller who may not send them.
     state.mesh.admit_read(caller, "IngestDocuments")?;
     let sent = documents.len();
-    let known = source(state, caller, &request.collection, &origin.name, "PlanIngest").await?;
-    let known = known.map(|source| source.documents).unwrap_or_default();
+    // What would be turned away is turned away before anything is stored.
+    let standing = state.knowledge.standing(caller, &request.collection, "PlanIngest").await?;
+    if let Some(pending) =
+        standing.map(|standing| standing.pending).filter(|pending| *pending >= Config::default().pending_max)
+        && !documents.is_empty()
+    {
+        return Err(Refusal::from(&Error::Busy { pending }));
+    }
+    let known = known(state, caller, &to, &origin.name, &documents).await?;
     let mut kept = Vec::new();
     for document in documents {
         let content = Digest::of(&document.body);
-        if known.get(&document.path).is_some_and(|known| known.content == content) {
+        if known.get(&document.path) == Some(&content) {
             continue;
         }
         kept.push(keep(state, caller, &origin, document, content).await?);
@@ -118,6 +127,24 @@ pub(super) async fn take(
         removed: count(removed),
         position: reply.position.0,
     })
+}
+
+/// What the collection has under these documents' paths.
+async fn known(
+    state: &GatewayState,
+    caller: &Caller,
+    collection: &Address,
+    source: &str,
+    documents: &[v1::NewDocument],
+) -> Result<BTreeMap<String, Digest>, Refusal> {
+    let paths = documents.iter().map(|document| document.path.as_str());
+    let what: Vec<&str> = std::iter::once(source).chain(paths).collect();
+    match state.mesh.query(caller, collection, "PlanIngest", &format!("known:{}", what.join("\n"))).await {
+        Ok(viewed) => serde_json::from_value(viewed.view)
+            .map_err(|error| Refusal::new("GTW-0070", ErrorKind::Internal, format!("the documents: {error}"))),
+        Err(refusal) if refusal.kind == ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(refusal) => Err(refusal),
+    }
 }
 
 fn bounded(documents: &[v1::NewDocument]) -> Result<(), Refusal> {

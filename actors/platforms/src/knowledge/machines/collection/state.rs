@@ -212,8 +212,21 @@ impl State {
         })
     }
 
-    /// `documents` shows each; `source:NAME` those of one source; else the figures.
+    /// `source:NAME` shows a source with all its documents; `known:NAME` and paths, each in a line of its own, what
+    /// those hold; `standing` how far the index is; else the figures.
     pub(super) fn view(&self, what: &str) -> serde_json::Value {
+        if what == "standing" {
+            let State { rounds, generation, began, .. } = self;
+            let pending = self.pending.len();
+            return json!({ "rounds": rounds, "generation": generation, "began": began, "pending": pending });
+        }
+        if let Some(asked) = what.strip_prefix("known:") {
+            let mut lines = asked.lines();
+            let source = lines.next().and_then(|name| self.sources.get(name));
+            let content = |path: &str| Some((path.to_owned(), source?.documents.get(path)?.content));
+            let known: BTreeMap<String, Digest> = lines.filter_map(content).collect();
+            return serde_json::to_value(known).unwrap_or_default();
+        }
         if let Some(name) = what.strip_prefix("source:") {
             return serde_json::to_value(self.sources.get(name)).unwrap_or_default();
         }

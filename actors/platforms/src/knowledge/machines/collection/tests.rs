@@ -90,6 +90,9 @@ fn what_is_new_or_changed_is_indexed_in_rounds_and_what_is_the_same_is_not() {
     check("done", table.send(done(&second)), Ok(&["DocumentsIndexed"]));
     assert_eq!(round(&table), None);
     check("the same", table.send(ingest(&all, &[])), Ok(&[]));
+    let known = table.view_of("known:docs\na.md\nnone.md");
+    assert_eq!(known, json!({ "a.md": Digest::of(b"1").to_string() }));
+    assert_eq!(table.view_of("standing"), json!({ "rounds": 2, "generation": 0, "began": 0, "pending": 0 }));
     check("changed", table.send(ingest(&[("b.md", "2")], &[])), Ok(&["DocumentsIngested"]));
     let third = round(&table).unwrap();
     assert_eq!(paths(&third), ["b.md"]);

@@ -4,14 +4,13 @@ use std::{
     fs,
     path::Path,
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use mesh_proto::v1;
 use mesh_tests::{Client, Node, NodeOptions};
 use serde_json::{Value, json};
-use tonic::Code;
 
 const WATCHDOG: Duration = Duration::from_secs(60);
 
@@ -37,19 +36,10 @@ fn options(data: &Path) -> NodeOptions {
     NodeOptions::new(env!("CARGO_BIN_EXE_mesh"), data)
 }
 
-/// Waits until a node is there: lineage is behind the journal by a moment.
+/// At once: an answer holds all that was durable when it was asked for.
 async fn why(client: &mut Client, node: &str) -> Result<v1::WhyResponse> {
-    let began = Instant::now();
-    loop {
-        let request = v1::WhyRequest { node: node.to_owned(), page_size: 500, ..Default::default() };
-        match client.lineage.why(request).await {
-            Ok(answer) => return Ok(answer.into_inner()),
-            Err(status) if status.code() == Code::NotFound && began.elapsed() < WATCHDOG => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            Err(status) => return Err(status.into()),
-        }
-    }
+    let request = v1::WhyRequest { node: node.to_owned(), page_size: 500, ..Default::default() };
+    Ok(client.lineage.why(request).await?.into_inner())
 }
 
 fn names(nodes: &[v1::LineageNode]) -> Vec<&str> {

@@ -18,7 +18,7 @@ use std::{
 use mesh_kernel::{
     BoxFuture,
     envelope::{TenantId, TenantScope},
-    follow::{Projection, ProjectionError, Seen},
+    follow::{Freshness, Projection, ProjectionError, Seen},
     ports::{Cursor, Position},
 };
 use parking_lot::{Mutex, RwLock};
@@ -47,6 +47,7 @@ pub struct Lineages {
     gone: RwLock<std::collections::HashSet<TenantId>>,
     position: AtomicU64,
     kept: AtomicU64,
+    fresh: Freshness,
 }
 
 #[derive(Default)]
@@ -70,6 +71,7 @@ impl Lineages {
             gone: RwLock::default(),
             position: AtomicU64::new(0),
             kept: AtomicU64::new(0),
+            fresh: Freshness::default(),
         }))
     }
 
@@ -86,7 +88,12 @@ impl Lineages {
         Position(self.position.load(Ordering::Acquire))
     }
 
-    /// The same, as far as it is on disk: what the journal frees behind it is not missed.
+    /// Waits until it has all events that are durable now; whether it came so far in time.
+    pub async fn fresh(&self, at_most: Duration) -> bool {
+        self.fresh.wait(at_most).await
+    }
+
+    /// [`Lineages::position`], as far as it is on disk: what the journal frees behind it is not missed.
     pub fn kept(&self) -> Position {
         Position(self.kept.load(Ordering::Acquire))
     }
@@ -250,6 +257,10 @@ impl Projection for LineageProjection {
 
     fn rest(&self, took: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep((took * REST_FOR_WORK).min(REST_MAX)))
+    }
+
+    fn freshness(&self) -> Option<Freshness> {
+        Some(self.lineages.fresh.clone())
     }
 
     fn reset(&mut self) {

@@ -5,6 +5,7 @@
 
 mod denials;
 mod ending;
+mod fresh;
 mod projection;
 mod reactor;
 mod resume;
@@ -13,6 +14,7 @@ mod timers;
 
 pub use denials::{DenialAudit, record_denials, run_denials};
 pub use ending::end_tenant;
+pub use fresh::Freshness;
 pub use projection::{Projection, ProjectionError, run_projection};
 pub use reactor::{Reaction, Reactor, run_reactor};
 pub use resume::{Resumed, resume};

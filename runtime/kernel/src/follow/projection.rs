@@ -7,7 +7,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::Seen;
+use super::{Freshness, Seen};
 use crate::{
     BoxFuture,
     ports::{Cursor, Feed, Followed, Journal, JournalError},
@@ -64,6 +64,12 @@ pub trait Projection: Send + 'static {
         Box::pin(std::future::ready(()))
     }
 
+    /// With what its readers wait until it has all that was durable when they asked. `None`: nobody waits so. Then
+    /// it is also told of no events, when the journal has gone on without any.
+    fn freshness(&self) -> Option<Freshness> {
+        None
+    }
+
     /// Forgets everything, cursor included; called when its cursor is not one of this journal.
     fn reset(&mut self);
 }
@@ -87,11 +93,18 @@ pub async fn run_projection(
         other => other?,
     };
     feed.only(projection.interests());
+    let fresh = projection.freshness().unwrap_or_default();
+    let mut stands_at = None;
     loop {
-        let followed = tokio::select! {
+        let Look { followed, asked } = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            followed = all_there_is(feed.as_mut()) => followed?,
+            looked = all_there_is(feed.as_mut(), &fresh) => looked?,
         };
+        if followed.records.is_empty() && stands_at == Some(followed.position) {
+            // Looked at for a reader, and nothing is new.
+            fresh.answer(asked.unwrap_or_default());
+            continue;
+        }
         let started = Instant::now();
         let batch = interesting(&followed, projection.interests())?;
         meter.holds(batch.len());
@@ -106,30 +119,50 @@ pub async fn run_projection(
             delay = (delay * 2).min(Duration::from_secs(5));
         }
         meter.handled(batch.len());
+        stands_at = Some(followed.position);
+        if let Some(asked) = asked {
+            fresh.answer(asked);
+        }
         // Who is behind does not rest: what waits would leave the journal's memory meanwhile.
         if followed.records.len() < BATCH_MAX {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
+                () = fresh.wanted() => {}
                 () = projection.rest(started.elapsed()) => {}
             }
         }
     }
 }
 
-/// Waits for events, and then takes what else is there, within reason.
+/// What there was when a projection looked.
+struct Look {
+    followed: Followed,
+    /// How many had asked before it, when it saw all there was.
+    asked: Option<u64>,
+}
+
+/// Waits for events or for somebody who wants a look, and then takes what is there, within reason.
 ///
 /// INVARIANT: dropping it may lose events for this feed, so it is dropped only together with the feed.
-async fn all_there_is(feed: &mut dyn Feed) -> Result<Followed, JournalError> {
-    let mut followed = feed.next().await?;
+async fn all_there_is(feed: &mut dyn Feed, fresh: &Freshness) -> Result<Look, JournalError> {
+    let first = tokio::select! {
+        followed = feed.next() => Some(followed?),
+        () = fresh.wanted() => None,
+    };
+    let asked = fresh.asked();
+    let mut followed = match first {
+        Some(followed) => followed,
+        None => feed.poll().await?,
+    };
     while followed.records.len() < BATCH_MAX {
         let more = feed.poll().await?;
+        (followed.cursor, followed.position) = (more.cursor, more.position);
         if more.records.is_empty() {
-            break;
+            return Ok(Look { followed, asked: Some(asked) });
         }
         followed.records.extend(more.records);
-        (followed.cursor, followed.position) = (more.cursor, more.position);
     }
-    Ok(followed)
+    Ok(Look { followed, asked: None })
 }
 
 pub(super) fn interesting(followed: &Followed, interests: &[&str]) -> Result<Vec<Seen>, crate::envelope::WireError> {

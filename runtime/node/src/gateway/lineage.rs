@@ -23,7 +23,7 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use super::{
-    GatewayState,
+    GatewayState, WAIT_MAX,
     auth::caller,
     not_found,
     page::{Binding, size},
@@ -106,6 +106,10 @@ impl Lineage {
         let caller = self.0.mesh.charge(caller)?;
         self.0.mesh.admit_read(&caller, ACTION)?;
         let lineages = self.0.lineages.clone();
+        // Whoever asks what a run gave that has just ended, is told.
+        if !lineages.fresh(WAIT_MAX).await {
+            return Err(behind());
+        }
         let answering = tokio::task::spawn_blocking(move || {
             // Before the view: the answer has at least what it says that it reflects.
             let position = lineages.position().0;
@@ -118,6 +122,11 @@ impl Lineage {
         let ended = answering.await;
         ended.map_err(|error| Refusal::new("GTW-0072", ErrorKind::Internal, error.to_string()))?
     }
+}
+
+fn behind() -> Refusal {
+    let what = "the lineage is made anew and has not come as far as the journal: ask again in a while";
+    Refusal::new("GTW-0073", ErrorKind::Unavailable, what)
 }
 
 impl Asked {

@@ -1,11 +1,6 @@
 //! Lineage of a node that runs: what a run came from, after a restart, a damage and a restored backup.
 
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-    time::Duration,
-};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use mesh_proto::v1;

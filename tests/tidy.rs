@@ -70,6 +70,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("tree_sitter", &["knowledge/src/chunk"]),
     ("tiktoken", &["knowledge/src/tokens"]),
     ("saphyr_parser", &["skills/src/yaml", "knowledge/src/chunk"]),
+    ("schemars", &["skills/src/contract", "skills/src/native", "skills/examples"]),
     ("proc_macro2", &["skills/src/rule"]),
     ("anyhow", &["runtime/node", "tests", "benches", "config/templates"]),
 ];

@@ -19,6 +19,7 @@ mod registry;
 mod skill;
 #[cfg(test)]
 pub(crate) mod testing;
+mod typed;
 mod workloads;
 
 pub use blame::Blame;
@@ -32,6 +33,7 @@ pub use rate::Rate;
 pub use reach::{Accepts, Ceiling, FailureCode, FileScope, Resources, Returns};
 pub use registry::{Registered, Registry, RegistryError, check_manifest, unknown};
 pub use skill::{Call, Skill};
+pub use typed::{given, taken, typed};
 pub use workloads::{ANY_PORT, WorkloadSpec, WorkloadState, WorkloadStatus, Workloads};
 
 pub use crate::logs::LogRef;

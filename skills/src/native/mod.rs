@@ -62,8 +62,8 @@ pub fn general() -> Vec<Arc<dyn Skill>> {
         Arc::new(flow_fail::FlowFail::default()),
         Arc::new(http_post::HttpPost::default()),
         Arc::new(product_probe::ProductProbe::default()),
-        Arc::new(text_echo::TextEcho::default()),
-        Arc::new(time_sleep::TimeSleep::default()),
+        text_echo::skill(),
+        time_sleep::skill(),
         Arc::new(value_pass::ValuePass::default()),
     ]
 }

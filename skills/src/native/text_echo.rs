@@ -1,42 +1,33 @@
 //! `text.echo`: gives back what it got. For trying a definition, and for joining texts.
 
-use mesh_kernel::BoxFuture;
-use serde_json::{Value, json};
+use std::sync::Arc;
 
-use crate::contract::{Call, Failure, Gives, Manifest, Skill};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-pub(super) struct TextEcho(Manifest);
+use crate::contract::{Call, Gives, Manifest, Skill, typed};
 
-impl Default for TextEcho {
-    fn default() -> Self {
-        Self(
-            Manifest::new("text.echo", "Gives back the text that it got, and writes it to the log.")
-                .takes(json!({
-                    "type": "object",
-                    "required": ["text"],
-                    "additionalProperties": false,
-                    "properties": {"text": {"type": "string", "description": "what to say"}},
-                }))
-                .gives(json!({
-                    "type": "object",
-                    "required": ["text"],
-                    "properties": {"text": {"type": "string"}},
-                }))
-                .example("a greeting", json!({"text": "hello"}), Gives::Output(json!({"text": "hello"}))),
-        )
-    }
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Input {
+    /// what to say
+    text: String,
 }
 
-impl Skill for TextEcho {
-    fn manifest(&self) -> &Manifest {
-        &self.0
-    }
+#[derive(Serialize, JsonSchema)]
+struct Output {
+    text: String,
+}
 
-    fn call<'a>(&'a self, call: Call) -> BoxFuture<'a, Result<Value, Failure>> {
-        Box::pin(async move {
-            let text = call.input.get("text").and_then(Value::as_str).unwrap_or_default();
-            call.log.note(text);
-            Ok(json!({"text": text}))
-        })
-    }
+pub(super) fn skill() -> Arc<dyn Skill> {
+    let manifest = Manifest::new("text.echo", "Gives back the text that it got, and writes it to the log.").example(
+        "a greeting",
+        json!({"text": "hello"}),
+        Gives::Output(json!({"text": "hello"})),
+    );
+    typed(manifest, async |Input { text }, call: Call| {
+        call.log.note(&text);
+        Ok(Output { text })
+    })
 }
